@@ -1,0 +1,2 @@
+//! The wattle program.
+fn main() {}

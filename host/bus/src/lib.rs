@@ -1,0 +1,1 @@
+//! Publish, request and subscribe between hosts: over NATS, or inside one process.

@@ -1,0 +1,1 @@
+//! A Wattle host: slots, links, dispatch, live updates and control.

@@ -1,0 +1,1 @@
+//! Runs verified actor modules in fresh wasmtime sandboxes, one per call.

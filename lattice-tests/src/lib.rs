@@ -1,0 +1,1 @@
+//! Tests that join hosts, providers, tools and third parties.

@@ -1,0 +1,1 @@
+//! The logging and number-generation capabilities every host has.

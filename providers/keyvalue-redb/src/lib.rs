@@ -1,0 +1,1 @@
+//! The key-value capability in an embedded, crash-safe file.

@@ -1,0 +1,1 @@
+//! The key-value capability on Redis.

@@ -1,0 +1,1 @@
+//! Capability contracts, their dialects, and what a provider needs to fulfil them.

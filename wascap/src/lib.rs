@@ -1,0 +1,1 @@
+//! Keys, claims and verified modules of the wascap and nkeys formats.
