@@ -1,0 +1,155 @@
+//! The interface both implementations fulfil.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use wattle_types::BoxFuture;
+
+/// A message that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it was sent.
+    pub subject: String,
+    /// Where the sender waits for an answer.
+    pub reply: Option<String>,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Its headers, in order; names are case-sensitive, as in NATS.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Why a message was not sent or not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusError {
+    /// Nobody listens on the subject: known at once, so a retry elsewhere costs nothing.
+    #[error("nobody listens on {subject}")]
+    NoResponders {
+        /// The subject.
+        subject: String,
+    },
+    /// Somebody may be listening, but no answer came.
+    #[error("no answer on {subject} within {waited:?}")]
+    TimedOut {
+        /// The subject.
+        subject: String,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// There is no connection.
+    #[error("not connected to NATS: {0}")]
+    Disconnected(String),
+    /// The payload is larger than the server takes.
+    #[error("a message of {size} bytes is too large for the bus, which takes {limit}")]
+    TooLarge {
+        /// Bytes of the message.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The subject is not one.
+    #[error("{0:?} is not a subject")]
+    BadSubject(String),
+}
+
+impl BusError {
+    /// Returns the stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoResponders { .. } => "no_responders",
+            Self::TimedOut { .. } => "bus_timed_out",
+            Self::Disconnected(_) => "bus_disconnected",
+            Self::TooLarge { .. } => "payload_too_large",
+            Self::BadSubject(_) => "subject_invalid",
+        }
+    }
+}
+
+/// A way to send and receive messages by subject, with NATS's meaning of subjects, wildcards and queue groups.
+pub trait Bus: Send + Sync + 'static {
+    /// Sends a message to whoever listens, with an optional subject for answers.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`], [`BusError::TooLarge`] or [`BusError::BadSubject`]. Success means handed over, not
+    /// received.
+    fn publish<'a>(
+        &'a self,
+        subject: &'a str,
+        reply: Option<&'a str>,
+        headers: &'a [(String, String)],
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<(), BusError>>;
+
+    /// Sends a message and waits for its first answer.
+    ///
+    /// # Errors
+    /// [`BusError::NoResponders`] at once when nobody listens; [`BusError::TimedOut`] after `timeout`.
+    fn request<'a>(
+        &'a self,
+        subject: &'a str,
+        headers: &'a [(String, String)],
+        payload: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Message, BusError>>;
+
+    /// Receives what is sent to `subject` (wildcards `*` and `>` allowed) from the moment this returns.
+    ///
+    /// Members of one `queue` group share the messages; without one, everybody gets all.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`] or [`BusError::BadSubject`].
+    fn subscribe<'a>(
+        &'a self,
+        subject: &'a str,
+        queue: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Subscription, BusError>>;
+
+    /// Returns a subject nobody else uses, for answers.
+    fn new_inbox(&self) -> String;
+
+    /// Sends what is buffered, ends all subscriptions after what already arrived, and closes.
+    fn drain(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Messages of one subscription, in order. Dropping it unsubscribes.
+///
+/// Bounded: a receiver too slow to keep up loses messages rather than slowing others, and that is logged.
+pub struct Subscription {
+    messages: Pin<Box<dyn Stream<Item = Message> + Send>>,
+}
+
+impl Subscription {
+    /// Wraps a stream of messages; dropping the stream must unsubscribe.
+    #[must_use]
+    pub fn new(messages: impl Stream<Item = Message> + Send + 'static) -> Self {
+        Self { messages: Box::pin(messages) }
+    }
+
+    /// Returns the next message, or `None` when the subscription has ended.
+    ///
+    /// # Cancel safety
+    /// Safe: no message is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Message> {
+        std::future::poll_fn(|context| self.messages.as_mut().poll_next(context)).await
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.messages.as_mut().poll_next(context)
+    }
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Subscription")
+    }
+}

@@ -1,0 +1,290 @@
+//! Why a call failed: typed, with a stable code, and telling who must act.
+
+use std::sync::Arc;
+
+use crate::{ActorId, ContractId, LinkKey, ProviderId};
+
+/// Who must act on an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The caller: the request is wrong.
+    Caller,
+    /// An operator: policy or claims refuse it.
+    Denied,
+    /// Nobody or an operator: a part is missing, busy or slow. The only kind worth a retry.
+    Unavailable,
+    /// The actor's or provider's author: it failed at its work.
+    Guest,
+    /// Us.
+    Internal,
+}
+
+/// Why an invocation got no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvokeError {
+    /// No actor with this id or call alias runs here.
+    #[error("no actor {target} runs on this host")]
+    ActorNotFound {
+        /// Id or call alias, as the caller gave it.
+        target: String,
+    },
+    /// The actor's claims do not name the contract.
+    #[error("actor {actor} may not use {contract}: its claims do not name that capability")]
+    CapabilityNotClaimed {
+        /// Who called.
+        actor: ActorId,
+        /// What it asked for.
+        contract: ContractId,
+    },
+    /// The actor has no such link.
+    #[error("actor {} has no link {:?} for {}", .link.actor, .link.link_name.as_str(), .link.contract)]
+    LinkNotFound {
+        /// The link that was looked for.
+        link: LinkKey,
+    },
+    /// The link exists, but the provider it names does not run.
+    #[error("provider {provider} is not running; it serves link {:?} for {}", .link.link_name.as_str(), .link.contract)]
+    ProviderUnavailable {
+        /// The link.
+        link: LinkKey,
+        /// Who should serve it.
+        provider: ProviderId,
+    },
+    /// The provider answered with an error.
+    #[error("provider {provider} failed at {operation}: {error}")]
+    ProviderFailed {
+        /// The link the call went over.
+        link: LinkKey,
+        /// Who failed.
+        provider: ProviderId,
+        /// At what.
+        operation: String,
+        /// How.
+        #[source]
+        error: ProviderError,
+    },
+    /// The answer did not come in time.
+    #[error("{target} did not answer before the deadline")]
+    DeadlineExceeded {
+        /// Who was asked.
+        target: String,
+    },
+    /// Too many calls are running and waiting already.
+    #[error("{target} is overloaded: {limit} calls are running or waiting")]
+    Overloaded {
+        /// Who was asked.
+        target: String,
+        /// How many calls may run and wait.
+        limit: usize,
+    },
+    /// Request or response is larger than allowed.
+    #[error("a payload of {size} bytes exceeds the limit of {limit}")]
+    PayloadTooLarge {
+        /// Bytes found.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Actors called each other too often in one chain.
+    #[error("actors called each other more than {limit} times in one chain")]
+    CallDepthExceeded {
+        /// Hops allowed.
+        limit: u8,
+    },
+    /// The guest broke its sandbox's rules and was ended.
+    #[error("actor {actor} was stopped: {message}")]
+    GuestTrapped {
+        /// Which actor.
+        actor: ActorId,
+        /// The engine's name for it, such as `guest_trapped` or `guest_memory_exceeded`.
+        code: &'static str,
+        /// What happened.
+        message: String,
+    },
+    /// The guest answered with an error of its own.
+    #[error("actor {actor} answered with an error: {message}")]
+    GuestFailed {
+        /// Which actor.
+        actor: ActorId,
+        /// Its words.
+        message: String,
+        /// The last host call that failed while it worked on this, which is often why.
+        cause: Option<Arc<InvokeError>>,
+    },
+    /// The host is shutting down and takes no new work.
+    #[error("the host is draining")]
+    Draining,
+    /// A fault of ours.
+    #[error("internal error: {message}")]
+    Internal {
+        /// For the log.
+        message: String,
+    },
+}
+
+impl InvokeError {
+    /// Returns the stable name of this error, the same on wires, in logs, in tools and in `docs/errors/`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ActorNotFound { .. } => "actor_not_found",
+            Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
+            Self::LinkNotFound { .. } => "link_not_found",
+            Self::ProviderUnavailable { .. } => "provider_unavailable",
+            Self::ProviderFailed { error, .. } => error.code(),
+            Self::DeadlineExceeded { .. } => "deadline_exceeded",
+            Self::Overloaded { .. } => "overloaded",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::CallDepthExceeded { .. } => "call_depth_exceeded",
+            Self::GuestTrapped { code, .. } => code,
+            Self::GuestFailed { .. } => "guest_failed",
+            Self::Draining => "draining",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// Returns who must act.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::PayloadTooLarge { .. } => ErrorKind::Caller,
+            Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
+            Self::ActorNotFound { .. }
+            | Self::LinkNotFound { .. }
+            | Self::ProviderUnavailable { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Overloaded { .. }
+            | Self::Draining => ErrorKind::Unavailable,
+            Self::ProviderFailed { error, .. } => error.kind(),
+            Self::CallDepthExceeded { .. } | Self::GuestTrapped { .. } | Self::GuestFailed { .. } => ErrorKind::Guest,
+            Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Returns the error that made this one happen, as far as it is known: what an operator should look at.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        let mut error = self;
+        while let Self::GuestFailed { cause: Some(cause), .. } = error {
+            error = cause;
+        }
+        error
+    }
+
+    /// Returns the link this error is about.
+    #[must_use]
+    pub const fn link(&self) -> Option<&LinkKey> {
+        match self {
+            Self::LinkNotFound { link }
+            | Self::ProviderUnavailable { link, .. }
+            | Self::ProviderFailed { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Returns what an operator can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::ActorNotFound { target } => {
+                Some(format!("start it: wattle start actor FILE (and check {target} with: wattle get inventory)"))
+            }
+            Self::CapabilityNotClaimed { contract, .. } => {
+                Some(format!("sign the module with the claim: wattle claims sign MODULE.wasm --cap {contract}"))
+            }
+            Self::LinkNotFound { link } => Some(format!(
+                "link it: wattle link put {} PROVIDER {} --link-name {}",
+                link.actor, link.contract, link.link_name
+            )),
+            Self::ProviderUnavailable { link, provider } => Some(format!(
+                "start the provider: wattle start provider REFERENCE --id {provider}; or link another: \
+                 wattle link put {} PROVIDER {} --link-name {} --replace",
+                link.actor, link.contract, link.link_name
+            )),
+            Self::Overloaded { .. } => Some("try again later, or start the actor with a higher --max-in-flight".into()),
+            Self::Draining => Some("send the request to another host".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Why a provider could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// The contract, in this dialect, has no such operation.
+    #[error("{contract} has no operation {operation:?}")]
+    UnknownOperation {
+        /// The contract.
+        contract: String,
+        /// The operation asked for.
+        operation: String,
+    },
+    /// The request's bytes are not what the operation takes.
+    #[error("the request cannot be read: {0}")]
+    BadRequest(String),
+    /// The link's or provider's configuration is wrong.
+    #[error("configuration: {0}")]
+    BadConfig(String),
+    /// What is behind the provider (a database, a socket) cannot be reached.
+    #[error("{0}")]
+    BackendUnavailable(String),
+    /// The work did not end in time.
+    #[error("the provider did not answer before the deadline")]
+    DeadlineExceeded,
+    /// Too many calls are waiting for the back end.
+    #[error("the provider is overloaded")]
+    Overloaded,
+    /// The operation itself failed, for example on a value of another type.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ProviderError {
+    /// Returns the stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownOperation { .. } => "operation_unknown",
+            Self::BadRequest(_) => "request_invalid",
+            Self::BadConfig(_) => "config_invalid",
+            Self::BackendUnavailable(_) => "backend_unavailable",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Overloaded => "overloaded",
+            Self::Failed(_) => "provider_failed",
+        }
+    }
+
+    /// Returns who must act.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownOperation { .. } | Self::BadRequest(_) => ErrorKind::Caller,
+            Self::BadConfig(_) => ErrorKind::Denied,
+            Self::BackendUnavailable(_) | Self::DeadlineExceeded | Self::Overloaded => ErrorKind::Unavailable,
+            Self::Failed(_) => ErrorKind::Guest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_of_a_failed_guest_is_the_missing_provider() {
+        let link = LinkKey {
+            actor: "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP".parse().unwrap(),
+            contract: "wasmcloud:keyvalue".parse().unwrap(),
+            link_name: crate::LinkName::default(),
+        };
+        let missing = InvokeError::ProviderUnavailable { link: link.clone(), provider: "kv".parse().unwrap() };
+        let failed =
+            InvokeError::GuestFailed { actor: link.actor, message: "no".into(), cause: Some(Arc::new(missing)) };
+        assert_eq!(failed.code(), "guest_failed");
+        assert_eq!(failed.root().code(), "provider_unavailable");
+        assert_eq!(failed.root().link(), Some(&link));
+        assert!(failed.root().remedy().unwrap().contains("wattle start provider"));
+    }
+}
