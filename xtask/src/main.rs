@@ -1,2 +1,54 @@
-//! The repository’s own tasks.
-fn main() {}
+//! The repository's own tasks. `cargo xtask --help` lists them.
+//!
+//! Everything here may be done by hand as well; a task only spares the reading. Tasks tell on standard error what they
+//! do and keep what they make under `target/`: decisions, keys and downloads in `target/xtask`, modules in
+//! `target/actors`.
+
+mod actors;
+mod ci;
+mod process;
+mod setup;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// Builds, tests and checks Wattle.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Setup(setup::Args),
+    BuildActors(actors::Args),
+    Test(test::Args),
+    Tidy(tidy::Args),
+    Ci(ci::Args),
+}
+
+fn main() -> ExitCode {
+    let workspace = Workspace::here();
+    let result = match Cli::parse().task {
+        Task::Setup(args) => setup::run(&workspace, &args),
+        Task::BuildActors(args) => actors::run(&workspace, &args),
+        Task::Test(args) => test::run(&workspace, &args),
+        Task::Tidy(args) => tidy::run(&workspace, &args),
+        Task::Ci(args) => ci::run(&workspace, &args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

