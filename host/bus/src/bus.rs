@@ -19,8 +19,25 @@ pub struct Message {
     pub reply: Option<String>,
     /// Its bytes.
     pub payload: Bytes,
-    /// Its headers, in order; names are case-sensitive, as in NATS.
+    /// Its headers, sorted by name; names are case-sensitive, as in NATS.
     pub headers: Vec<(String, String)>,
+}
+
+impl Message {
+    /// Returns whether this is not an answer but the bus saying that nobody listens on the subject which a message
+    /// with this reply subject was published to.
+    #[must_use]
+    pub fn is_no_responders(&self) -> bool {
+        self.payload.is_empty() && self.headers.iter().any(|(name, value)| name == STATUS_HEADER && value == "503")
+    }
+}
+
+/// The header that carries a status of the bus itself.
+pub(crate) const STATUS_HEADER: &str = "Status";
+
+/// Returns the bytes that count against the bus's limit: payload, and headers with what separates them.
+pub(crate) fn message_len(headers: &[(String, String)], payload: &Bytes) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + payload.len()
 }
 
 /// Why a message was not sent or not answered.
@@ -55,6 +72,9 @@ pub enum BusError {
     /// The subject is not one.
     #[error("{0:?} is not a subject")]
     BadSubject(String),
+    /// The header has characters its name or value cannot hold.
+    #[error("{0:?} is not a header")]
+    BadHeader(String),
 }
 
 impl BusError {
@@ -67,6 +87,7 @@ impl BusError {
             Self::Disconnected(_) => "bus_disconnected",
             Self::TooLarge { .. } => "payload_too_large",
             Self::BadSubject(_) => "subject_invalid",
+            Self::BadHeader(_) => "header_invalid",
         }
     }
 }
@@ -75,9 +96,11 @@ impl BusError {
 pub trait Bus: Send + Sync + 'static {
     /// Sends a message to whoever listens, with an optional subject for answers.
     ///
+    /// With one, and nobody listening, a message for which [`Message::is_no_responders`] holds arrives there at once.
+    ///
     /// # Errors
-    /// [`BusError::Disconnected`], [`BusError::TooLarge`] or [`BusError::BadSubject`]. Success means handed over, not
-    /// received.
+    /// [`BusError::Disconnected`], [`BusError::TooLarge`], [`BusError::BadSubject`] or [`BusError::BadHeader`].
+    /// Success means handed over, not received.
     fn publish<'a>(
         &'a self,
         subject: &'a str,

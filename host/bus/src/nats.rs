@@ -1,0 +1,339 @@
+//! A bus over NATS.
+//!
+//! Owns one connection, which comes back by itself for as long as the process lives. While it is gone, messages are
+//! refused at once rather than piled up.
+
+use std::{path::PathBuf, time::Duration};
+
+use async_nats::{Client, ConnectOptions, HeaderMap, Request, connection::State};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::watch;
+use wattle_types::BoxFuture;
+
+use crate::{
+    Bus, BusError, Message, Subscription,
+    bus::{STATUS_HEADER, message_len},
+    subject,
+};
+
+/// Messages one subscription may hold before the next are lost.
+const SUBSCRIPTION_LEN_MAX: usize = 16 * 1024;
+
+/// How long the first connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the server may take to confirm a subscription, or to take a message while its socket is full.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long `drain` waits for the connection to close.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest pause between two attempts to reconnect.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(4);
+
+/// How to prove who we are.
+#[derive(Clone, Default)]
+pub enum NatsAuth {
+    /// Not at all.
+    #[default]
+    None,
+    /// A `.creds` file: a user's token and seed.
+    CredentialsFile(PathBuf),
+    /// A user's seed (`SU...`).
+    NkeySeed(String),
+}
+
+impl std::fmt::Debug for NatsAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::CredentialsFile(path) => f.debug_tuple("CredentialsFile").field(path).finish(),
+            Self::NkeySeed(_) => f.write_str("NkeySeed(..)"),
+        }
+    }
+}
+
+/// Where and how to connect.
+#[derive(Debug, Clone, Default)]
+pub struct NatsOptions {
+    /// One or more servers of one cluster, `nats://host:port` or `tls://host:port`.
+    pub urls: Vec<String>,
+    /// How to prove who we are.
+    pub auth: NatsAuth,
+    /// A file of PEM certificates to trust, besides the system's; TLS is then required.
+    pub tls_ca: Option<PathBuf>,
+    /// Shown by the server's monitoring.
+    pub name: String,
+}
+
+/// A connection to NATS. Clones share it.
+#[derive(Debug, Clone)]
+pub struct NatsBus {
+    client: Client,
+    closed: watch::Receiver<bool>,
+}
+
+impl NatsBus {
+    /// Connects. Later interruptions heal by themselves.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`] with the reason.
+    pub async fn connect(options: NatsOptions) -> Result<Self, BusError> {
+        let urls = options.urls.join(",");
+        let (closing, closed) = watch::channel(false);
+        let client = connect_options(options, closing)
+            .await?
+            .connect(urls.split(',').map(str::to_owned).collect::<Vec<_>>())
+            .await
+            .map_err(|error| BusError::Disconnected(format!("{urls}: {error}")))?;
+        Ok(Self { client, closed })
+    }
+
+    /// Returns the connection itself, for what the bus does not offer, such as JetStream.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns whether the connection stands right now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !*self.closed.borrow() && self.client.connection_state() == State::Connected
+    }
+
+    fn check_connected(&self) -> Result<(), BusError> {
+        if self.is_connected() { Ok(()) } else { Err(disconnected("the connection is down")) }
+    }
+
+    fn too_large(&self, headers: &[(String, String)], payload: &Bytes) -> BusError {
+        BusError::TooLarge { size: message_len(headers, payload), limit: self.client.max_payload() }
+    }
+
+    async fn send(
+        &self,
+        subject: &str,
+        reply: Option<&str>,
+        headers: &[(String, String)],
+        payload: Bytes,
+    ) -> Result<(), BusError> {
+        subject::check_literal(subject)?;
+        reply.map_or(Ok(()), subject::check_literal)?;
+        let too_large = self.too_large(headers, &payload);
+        let headers = header_map(headers)?;
+        self.check_connected()?;
+        let subject = subject.to_owned();
+        let sending = async {
+            match (reply.map(str::to_owned), headers) {
+                (None, None) => self.client.publish(subject, payload).await,
+                (None, Some(headers)) => self.client.publish_with_headers(subject, headers, payload).await,
+                (Some(reply), None) => self.client.publish_with_reply(subject, reply, payload).await,
+                (Some(reply), Some(headers)) => {
+                    self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+                }
+            }
+        };
+        match tokio::time::timeout(SERVER_TIMEOUT, sending).await {
+            Err(_) => Err(disconnected("the server takes no messages")),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(match error.kind() {
+                async_nats::client::PublishErrorKind::MaxPayloadExceeded => too_large,
+                _ => BusError::Disconnected(error.to_string()),
+            }),
+        }
+    }
+
+    async fn ask(
+        &self,
+        subject: &str,
+        headers: &[(String, String)],
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Message, BusError> {
+        use async_nats::client::RequestErrorKind as Kind;
+
+        subject::check_literal(subject)?;
+        let too_large = self.too_large(headers, &payload);
+        let headers = header_map(headers)?;
+        self.check_connected()?;
+        let mut request = Request::new().payload(payload).timeout(None);
+        if let Some(headers) = headers {
+            request = request.headers(headers);
+        }
+        let asking = self.client.send_request(subject.to_owned(), request);
+        match tokio::time::timeout(timeout, asking).await {
+            Err(_) => Err(BusError::TimedOut { subject: subject.into(), waited: timeout }),
+            Ok(Ok(answer)) => Ok(received(answer)),
+            Ok(Err(error)) => Err(match error.kind() {
+                Kind::NoResponders => BusError::NoResponders { subject: subject.into() },
+                Kind::TimedOut => BusError::TimedOut { subject: subject.into(), waited: timeout },
+                Kind::InvalidSubject => BusError::BadSubject(subject.into()),
+                Kind::MaxPayloadExceeded => too_large,
+                Kind::Other => BusError::Disconnected(error.to_string()),
+            }),
+        }
+    }
+
+    async fn listen(&self, subject: &str, queue: Option<&str>) -> Result<Subscription, BusError> {
+        subject::check_pattern(subject)?;
+        queue.map_or(Ok(()), subject::check_queue)?;
+        self.check_connected()?;
+        let subscriber = match queue {
+            None => self.client.subscribe(subject.to_owned()).await,
+            Some(queue) => self.client.queue_subscribe(subject.to_owned(), queue.to_owned()).await,
+        }
+        .map_err(|error| BusError::Disconnected(error.to_string()))?;
+        self.round_trip().await?;
+        Ok(Subscription::new(subscriber.map(received)))
+    }
+
+    /// Waits until the server has seen everything sent before. A request to a subject nobody knows is answered by the
+    /// server itself, in order; whoever may not publish there is told nothing and waits in vain.
+    async fn round_trip(&self) -> Result<(), BusError> {
+        match self.ask(&self.new_inbox(), &[], Bytes::new(), SERVER_TIMEOUT).await {
+            Ok(_) | Err(BusError::NoResponders { .. }) => Ok(()),
+            Err(BusError::TimedOut { .. }) => Err(disconnected("the server did not confirm the subscription")),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn close(&self) {
+        let mut closed = self.closed.clone();
+        if *closed.borrow() || self.client.drain().await.is_err() {
+            return;
+        }
+        if tokio::time::timeout(DRAIN_TIMEOUT, closed.wait_for(|closed| *closed)).await.is_err() {
+            tracing::warn!("NATS did not close the connection in time");
+        }
+    }
+}
+
+async fn connect_options(options: NatsOptions, closing: watch::Sender<bool>) -> Result<ConnectOptions, BusError> {
+    let mut connect = ConnectOptions::new()
+        .name(options.name)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .subscription_capacity(SUBSCRIPTION_LEN_MAX)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_pause)
+        .event_callback(move |event| {
+            if event == async_nats::Event::Closed {
+                closing.send_replace(true);
+            }
+            async move { log(&event) }
+        });
+    if let Some(path) = options.tls_ca {
+        connect = connect.add_root_certificates(path).require_tls(true);
+    }
+    match options.auth {
+        NatsAuth::None => Ok(connect),
+        NatsAuth::NkeySeed(seed) => Ok(connect.nkey(seed)),
+        NatsAuth::CredentialsFile(path) => connect
+            .credentials_file(&path)
+            .await
+            .map_err(|error| BusError::Disconnected(format!("credentials {}: {error}", path.display()))),
+    }
+}
+
+/// Doubles from 50 ms to [`RECONNECT_PAUSE_MAX`].
+fn reconnect_pause(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+    (Duration::from_millis(50) * 2_u32.pow(doublings)).min(RECONNECT_PAUSE_MAX)
+}
+
+fn log(event: &async_nats::Event) {
+    use async_nats::Event;
+    match event {
+        Event::Connected | Event::Draining | Event::Closed => tracing::info!("NATS: {event}"),
+        Event::SlowConsumer(_) => tracing::warn!("NATS: a slow subscription loses messages"),
+        _ => tracing::warn!("NATS: {event}"),
+    }
+}
+
+fn disconnected(why: &str) -> BusError {
+    BusError::Disconnected(why.into())
+}
+
+fn header_map(headers: &[(String, String)]) -> Result<Option<HeaderMap>, BusError> {
+    if headers.is_empty() {
+        return Ok(None);
+    }
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let bad = || BusError::BadHeader(name.chars().take(80).collect());
+        let value: async_nats::HeaderValue = value.parse().map_err(|_| bad())?;
+        map.append(name.parse::<async_nats::HeaderName>().map_err(|_| bad())?, value);
+    }
+    Ok(Some(map))
+}
+
+fn received(message: async_nats::Message) -> Message {
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
+        headers.extend(values.iter().map(|value| (name.to_string(), value.as_str().to_owned())));
+    }
+    if let Some(status) = message.status {
+        headers.push((STATUS_HEADER.into(), status.as_u16().to_string()));
+    }
+    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Message {
+        subject: message.subject.to_string(),
+        reply: message.reply.map(|reply| reply.to_string()),
+        payload: message.payload,
+        headers,
+    }
+}
+
+impl Bus for NatsBus {
+    fn publish<'a>(
+        &'a self,
+        subject: &'a str,
+        reply: Option<&'a str>,
+        headers: &'a [(String, String)],
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<(), BusError>> {
+        Box::pin(self.send(subject, reply, headers, payload))
+    }
+
+    fn request<'a>(
+        &'a self,
+        subject: &'a str,
+        headers: &'a [(String, String)],
+        payload: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Message, BusError>> {
+        Box::pin(self.ask(subject, headers, payload, timeout))
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        subject: &'a str,
+        queue: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Subscription, BusError>> {
+        Box::pin(self.listen(subject, queue))
+    }
+
+    fn new_inbox(&self) -> String {
+        self.client.new_inbox()
+    }
+
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.close())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_limit() {
+        let pauses: Vec<_> = [0, 1, 2, 3, 7, 8, 1000].map(|n| reconnect_pause(n).as_millis()).into();
+        assert_eq!(pauses, [50, 50, 100, 200, 3200, 4000, 4000]);
+    }
+
+    #[test]
+    fn a_seed_is_not_shown() {
+        let options = NatsOptions { auth: NatsAuth::NkeySeed("SUSECRET".into()), ..NatsOptions::default() };
+        assert!(!format!("{options:?}").contains("SECRET"));
+    }
+}

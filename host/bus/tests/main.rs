@@ -1,0 +1,6 @@
+//! Every bus keeps the same promises: `conformance` states them once, over all implementations.
+
+mod conformance;
+mod memory;
+mod nats;
+mod server;
