@@ -70,6 +70,12 @@ pub enum InvokeError {
         /// Who was asked.
         target: String,
     },
+    /// The call was ended because its target is being stopped or replaced and took too long to finish.
+    #[error("{target} was stopped before it had answered")]
+    Interrupted {
+        /// Who was asked.
+        target: String,
+    },
     /// Too many calls are running and waiting already.
     #[error("{target} is overloaded: {limit} calls are running or waiting")]
     Overloaded {
@@ -134,6 +140,7 @@ impl InvokeError {
             Self::ProviderUnavailable { .. } => "provider_unavailable",
             Self::ProviderFailed { error, .. } => error.code(),
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
+            Self::Interrupted { .. } => "interrupted",
             Self::Overloaded { .. } => "overloaded",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::CallDepthExceeded { .. } => "call_depth_exceeded",
@@ -154,6 +161,7 @@ impl InvokeError {
             | Self::LinkNotFound { .. }
             | Self::ProviderUnavailable { .. }
             | Self::DeadlineExceeded { .. }
+            | Self::Interrupted { .. }
             | Self::Overloaded { .. }
             | Self::Draining => ErrorKind::Unavailable,
             Self::ProviderFailed { error, .. } => error.kind(),

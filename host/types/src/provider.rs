@@ -27,7 +27,8 @@ pub struct ProviderCall {
 /// A running capability provider: one generation of it.
 ///
 /// Order of calls, kept by the host: any number of `put_link`, `delete_link` and `handle` in any order and at the same
-/// time; then `shutdown` once, after the last `handle` has returned (unless the drain deadline passed first).
+/// time; then `quiesce` once, during which `handle` may still be called; then `shutdown` once, after the last `handle`
+/// has returned (unless the drain deadline passed first).
 pub trait Provider: Send + Sync + 'static {
     /// Returns the contracts this provider serves, in every spelling it understands.
     fn contracts(&self) -> &[ContractId];
@@ -66,8 +67,15 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
-    /// Stops taking work from outside, finishes what is in flight, then closes. Bounded by the host's drain deadline,
-    /// after which the future is dropped.
+    /// Stops taking work from outside (requests, messages) and finishes what was taken. Still answers `handle`.
+    ///
+    /// Bounded by the host's drain deadline, after which the future is dropped.
+    fn quiesce(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Closes: frees sockets, connections and files. Bounded by the host's drain deadline, after which the future is
+    /// dropped.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 
