@@ -8,6 +8,10 @@ use wattle_types::ProviderError;
 /// starts with it.
 const MESSAGEPACK_MARK: u8 = 0xc1;
 
+/// How deep arrays and maps may be nested. Contracts need four levels; the library's own limit of 1024 is more than a
+/// thread's stack holds in a debug build.
+const DEPTH_MAX: usize = 16;
+
 /// Encodes `value`.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, ProviderError> {
     encode_sized(value, 128)
@@ -27,7 +31,9 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, 
         [MESSAGEPACK_MARK, rest @ ..] if !rest.is_empty() => rest,
         plain => plain,
     };
-    rmp_serde::from_slice(body).map_err(|error| ProviderError::BadRequest(error.to_string()))
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(body);
+    deserializer.set_max_depth(DEPTH_MAX);
+    T::deserialize(&mut deserializer).map_err(|error| ProviderError::BadRequest(error.to_string()))
 }
 
 #[cfg(test)]

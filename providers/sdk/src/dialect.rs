@@ -1,6 +1,8 @@
 //! From a contract's operation and bytes to a call of its trait, in each dialect.
 
 mod header;
+#[cfg(test)]
+mod tests;
 mod wascc;
 mod wasmcloud;
 

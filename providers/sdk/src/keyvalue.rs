@@ -75,6 +75,19 @@ pub trait KeyValue: Send + Sync + 'static {
     }
 }
 
+/// Returns how many items of a list of `length` to skip and how many to take then, for the range from `start` to
+/// `stop` as [`KeyValue::list_range`] defines it.
+#[must_use]
+pub fn list_window(length: u64, start: i64, stop: i64) -> (u64, u64) {
+    let from_front = |index: i64| match u64::try_from(index) {
+        Ok(index) => Some(index),
+        Err(_) => length.checked_sub(index.unsigned_abs()),
+    };
+    let skip = from_front(start).unwrap_or(0).min(length);
+    let end = from_front(stop).map_or(0, |stop| stop.saturating_add(1)).min(length);
+    (skip, end.saturating_sub(skip))
+}
+
 /// What a key can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
@@ -164,5 +177,30 @@ impl From<KeyValueError> for ProviderError {
             KeyValueError::Failed(message) => Self::Failed(message),
             other => Self::Failed(format!("{} ({})", other, other.code())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_to_the_list() {
+        for (start, stop, window) in [
+            (0, -1, (0, 5)),
+            (0, 0, (0, 1)),
+            (1, 2, (1, 2)),
+            (-2, -1, (3, 2)),
+            (-9, 1, (0, 2)),
+            (3, 99, (3, 2)),
+            (4, 2, (4, 0)),
+            (9, 12, (5, 0)),
+            (0, -9, (0, 0)),
+            (i64::MIN, i64::MAX, (0, 5)),
+            (i64::MAX, i64::MIN, (5, 0)),
+        ] {
+            assert_eq!(list_window(5, start, stop), window, "{start}..={stop}");
+        }
+        assert_eq!(list_window(0, 0, -1), (0, 0));
     }
 }

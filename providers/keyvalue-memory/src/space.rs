@@ -1,0 +1,151 @@
+//! A store: shards behind locks that are held for one operation, never over an await.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use wattle_provider_sdk::{KeyValue, KeyValueError};
+
+use crate::{budget::Budget, shard::Shard};
+
+/// How many shards a store has: enough that two cores seldom want the same one.
+const SHARDS: usize = 64;
+
+/// A store in memory. Clones share it.
+#[derive(Debug, Clone)]
+pub struct MemoryStore(Arc<Space>);
+
+#[derive(Debug)]
+struct Space {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    budget: Arc<Budget>,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self(Arc::new(Space { shards, hasher: RandomState::new(), budget }))
+    }
+}
+
+impl Space {
+    fn index(&self, key: &str) -> usize {
+        (self.hasher.hash_one(key) % SHARDS as u64) as usize
+    }
+
+    /// Locks the shard at `index` and drops what has expired in it.
+    fn lock(&self, index: usize) -> MutexGuard<'_, Shard> {
+        #[expect(clippy::indexing_slicing, reason = "`index` is a remainder of SHARDS or below it")]
+        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        shard.purge(&self.budget);
+        shard
+    }
+
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
+        self.lock(self.index(key))
+    }
+
+    /// Does a change that needs room. When there is none, drops what has expired in the whole store and tries again.
+    fn grow<T>(
+        &self,
+        key: &str,
+        mut change: impl FnMut(&mut Shard, &Budget) -> Result<T, KeyValueError>,
+    ) -> Result<T, KeyValueError> {
+        let answer = change(&mut self.shard(key), &self.budget);
+        if !matches!(answer, Err(KeyValueError::Full { .. })) {
+            return answer;
+        }
+        (0..SHARDS).for_each(|index| drop(self.lock(index)));
+        change(&mut self.shard(key), &self.budget)
+    }
+
+    /// Combines the sets at `keys` as they are at one moment. Shards are locked in their order, so that two of these
+    /// never wait for each other.
+    fn combine(
+        &self,
+        keys: &[String],
+        with: impl FnMut(BTreeSet<String>, Option<&BTreeSet<String>>) -> BTreeSet<String>,
+    ) -> Result<Vec<String>, KeyValueError> {
+        let indices: BTreeSet<usize> = keys.iter().map(|key| self.index(key)).collect();
+        let shards: BTreeMap<usize, MutexGuard<'_, Shard>> =
+            indices.into_iter().map(|index| (index, self.lock(index))).collect();
+        let mut sets = Vec::with_capacity(keys.len());
+        for key in keys {
+            let shard = shards.get(&self.index(key));
+            sets.push(shard.map(|shard| shard.set(key)).transpose()?.flatten());
+        }
+        let mut sets = sets.into_iter();
+        let first = sets.next().flatten().cloned().unwrap_or_default();
+        Ok(sets.fold(first, with).into_iter().collect())
+    }
+}
+
+impl KeyValue for MemoryStore {
+    async fn get(&self, key: &str) -> Result<Option<String>, KeyValueError> {
+        Ok(self.0.shard(key).text(key)?.map(Into::into))
+    }
+
+    async fn set(&self, key: &str, mut value: String, expiry: Option<Duration>) -> Result<(), KeyValueError> {
+        // An expiry too far off to represent is never.
+        let expires = expiry.and_then(|expiry| Instant::now().checked_add(expiry));
+        self.0.grow(key, |shard, budget| shard.put(key, &mut value, expires, budget))
+    }
+
+    async fn increment(&self, key: &str, by: i64) -> Result<i64, KeyValueError> {
+        self.0.grow(key, |shard, budget| shard.increment(key, by, budget))
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, KeyValueError> {
+        Ok(self.0.shard(key).remove(key, &self.0.budget))
+    }
+
+    async fn contains(&self, key: &str) -> Result<bool, KeyValueError> {
+        Ok(self.0.shard(key).contains(key))
+    }
+
+    async fn list_push(&self, key: &str, mut value: String) -> Result<u64, KeyValueError> {
+        self.0.grow(key, |shard, budget| shard.push(key, &mut value, budget)).map(|length| length as u64)
+    }
+
+    async fn list_remove(&self, key: &str, value: &str) -> Result<u64, KeyValueError> {
+        self.0.shard(key).list_remove(key, value, &self.0.budget).map(|removed| removed as u64)
+    }
+
+    async fn list_range(&self, key: &str, start: i64, stop: i64) -> Result<Vec<String>, KeyValueError> {
+        let shard = self.0.shard(key);
+        let Some(items) = shard.list(key)? else { return Ok(Vec::new()) };
+        let (skip, take) = wattle_provider_sdk::list_window(items.len() as u64, start, stop);
+        Ok(items.iter().skip(skip as usize).take(take as usize).cloned().collect())
+    }
+
+    async fn set_add(&self, key: &str, mut value: String) -> Result<bool, KeyValueError> {
+        self.0.grow(key, |shard, budget| shard.add(key, &mut value, budget))
+    }
+
+    async fn set_remove(&self, key: &str, value: &str) -> Result<bool, KeyValueError> {
+        self.0.shard(key).set_remove(key, value, &self.0.budget)
+    }
+
+    async fn set_members(&self, key: &str) -> Result<Vec<String>, KeyValueError> {
+        Ok(self.0.shard(key).set(key)?.map(|items| items.iter().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        self.0.combine(keys, |mut total, set| {
+            total.extend(set.into_iter().flatten().cloned());
+            total
+        })
+    }
+
+    async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        self.0.combine(keys, |mut total, set| {
+            total.retain(|item| set.is_some_and(|set| set.contains(item)));
+            total
+        })
+    }
+}
