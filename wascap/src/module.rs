@@ -206,3 +206,6 @@ fn append_token(mut module: Vec<u8>, token: &str) -> Vec<u8> {
     wasm::append_custom(&mut module, TOKEN_SECTION, token.as_bytes());
     module
 }
+
+#[cfg(test)]
+mod tests;
