@@ -1,1 +1,29 @@
 //! Runs verified actor modules in fresh wasmtime sandboxes, one per call.
+//!
+//! Owns compiling, caching, pre-initializing and calling guests, and every limit a guest is held to. Is handed bytes that
+//! somebody else verified; knows no claims, no links, no transport. Invariants: no state of one call reaches another, and
+//! whatever a guest does ends as an [`EngineError`] or a [`GuestError`], never as a panic, a blocked thread or unbounded
+//! memory.
+
+mod abi;
+mod cache;
+mod call;
+mod compile;
+mod config;
+mod engine;
+mod epoch;
+mod error;
+mod guest_log;
+mod guest_memory;
+mod interrupt;
+mod preinit;
+mod prepare;
+mod sandbox;
+mod state;
+
+pub use call::{GuestCall, HostCall, HostCalls};
+pub use config::{EngineConfig, Limits};
+pub use engine::Engine;
+pub use error::{EngineError, GuestError};
+pub use interrupt::Interrupt;
+pub use prepare::{ModuleImage, PrepareStep, Prepared};

@@ -1,0 +1,60 @@
+//! Threads that compile without hurting calls that are being served.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::EngineError;
+
+/// A few threads of the lowest priority. At most one job per thread runs; others wait in their caller.
+pub(crate) struct CompilePool {
+    threads: rayon::ThreadPool,
+    jobs: Semaphore,
+}
+
+impl CompilePool {
+    pub(crate) fn new(threads: usize) -> Result<Self, EngineError> {
+        let threads = threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("wattle-compile-{index}"))
+            .start_handler(|_| lower_priority())
+            .build()
+            .map_err(|error| EngineError::Config(format!("no threads to compile on: {error}")))?;
+        Ok(Self { threads: pool, jobs: Semaphore::new(threads) })
+    }
+
+    /// Runs `job` on one of the threads. What it compiles in parallel stays on these threads too.
+    ///
+    /// If the caller goes away the job still runs to its end.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let closed = |_| EngineError::Internal("the compile threads are gone".into());
+        let _turn = self.jobs.acquire().await.map_err(closed)?;
+        let (done, answer) = oneshot::channel();
+        self.threads.spawn(move || {
+            // A panic would end the process. It would be a compiler bug that a module's bytes found: refuse the module.
+            let result = catch_unwind(AssertUnwindSafe(job))
+                .unwrap_or_else(|_| Err(EngineError::CompileFailed("the compiler panicked on this module".into())));
+            // An error means that the caller went away.
+            let _ = done.send(result);
+        });
+        answer.await.map_err(|_| EngineError::Internal("a compile job vanished".into()))?
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    const LOWEST: libc::c_int = 19;
+    // SAFETY: setpriority reads its three integers only. On Linux, process 0 means the calling thread.
+    #[expect(unsafe_code, reason = "the standard library cannot set a thread's priority; the call touches no memory")]
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST) };
+    if result != 0 {
+        tracing::debug!("compile threads run at normal priority: {}", std::io::Error::last_os_error());
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn lower_priority() {}

@@ -1,0 +1,124 @@
+//! Pre-initialization: starters run once, and every call starts from the memory and globals they left.
+//!
+//! The idea, and the rewriting, are Wizer's. Not every module can be rewritten (one that changes its tables cannot), and
+//! not every state is worth keeping (one that saw a clock or random numbers must not be shared).
+
+use wasmtime::Val;
+use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
+
+use crate::{prepare::block_on, sandbox::Sandbox};
+
+/// Wizer's prefix for exports of its own, which it cannot add beside others of the same names.
+const RESERVED: &[u8] = b"__wizer_";
+
+/// A module that exports all its state, to be read after its starters have run.
+pub(crate) struct Instrumented<'a> {
+    context: ModuleContext<'a>,
+    wasm: Vec<u8>,
+    has_start_section: bool,
+}
+
+/// Adds exports for its state to a valid module. `None` if its state cannot be taken.
+pub(crate) fn instrument(wasm: &[u8]) -> Option<Instrumented<'_>> {
+    if wasm.windows(RESERVED.len()).any(|window| window == RESERVED) {
+        tracing::debug!("not pre-initialized: the module has Wizer's names in it");
+        return None;
+    }
+    match Wizer::new().instrument(wasm) {
+        Ok((context, instrumented)) => {
+            Some(Instrumented { context, wasm: instrumented, has_start_section: has_start_section(wasm) })
+        }
+        Err(reason) => {
+            tracing::debug!("not pre-initialized: {reason:#}");
+            None
+        }
+    }
+}
+
+impl Instrumented<'_> {
+    /// Returns the module to run.
+    pub(crate) fn wasm(&self) -> &[u8] {
+        &self.wasm
+    }
+
+    /// Returns whether instantiating the module runs code of it.
+    pub(crate) const fn has_start_section(&self) -> bool {
+        self.has_start_section
+    }
+
+    /// Returns the module as its starters left it, or why their state must not be kept.
+    pub(crate) fn snapshot(&self, sandbox: &mut Sandbox) -> Result<Vec<u8>, String> {
+        if sandbox.store.data().saw_chance {
+            return Err("its starters saw a clock or random numbers".into());
+        }
+        let mut reader = StateReader { sandbox, missed: false };
+        let snapshot = block_on(Wizer::new().snapshot(&self.context, &mut reader));
+        let missed = reader.missed;
+        match snapshot {
+            Ok(_) if missed => Err("a part of its state is of a kind that cannot be read".into()),
+            Ok(snapshot) => Ok(snapshot),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    }
+}
+
+struct StateReader<'a> {
+    sandbox: &'a mut Sandbox,
+    /// Set when something was not there; Wizer's interface leaves no room for errors.
+    missed: bool,
+}
+
+impl InstanceState for StateReader<'_> {
+    async fn global_get(&mut self, name: &str, _type: ValType) -> SnapshotVal {
+        let Sandbox { store, instance } = &mut *self.sandbox;
+        let value = instance.get_global(&mut *store, name).map(|global| global.get(&mut *store));
+        match value {
+            Some(Val::I32(value)) => SnapshotVal::I32(value),
+            Some(Val::I64(value)) => SnapshotVal::I64(value),
+            Some(Val::F32(value)) => SnapshotVal::F32(value),
+            Some(Val::F64(value)) => SnapshotVal::F64(value),
+            Some(Val::V128(value)) => SnapshotVal::V128(value.as_u128()),
+            _ => {
+                self.missed = true;
+                SnapshotVal::I32(0)
+            }
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        let Sandbox { store, instance } = &mut *self.sandbox;
+        match instance.get_memory(&mut *store, name) {
+            Some(memory) => contents(memory.data(&*store)),
+            None => {
+                self.missed = true;
+                contents(&[]);
+            }
+        }
+    }
+}
+
+/// Looks for section 8 of a valid module.
+fn has_start_section(wasm: &[u8]) -> bool {
+    const HEADER_BYTES: usize = 8;
+    const START: u8 = 8;
+    let mut rest = wasm.get(HEADER_BYTES..).unwrap_or_default();
+    while let Some((id, after)) = rest.split_first() {
+        if *id == START {
+            return true;
+        }
+        let Some((size, after)) = leb128(after) else { return false };
+        rest = after.get(size..).unwrap_or_default();
+    }
+    false
+}
+
+fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0_usize;
+    for (index, byte) in bytes.iter().enumerate().take(5) {
+        value |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(index + 1..)?));
+        }
+    }
+    None
+}

@@ -1,0 +1,271 @@
+//! From a module's bytes to a generation that takes calls.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use wasmtime::{Module, Store};
+use wattle_types::{BoxFuture, Deadline};
+
+use crate::{
+    EngineError, GuestCall, GuestError, HostCall, HostCalls, Interrupt, Limits, abi,
+    engine::Shared,
+    preinit::{self, Instrumented},
+    sandbox::{Image, Sandbox},
+    state::CallState,
+};
+
+/// A module whose claims somebody has verified.
+#[derive(Debug, Clone, Copy)]
+pub struct ModuleImage<'a> {
+    /// SHA-256 of `wasm`, or of everything in it that decides how it behaves. Names it in the compile cache.
+    pub hash: [u8; 32],
+    /// The module.
+    pub wasm: &'a [u8],
+}
+
+/// A step of [`Engine::prepare`](crate::Engine::prepare) that is done. `Display` says it in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PrepareStep {
+    /// There is machine code.
+    Compiled {
+        /// Whether it was found in the compile cache.
+        cached: bool,
+        /// How long that took.
+        elapsed: Duration,
+    },
+    /// The module's starters have run, once for all calls.
+    PreInitialized {
+        /// How long that took, compiling the result included.
+        elapsed: Duration,
+    },
+    /// One instance came up.
+    Probed {
+        /// How long that took.
+        elapsed: Duration,
+    },
+}
+
+impl PrepareStep {
+    /// Returns the step's stable name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Compiled { .. } => "compiled",
+            Self::PreInitialized { .. } => "preinitialized",
+            Self::Probed { .. } => "probed",
+        }
+    }
+}
+
+impl fmt::Display for PrepareStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compiled { cached: true, elapsed } => write!(f, "from the cache in {}", Millis(*elapsed)),
+            Self::Compiled { cached: false, elapsed } => write!(f, "in {}", Millis(*elapsed)),
+            Self::PreInitialized { elapsed } => write!(f, "starters ran once, in {}", Millis(*elapsed)),
+            Self::Probed { elapsed } => write!(f, "an instance came up in {}", Millis(*elapsed)),
+        }
+    }
+}
+
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3)
+    }
+}
+
+/// One generation of an actor, ready for calls. Clones are the same generation.
+#[derive(Clone)]
+pub struct Prepared(Arc<Generation>);
+
+struct Generation {
+    image: Image,
+    limits: Arc<Limits>,
+    shared: Arc<Shared>,
+}
+
+impl Prepared {
+    /// Lets a fresh instance serve one call, and drops it.
+    ///
+    /// Must run within a tokio runtime with a clock. Dropping the future ends the guest at once.
+    ///
+    /// # Errors
+    /// Why there is no answer. Whatever the guest did, other calls are not touched by it.
+    pub async fn call(&self, call: GuestCall<'_>, host: Arc<dyn HostCalls>) -> Result<Bytes, GuestError> {
+        let generation = &*self.0;
+        let limit = generation.limits.payload_bytes;
+        if call.payload.len() > limit {
+            return Err(GuestError::PayloadTooLarge { size: call.payload.len(), limit });
+        }
+        // Taken first and so given back last, after the sandbox is gone.
+        let _slot = generation.shared.slots.take(call.deadline, call.interrupt).await?;
+        let state = CallState::new(call, host, generation.limits.clone());
+        state.check()?;
+        let mut sandbox = generation.image.instantiate(state).await?;
+        generation.image.start(&mut sandbox).await?;
+        generation.image.serve(&mut sandbox).await
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+/// Does all of it, on the calling thread.
+pub(crate) fn prepare(
+    shared: Arc<Shared>,
+    hash: [u8; 32],
+    wasm: &[u8],
+    limits: Limits,
+    mut report: impl FnMut(PrepareStep),
+) -> Result<Prepared, EngineError> {
+    let limits = Arc::new(limits);
+    let (module, preinitialized) = compiled(&shared, hash, wasm, &limits, &mut report)?;
+    let image = link(&shared, &module, preinitialized, &limits)?;
+    let began = Instant::now();
+    start(&shared, &image, &limits)?;
+    report(PrepareStep::Probed { elapsed: began.elapsed() });
+    Ok(Prepared(Arc::new(Generation { image, limits, shared })))
+}
+
+/// Finds machine code in the cache, or makes it. Returns whether it is pre-initialized too.
+fn compiled(
+    shared: &Shared,
+    hash: [u8; 32],
+    wasm: &[u8],
+    limits: &Arc<Limits>,
+    report: &mut impl FnMut(PrepareStep),
+) -> Result<(Module, bool), EngineError> {
+    let began = Instant::now();
+    let cached = shared.cache.as_ref().and_then(|cache| cache.load(&shared.wasmtime, hash));
+    if let Some(found) = cached {
+        report(PrepareStep::Compiled { cached: true, elapsed: began.elapsed() });
+        return Ok(found);
+    }
+    Module::validate(&shared.wasmtime, wasm).map_err(|error| EngineError::WasmMalformed(format!("{error:#}")))?;
+    let (module, preinitialized) = match preinit::instrument(wasm) {
+        Some(instrumented) => compile_preinitialized(shared, wasm, &instrumented, limits, report)?,
+        None => (compile_plain(shared, wasm, report)?, false),
+    };
+    if let Some(cache) = &shared.cache {
+        cache.store(&module, hash, preinitialized);
+    }
+    Ok((module, preinitialized))
+}
+
+fn compile_plain(shared: &Shared, wasm: &[u8], report: &mut impl FnMut(PrepareStep)) -> Result<Module, EngineError> {
+    let began = Instant::now();
+    let module = compile(shared, wasm)?;
+    report(PrepareStep::Compiled { cached: false, elapsed: began.elapsed() });
+    Ok(module)
+}
+
+/// Compiles a module, runs its starters, and compiles the module again as they left it.
+fn compile_preinitialized(
+    shared: &Shared,
+    wasm: &[u8],
+    instrumented: &Instrumented<'_>,
+    limits: &Arc<Limits>,
+    report: &mut impl FnMut(PrepareStep),
+) -> Result<(Module, bool), EngineError> {
+    let began = Instant::now();
+    let first = compile(shared, instrumented.wasm())?;
+    report(PrepareStep::Compiled { cached: false, elapsed: began.elapsed() });
+    let began = Instant::now();
+    let image = link(shared, &first, false, limits)?;
+    if !image.has_starters() && !instrumented.has_start_section() {
+        return Ok((first, false));
+    }
+    let mut sandbox = start(shared, &image, limits)?;
+    let snapshot = instrumented.snapshot(&mut sandbox);
+    drop(sandbox);
+    match snapshot {
+        Ok(snapshot) => {
+            let module = compile(shared, &snapshot)?;
+            report(PrepareStep::PreInitialized { elapsed: began.elapsed() });
+            Ok((module, true))
+        }
+        Err(reason) => {
+            tracing::debug!(%reason, "the starters of this module run for each call");
+            Ok((compile(shared, wasm)?, false))
+        }
+    }
+}
+
+fn compile(shared: &Shared, wasm: &[u8]) -> Result<Module, EngineError> {
+    Module::new(&shared.wasmtime, wasm).map_err(|error| EngineError::CompileFailed(format!("{error:#}")))
+}
+
+/// Joins a module with its imports and checks what it needs.
+fn link(shared: &Shared, module: &Module, preinitialized: bool, limits: &Arc<Limits>) -> Result<Image, EngineError> {
+    check_needs(module, limits)?;
+    let mut linker = shared.linker.clone();
+    let mut store = Store::new(&shared.wasmtime, idle(shared, limits));
+    abi::link(&mut linker, module, &mut store)?;
+    let instance =
+        linker.instantiate_pre(module).map_err(|error| EngineError::Internal(format!("linking failed: {error:#}")))?;
+    Image::new(instance, preinitialized)
+}
+
+fn check_needs(module: &Module, limits: &Limits) -> Result<(), EngineError> {
+    const PAGE_BYTES: u64 = 64 << 10;
+    let needs = module.resources_required();
+    let memory = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES);
+    if memory > limits.memory_bytes as u64 {
+        return Err(EngineError::MemoryOverLimit { needed: memory, limit: limits.memory_bytes });
+    }
+    let table = needs.max_initial_table_size.unwrap_or(0);
+    if table > limits.table_elements as u64 {
+        return Err(EngineError::TableOverLimit { needed: table, limit: limits.table_elements });
+    }
+    Ok(())
+}
+
+/// Lets one instance come up and run its starters.
+fn start(shared: &Shared, image: &Image, limits: &Arc<Limits>) -> Result<Sandbox, EngineError> {
+    let mut sandbox = block_on(image.instantiate(idle(shared, limits))).map_err(EngineError::ProbeFailed)?;
+    block_on(image.start(&mut sandbox)).map_err(EngineError::StartFailed)?;
+    Ok(sandbox)
+}
+
+/// The state of an instance that gets no request.
+fn idle(shared: &Shared, limits: &Arc<Limits>) -> CallState {
+    let deadline = Deadline::after(Instant::now(), shared.config.start_timeout);
+    let call = GuestCall { operation: "", payload: Bytes::new(), deadline, interrupt: &Interrupt::default() };
+    CallState::new(call, Arc::new(NoHost), limits.clone())
+}
+
+/// Polls until done. Starters wait for nothing, as no host call is served to them: they only let others run at each
+/// tick of the epoch, which on a thread of the lowest priority the kernel does better.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return result;
+        }
+    }
+}
+
+/// The outside of a guest that is only being started.
+struct NoHost;
+
+impl HostCalls for NoHost {
+    fn call<'a>(&'a self, _call: HostCall<'a>) -> BoxFuture<'a, Result<Bytes, String>> {
+        Box::pin(std::future::ready(Err("no host call is served while the actor is being prepared".into())))
+    }
+
+    fn log(&self, line: &str) {
+        tracing::debug!(target: "wattle::guest", "{line}");
+    }
+}

@@ -1,0 +1,134 @@
+//! What the host keeps for one call while its guest runs.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use wasmtime::{ResourceLimiter, UpdateDeadline};
+use wattle_types::Deadline;
+
+use crate::{GuestCall, GuestError, HostCalls, Interrupt, Limits, guest_log::GuestLog};
+
+/// What a guest is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its starters run: there is no request, and no host call is served.
+    Starting,
+    /// It serves its call.
+    Serving,
+}
+
+/// The data of one store: everything between making a sandbox and dropping it.
+pub(crate) struct CallState {
+    pub(crate) host: Arc<dyn HostCalls>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) deadline: Deadline,
+    pub(crate) began: Instant,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) phase: Phase,
+    pub(crate) memory: Option<wasmtime::Memory>,
+    pub(crate) operation: Box<str>,
+    pub(crate) payload: Bytes,
+    pub(crate) response: Option<Bytes>,
+    pub(crate) guest_error: Option<String>,
+    /// Answer to the last host call; `Err` holds the error's text.
+    pub(crate) host_answer: Result<Bytes, String>,
+    pub(crate) host_calls: u32,
+    pub(crate) log: GuestLog,
+    /// Set when the guest saw a clock or random numbers: then its memory is no image for others.
+    pub(crate) saw_chance: bool,
+    memory_refused: bool,
+    table_refused: bool,
+}
+
+impl CallState {
+    pub(crate) fn new(call: GuestCall<'_>, host: Arc<dyn HostCalls>, limits: Arc<Limits>) -> Self {
+        Self {
+            host,
+            limits,
+            deadline: call.deadline,
+            began: Instant::now(),
+            interrupt: call.interrupt.clone(),
+            phase: Phase::Starting,
+            memory: None,
+            operation: call.operation.into(),
+            payload: call.payload,
+            response: None,
+            guest_error: None,
+            host_answer: Ok(Bytes::new()),
+            host_calls: 0,
+            log: GuestLog::default(),
+            saw_chance: false,
+            memory_refused: false,
+            table_refused: false,
+        }
+    }
+
+    /// Logs whole lines of text.
+    pub(crate) fn log_text(&mut self, text: &[u8]) {
+        self.log.text(text, &self.limits, &*self.host);
+    }
+
+    /// Logs what was written to a stream.
+    pub(crate) fn log_stream(&mut self, piece: &[u8]) {
+        self.log.stream(piece, &self.limits, &*self.host);
+    }
+
+    /// Logs a line whose end was never written.
+    pub(crate) fn finish_log(&mut self) {
+        self.log.finish(&self.limits, &*self.host);
+    }
+
+    /// Returns an error once the call has to end.
+    pub(crate) fn check(&self) -> Result<(), GuestError> {
+        if self.interrupt.is_triggered() {
+            return Err(GuestError::Interrupted);
+        }
+        if Instant::now() >= self.deadline.instant() {
+            return Err(GuestError::DeadlineExceeded);
+        }
+        Ok(())
+    }
+
+    /// Called by wasmtime at every tick of the epoch: ends the call, or lets others run first.
+    pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
+        self.check()?;
+        Ok(UpdateDeadline::Yield(1))
+    }
+
+    /// Names the limit a trap is due to: guests trap when they are refused what they need.
+    pub(crate) fn explain(&self, error: &wasmtime::Error) -> GuestError {
+        match GuestError::from_wasmtime(error) {
+            GuestError::Trapped { .. } if self.memory_refused => {
+                GuestError::MemoryExceeded { limit: self.limits.memory_bytes }
+            }
+            GuestError::Trapped { .. } if self.table_refused => {
+                GuestError::TableExceeded { limit: self.limits.table_elements }
+            }
+            error => error,
+        }
+    }
+
+    /// Takes the outcome of a `__guest_call` that returned `code`.
+    pub(crate) fn outcome(&mut self, code: i32) -> Result<Bytes, GuestError> {
+        let nothing_said = || format!("the guest returned {code} without saying why");
+        match (code, self.guest_error.take()) {
+            (1, None) => Ok(self.response.take().unwrap_or_default()),
+            (_, Some(message)) if !message.is_empty() => Err(GuestError::Failed { message }),
+            _ => Err(GuestError::Failed { message: nothing_said() }),
+        }
+    }
+}
+
+impl ResourceLimiter for CallState {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = desired <= self.limits.memory_bytes;
+        self.memory_refused |= !allowed;
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = desired <= self.limits.table_elements;
+        self.table_refused |= !allowed;
+        Ok(allowed)
+    }
+}
