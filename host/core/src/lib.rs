@@ -1,1 +1,40 @@
 //! A Wattle host: slots, links, dispatch, live updates and control.
+//!
+//! A library first: [`Host::builder`] puts one together, with or without a bus. It knows no capability: providers are
+//! given to it as factories. See `examples/embed.rs` for the smallest whole program.
+//!
+//! Invariants:
+//! - A call stays in the generation it entered; a replaced generation lives until its last call has left.
+//! - The routing snapshot is replaced as a whole; the hot path takes no lock.
+//! - A link outlives the provider that serves it.
+//! - Any failure before a new generation is published leaves the old one serving.
+
+mod actor;
+mod admission;
+mod authz;
+mod config;
+mod control;
+mod dispatch;
+mod error;
+mod events;
+mod fetch;
+mod flight;
+mod host;
+mod http;
+mod inventory;
+mod links;
+mod locks;
+mod observe;
+mod provider;
+mod routes;
+mod slot;
+mod state;
+mod steps;
+
+pub use actor::ActorFacts;
+pub use config::HostConfig;
+pub use error::HostError;
+pub use fetch::FetchError;
+pub use host::{Host, HostBuilder, StartActor, StartProvider};
+pub use links::LinkError;
+pub use steps::{Step, Steps};

@@ -1,0 +1,67 @@
+//! A running actor: what is known of its module, and its slot.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use wattle_runtime::{Interrupt, Prepared};
+use wattle_types::{ActorId, ContractId, IssuerId};
+
+use crate::{admission::Admission, slot::Slot};
+
+/// What the claims of a verified module say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActorFacts {
+    /// Its identity.
+    pub id: ActorId,
+    /// Who signed it.
+    pub issuer: IssuerId,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Its place in the order of versions.
+    pub revision: i32,
+    /// Its version for people.
+    pub version: Option<String>,
+    /// The name other actors may call it by.
+    pub call_alias: Option<String>,
+    /// The contracts it may use and serve.
+    pub capabilities: Vec<ContractId>,
+}
+
+impl ActorFacts {
+    /// Returns whether the claims name `contract`.
+    #[must_use]
+    pub fn claims(&self, contract: &str) -> bool {
+        self.capabilities.iter().any(|claimed| claimed.as_str() == contract)
+    }
+}
+
+/// One version of an actor.
+#[derive(Debug)]
+pub(crate) struct ActorModule {
+    pub(crate) facts: ActorFacts,
+    /// Where the module came from.
+    pub(crate) reference: String,
+    pub(crate) prepared: Prepared,
+    /// Ends all calls of this version, when draining takes too long.
+    pub(crate) interrupt: Interrupt,
+}
+
+/// An actor's place on this host.
+#[derive(Debug)]
+pub(crate) struct ActorSlot {
+    pub(crate) id: ActorId,
+    pub(crate) slot: Slot<ActorModule>,
+    pub(crate) admission: ArcSwap<Admission>,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+impl ActorSlot {
+    pub(crate) fn new(module: ActorModule, admission: Admission, annotations: BTreeMap<String, String>) -> Arc<Self> {
+        Arc::new(Self {
+            id: module.facts.id,
+            slot: Slot::new(module),
+            admission: ArcSwap::from_pointee(admission),
+            annotations,
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! Who may replace whom: plain decisions over claims.
+
+use wattle_types::ActorId;
+
+use crate::{actor::ActorFacts, error::HostError};
+
+/// Decides whether `new` may take the place of `running`.
+///
+/// Issuer and signature were checked when `new` was verified; here: the same subject, and a revision that is not lower
+/// unless `force`.
+pub(crate) fn check_update(running: &ActorFacts, new: &ActorFacts, force: bool) -> Result<(), HostError> {
+    if new.id != running.id {
+        return Err(HostError::SubjectChanged { running: running.id, found: new.id });
+    }
+    if new.revision < running.revision && !force {
+        return Err(HostError::RevisionTooLow { running: running.revision, found: new.revision });
+    }
+    Ok(())
+}
+
+/// Decides whether `new` may use its call alias, given who has it now.
+pub(crate) fn check_alias(new: &ActorFacts, holder: Option<ActorId>) -> Result<(), HostError> {
+    match (&new.call_alias, holder) {
+        (Some(alias), Some(holder)) if holder != new.id => Err(HostError::AliasTaken { alias: alias.clone(), holder }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wattle_types::wascap::{KeyKind, PublicKey};
+
+    use super::*;
+
+    fn facts(id: u8, revision: i32) -> ActorFacts {
+        ActorFacts {
+            id: PublicKey::from_bytes(KeyKind::Module, [id; 32]).try_into().unwrap(),
+            issuer: PublicKey::from_bytes(KeyKind::Account, [9; 32]).try_into().unwrap(),
+            name: None,
+            revision,
+            version: None,
+            call_alias: Some("alias".into()),
+            capabilities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_update_keeps_the_subject_and_does_not_go_back() {
+        let code = |new: &ActorFacts, force| check_update(&facts(1, 2), new, force).map_err(|error| error.code());
+        assert_eq!(code(&facts(1, 3), false), Ok(()));
+        assert_eq!(code(&facts(1, 2), false), Ok(()));
+        assert_eq!(code(&facts(1, 1), false), Err("revision_too_low"));
+        assert_eq!(code(&facts(1, 1), true), Ok(()));
+        assert_eq!(code(&facts(2, 3), true), Err("subject_changed"));
+    }
+
+    #[test]
+    fn an_alias_belongs_to_one_actor() {
+        assert!(check_alias(&facts(1, 0), None).is_ok());
+        assert!(check_alias(&facts(1, 0), Some(facts(1, 0).id)).is_ok());
+        assert_eq!(check_alias(&facts(1, 0), Some(facts(2, 0).id)).unwrap_err().code(), "alias_taken");
+    }
+}

@@ -1,0 +1,45 @@
+//! What can be set about a host. Every value has a default that suits a machine of a few cores.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use wattle_runtime::Limits;
+use wattle_types::LatticeId;
+
+/// Settings of a host.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// A name for people.
+    pub friendly_name: String,
+    /// What the host says of itself.
+    pub labels: BTreeMap<String, String>,
+    /// The mesh it belongs to.
+    pub lattice: LatticeId,
+    /// How long a call may take when its caller does not say.
+    pub call_timeout: Duration,
+    /// How long calls in flight may take to end when what serves them is replaced or stopped.
+    pub drain_timeout: Duration,
+    /// How many calls of one actor may run at once, when its start does not say.
+    pub max_in_flight: usize,
+    /// How many more may wait for their turn.
+    pub max_queued: usize,
+    /// What one call of a guest may use.
+    pub limits: Limits,
+    /// How often providers are asked whether they are well.
+    pub health_interval: Duration,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            friendly_name: "wattle".into(),
+            labels: BTreeMap::new(),
+            lattice: LatticeId::default(),
+            call_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+            max_in_flight: 256,
+            max_queued: 4096,
+            limits: Limits::default(),
+            health_interval: Duration::from_secs(10),
+        }
+    }
+}

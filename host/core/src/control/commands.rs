@@ -1,0 +1,185 @@
+//! Our own verbs: one JSON command, answered by a stream of progress messages of which the last is final.
+
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, mpsc};
+use wattle_bus::{Bus, Message};
+use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
+
+use crate::{
+    error::HostError,
+    host::{Host, StartActor, StartProvider},
+    steps::{Step, Steps},
+};
+
+/// Steps told of one command before a slow bus makes it miss some.
+const STEPS_MAX: usize = 64;
+/// Longest watch; a watcher that stays renews it.
+const WATCH_MAX: Duration = Duration::from_secs(3600);
+
+/// Carries out one command, telling each step.
+pub(super) async fn answer(host: &Host, bus: &dyn Bus, request: &Message) {
+    let begun = crate::dispatch::now();
+    let (sender, mut steps) = mpsc::channel(STEPS_MAX);
+    let work = async {
+        let command = serde_json::from_slice(&request.payload);
+        let steps = Steps::to(sender);
+        match command {
+            Ok(command) => finish(carry_out(host, bus, command, &steps).await),
+            Err(error) => Progress::Failed {
+                code: "request_invalid".into(),
+                message: format!("the command cannot be read: {error}"),
+                remedy: Some("use a wattle program of the host's version".into()),
+            },
+        }
+    };
+    let tell = async {
+        while let Some(step) = steps.recv().await {
+            let elapsed = crate::dispatch::now().saturating_duration_since(begun);
+            send(bus, request, &progress(step, elapsed)).await;
+        }
+    };
+    // `tell` ends when `work` has dropped the sender, so all steps are told before the outcome.
+    let (outcome, ()) = tokio::join!(work, tell);
+    send(bus, request, &outcome).await;
+}
+
+async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) -> Result<Value, HostError> {
+    match command {
+        Command::StartActor { reference, max_in_flight, annotations } => {
+            let max_in_flight = max_in_flight.map(|count| count as usize);
+            let options = StartActor { max_in_flight, annotations, reference: String::new() };
+            let id = host.start_actor_from(&reference, options, steps).await?;
+            Ok(describe_actor(host, id))
+        }
+        Command::UpdateActor { actor, reference, force } => {
+            let id = host.find_actor(&actor)?;
+            host.update_actor_from(id, &reference, force, steps).await?;
+            Ok(describe_actor(host, id))
+        }
+        Command::StopActor { actor } => {
+            let id = host.find_actor(&actor)?;
+            host.stop_actor(id, steps).await?;
+            Ok(json!({ "actor": id }))
+        }
+        Command::StartProvider { reference, provider, config, annotations } => {
+            let options = StartProvider { reference, id: provider, config, annotations };
+            let id = host.start_provider(options, steps).await?;
+            Ok(json!({ "provider": id }))
+        }
+        Command::UpdateProvider { provider, reference, config } => {
+            host.update_provider(&provider, &reference, config, steps).await?;
+            Ok(json!({ "provider": provider }))
+        }
+        Command::StopProvider { provider } => {
+            host.stop_provider(&provider, steps).await?;
+            Ok(json!({ "provider": provider }))
+        }
+        Command::PutLink { link, replace } => {
+            let served = host.provider_slot(&link.provider).is_ok();
+            host.put_link(link, replace).await?;
+            Ok(json!({ "served": served }))
+        }
+        Command::DeleteLink { link } => {
+            host.delete_link(&link).await?;
+            Ok(json!({}))
+        }
+        Command::GetLinks => Ok(json!(host.links())),
+        Command::Call { actor, operation, payload, timeout_ms } => {
+            call(host, &actor, &operation, &payload, timeout_ms).await
+        }
+        Command::Watch { subject, seconds, actor } => {
+            let wait = Duration::from_secs(u64::from(seconds)).min(WATCH_MAX);
+            let actor = actor.map(|actor| actor.to_string());
+            let seen = watch(host, bus, &subject, wait, actor.as_deref()).await;
+            Ok(json!({ "seen": seen }))
+        }
+    }
+}
+
+fn describe_actor(host: &Host, id: wattle_types::ActorId) -> Value {
+    let id = id.to_string();
+    let actor = host.inventory().components.into_iter().find(|actor| actor.id == id);
+    json!({ "actor": id, "running": actor })
+}
+
+async fn call(
+    host: &Host,
+    actor: &str,
+    operation: &str,
+    payload: &str,
+    timeout_ms: Option<u64>,
+) -> Result<Value, HostError> {
+    let payload = BASE64.decode(payload.as_bytes()).map_err(|_| HostError::BadPayload)?;
+    let id = host.find_actor(actor)?;
+    let begun = crate::dispatch::now();
+    let answer = host.call(&id.to_string(), operation, payload.into(), timeout_ms.map(Duration::from_millis)).await?;
+    let elapsed = crate::dispatch::now().saturating_duration_since(begun);
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    Ok(json!(CallResult { payload: BASE64.encode(&answer), elapsed_us }))
+}
+
+/// Publishes what is invoked until the time is over or the host stops; returns how much was seen.
+async fn watch(host: &Host, bus: &dyn Bus, subject: &str, wait: Duration, actor: Option<&str>) -> u64 {
+    let mut watcher = host.watch();
+    let over = tokio::time::sleep(wait);
+    tokio::pin!(over);
+    let mut seen = 0;
+    loop {
+        let observed = tokio::select! {
+            biased;
+            () = host.stopped().cancelled() => return seen,
+            () = &mut over => return seen,
+            observed = watcher.seen.recv() => observed,
+        };
+        match observed {
+            Ok(observed) if is_about(&observed, actor) => {
+                seen += 1;
+                publish(bus, subject, &observed).await;
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return seen,
+        }
+    }
+}
+
+fn is_about(observed: &ObservedInvocation, actor: Option<&str>) -> bool {
+    actor.is_none_or(|actor| observed.origin == actor || observed.target == actor)
+}
+
+/// Publishes one observation; what cannot be sent is not seen, which is all a watcher is promised.
+async fn publish(bus: &dyn Bus, subject: &str, observed: &ObservedInvocation) {
+    if let Ok(bytes) = serde_json::to_vec(observed)
+        && let Err(error) = bus.publish(subject, None, &[], bytes.into()).await
+    {
+        tracing::debug!(%error, "an observation was not published");
+    }
+}
+
+fn progress(step: Step, elapsed: Duration) -> Progress {
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    Progress::Step { step: step.name.to_owned(), detail: step.detail, elapsed_ms }
+}
+
+fn finish(result: Result<Value, HostError>) -> Progress {
+    match result {
+        Ok(result) => Progress::Done { result },
+        Err(error) => {
+            tracing::info!(code = error.code(), %error, "a command failed");
+            Progress::Failed { code: error.code().to_owned(), message: error.to_string(), remedy: error.remedy() }
+        }
+    }
+}
+
+async fn send(bus: &dyn Bus, request: &Message, progress: &Progress) {
+    let Some(reply) = &request.reply else { return };
+    let bytes = match serde_json::to_vec(progress) {
+        Ok(bytes) => bytes,
+        Err(error) => return tracing::error!(%error, "progress cannot be written as JSON"),
+    };
+    if let Err(error) = bus.publish(reply, None, &[], bytes.into()).await {
+        tracing::warn!(%error, "progress was not sent");
+    }
+}

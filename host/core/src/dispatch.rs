@@ -1,0 +1,327 @@
+//! The hot path: from a caller to its target, both on this host.
+//!
+//! One look-up in the routing snapshot, no lock. Every refusal is an [`InvokeError`] that names what is missing.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use wattle_runtime::{GuestCall, GuestError, HostCall, HostCalls};
+use wattle_types::{
+    ActorId, ActorInvoker, BoxFuture, CallContext, ContractId, InvokeError, LinkDefinition, LinkKey, LinkName,
+    MAX_CALL_DEPTH, ProviderCall, ProviderId,
+};
+
+use crate::{
+    actor::{ActorFacts, ActorModule, ActorSlot},
+    admission::Refusal,
+    observe::{Observed, Observer},
+    provider::ProviderSlot,
+    routes::{LinkRoute, Routes},
+    slot::Inside,
+};
+
+/// Finds targets and carries calls to them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dispatcher(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    routes: ArcSwap<Routes>,
+    observer: Observer,
+    draining: AtomicBool,
+}
+
+impl Dispatcher {
+    /// Returns the current routes.
+    pub(crate) fn routes(&self) -> arc_swap::Guard<Arc<Routes>> {
+        self.0.routes.load()
+    }
+
+    /// Replaces the routes for all calls that start from now on.
+    pub(crate) fn publish(&self, routes: Routes) {
+        self.0.routes.store(Arc::new(routes));
+    }
+
+    /// Returns who watches invocations.
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.0.observer
+    }
+
+    /// Refuses calls from outside from now on; those of providers and actors still go through.
+    pub(crate) fn start_draining(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Calls an actor, by id or call alias, for somebody outside the lattice.
+    pub(crate) async fn call_from_outside(
+        &self,
+        target: &str,
+        operation: &str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        if self.0.draining.load(Ordering::Acquire) {
+            return Err(InvokeError::Draining);
+        }
+        let slot = self.find_actor(target)?;
+        self.call_actor(&slot, ActorCall { origin: "host", contract: None, operation, payload, context }).await
+    }
+
+    /// Calls the actor of a link, for the provider that serves it.
+    async fn call_from_provider(
+        &self,
+        provider: &ProviderId,
+        link: &LinkKey,
+        operation: &str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let slot = {
+            let routes = self.routes();
+            match routes.link_by_key(link) {
+                Some(route) if route.link.provider == *provider => {}
+                _ => return Err(InvokeError::LinkNotFound { link: link.clone() }),
+            }
+            let slot = routes.actors.get(&link.actor).cloned();
+            slot.ok_or_else(|| InvokeError::ActorNotFound { target: link.actor.to_string() })?
+        };
+        let contract = Some(&link.contract);
+        self.call_actor(&slot, ActorCall { origin: provider.as_str(), contract, operation, payload, context }).await
+    }
+
+    /// Carries a call an actor makes: to a provider over a link, or to another actor.
+    async fn call_from_actor(
+        &self,
+        origin: &ActorFacts,
+        call: HostCall<'_>,
+        context: &CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let context = context.nested().ok_or(InvokeError::CallDepthExceeded { limit: MAX_CALL_DEPTH })?;
+        match self.resolve(origin, call.binding, call.namespace)? {
+            Target::Provider(route) => {
+                self.call_provider(&origin.id, route, call.operation, call.payload, context).await
+            }
+            Target::Actor(slot) => {
+                let (origin, operation) = (&origin.id.to_string(), call.operation);
+                let call = ActorCall { origin, contract: None, operation, payload: call.payload, context };
+                self.call_actor(&slot, call).await
+            }
+        }
+    }
+
+    /// Decides whom an actor means: a link first, then a builtin, then another actor's id or call alias.
+    fn resolve(&self, origin: &ActorFacts, binding: &str, namespace: &str) -> Result<Target, InvokeError> {
+        let link_name = if binding.is_empty() { LinkName::DEFAULT } else { binding };
+        let routes = self.routes();
+        if let Some(route) = routes.link(&origin.id, namespace, link_name) {
+            if !origin.claims(namespace) {
+                let contract = route.link.key.contract.clone();
+                return Err(InvokeError::CapabilityNotClaimed { actor: origin.id, contract });
+            }
+            return Ok(Target::Provider(route.clone()));
+        }
+        if let Some(slot) = routes.actor(namespace) {
+            return Ok(Target::Actor(slot.clone()));
+        }
+        if namespace.parse::<ActorId>().is_ok() || !namespace.contains(':') {
+            return Err(InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() });
+        }
+        self.resolve_unlinked(&routes, origin, link_name, namespace)
+    }
+
+    fn resolve_unlinked(
+        &self,
+        routes: &Routes,
+        origin: &ActorFacts,
+        link_name: &str,
+        namespace: &str,
+    ) -> Result<Target, InvokeError> {
+        let not_found = || InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() };
+        let contract: ContractId = namespace.parse().map_err(|_| not_found())?;
+        if !origin.claims(namespace) {
+            return Err(InvokeError::CapabilityNotClaimed { actor: origin.id, contract });
+        }
+        let link_name = link_name.parse().map_err(|_| not_found())?;
+        let key = LinkKey { actor: origin.id, contract, link_name };
+        match routes.builtins.get(&key.contract) {
+            Some(slot) => Ok(Target::Provider(LinkRoute {
+                link: Arc::new(LinkDefinition { key, provider: slot.id.clone(), values: Default::default() }),
+                provider: Some(slot.clone()),
+            })),
+            None => Err(InvokeError::LinkNotFound { link: key }),
+        }
+    }
+
+    fn find_actor(&self, target: &str) -> Result<Arc<ActorSlot>, InvokeError> {
+        let slot = self.routes().actor(target).cloned();
+        slot.ok_or_else(|| InvokeError::ActorNotFound { target: target.chars().take(128).collect() })
+    }
+
+    async fn call_actor(&self, slot: &ActorSlot, call: ActorCall<'_>) -> Result<Bytes, InvokeError> {
+        let (origin, contract, operation) = (call.origin, call.contract, call.operation);
+        let watch = self.0.observer.start(call.payload.len());
+        let result = self.run_actor(slot, call).await;
+        if let Some(watch) = watch {
+            let target = slot.id.to_string();
+            let seen = Observed { origin, target: &target, contract, operation };
+            self.0.observer.finish(watch, seen, result.as_ref());
+        }
+        result
+    }
+
+    async fn run_actor(&self, slot: &ActorSlot, call: ActorCall<'_>) -> Result<Bytes, InvokeError> {
+        let admission = slot.admission.load_full();
+        let _place = admission.admit(call.context.deadline).await.map_err(|refusal| match refusal {
+            Refusal::Full { limit } => InvokeError::Overloaded { target: format!("actor {}", slot.id), limit },
+            Refusal::TooLate => InvokeError::DeadlineExceeded { target: format!("actor {}", slot.id) },
+        })?;
+        let stopped = || InvokeError::ActorNotFound { target: slot.id.to_string() };
+        let inside = slot.slot.enter().ok_or_else(stopped)?;
+        if let Some(contract) = call.contract.filter(|contract| !inside.facts.claims(contract.as_str())) {
+            return Err(InvokeError::CapabilityNotClaimed { actor: slot.id, contract: contract.clone() });
+        }
+        self.run_guest(inside, call.operation, call.payload, call.context).await
+    }
+
+    async fn run_guest(
+        &self,
+        inside: Inside<ActorModule>,
+        operation: &str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let deadline = context.deadline;
+        let generation = inside.generation().clone();
+        let calls = Arc::new(GuestCalls { dispatcher: self.clone(), inside, context, last_failure: Mutex::default() });
+        let call = GuestCall { operation, payload, deadline, interrupt: &generation.interrupt };
+        let result = generation.prepared.call(call, calls.clone()).await;
+        result.map_err(|error| calls.explain(error))
+    }
+
+    async fn call_provider(
+        &self,
+        origin: &ActorId,
+        route: LinkRoute,
+        operation: &str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let watch = self.0.observer.start(payload.len());
+        let result = run_provider(&route, operation, payload, context).await;
+        if let Some(watch) = watch {
+            let (origin, contract) = (origin.to_string(), Some(&route.link.key.contract));
+            let seen = Observed { origin: &origin, target: route.link.provider.as_str(), contract, operation };
+            self.0.observer.finish(watch, seen, result.as_ref());
+        }
+        result
+    }
+}
+
+async fn run_provider(
+    route: &LinkRoute,
+    operation: &str,
+    payload: Bytes,
+    context: CallContext,
+) -> Result<Bytes, InvokeError> {
+    let link = &route.link;
+    let inside = route.provider.as_deref().and_then(|slot: &ProviderSlot| slot.slot.enter());
+    let inside = inside
+        .ok_or_else(|| InvokeError::ProviderUnavailable { link: link.key.clone(), provider: link.provider.clone() })?;
+    let call = ProviderCall { link: link.clone(), operation: operation.into(), payload, context };
+    inside.provider.handle(call).await.map_err(|error| InvokeError::ProviderFailed {
+        link: link.key.clone(),
+        provider: link.provider.clone(),
+        operation: operation.to_owned(),
+        error,
+    })
+}
+
+/// A call to an actor.
+struct ActorCall<'a> {
+    /// Who calls: an actor, a provider, or `host`.
+    origin: &'a str,
+    /// The contract it is called by, which its claims must then name.
+    contract: Option<&'a ContractId>,
+    operation: &'a str,
+    payload: Bytes,
+    context: CallContext,
+}
+
+enum Target {
+    Provider(LinkRoute),
+    Actor(Arc<ActorSlot>),
+}
+
+/// What one call of a guest may do outside its sandbox.
+struct GuestCalls {
+    dispatcher: Dispatcher,
+    inside: Inside<ActorModule>,
+    context: CallContext,
+    last_failure: Mutex<Option<Arc<InvokeError>>>,
+}
+
+impl GuestCalls {
+    /// Says why the guest failed, in the host's terms.
+    fn explain(&self, error: GuestError) -> InvokeError {
+        let actor = self.inside.facts.id;
+        match error {
+            GuestError::Failed { message } => {
+                let cause = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                InvokeError::GuestFailed { actor, message, cause }
+            }
+            GuestError::DeadlineExceeded => InvokeError::DeadlineExceeded { target: format!("actor {actor}") },
+            GuestError::Interrupted => InvokeError::Interrupted { target: format!("actor {actor}") },
+            GuestError::Overloaded { limit } => InvokeError::Overloaded { target: "the engine".into(), limit },
+            GuestError::PayloadTooLarge { size, limit } => InvokeError::PayloadTooLarge { size, limit },
+            error => InvokeError::GuestTrapped { actor, code: error.code(), message: error.to_string() },
+        }
+    }
+}
+
+impl HostCalls for GuestCalls {
+    fn call<'a>(&'a self, call: HostCall<'a>) -> BoxFuture<'a, Result<Bytes, String>> {
+        Box::pin(async move {
+            let result = self.dispatcher.call_from_actor(&self.inside.facts, call, &self.context).await;
+            result.map_err(|error| {
+                let text = error.to_string();
+                *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+                text
+            })
+        })
+    }
+
+    fn log(&self, text: &str) {
+        tracing::info!(target: "wattle::guest", actor = %self.inside.facts.id, "{text}");
+    }
+}
+
+/// A provider's way to the actors linked to it.
+#[derive(Debug)]
+pub(crate) struct ProviderGate {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) provider: ProviderId,
+}
+
+impl ActorInvoker for ProviderGate {
+    fn invoke<'a>(
+        &'a self,
+        link: &'a LinkKey,
+        operation: &'a str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> BoxFuture<'a, Result<Bytes, InvokeError>> {
+        Box::pin(self.dispatcher.call_from_provider(&self.provider, link, operation, payload, context))
+    }
+}
+
+/// Returns the time, for measuring; the one place the hot path reads the clock.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

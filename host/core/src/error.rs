@@ -1,0 +1,218 @@
+//! Why the host refused or failed to change what it runs.
+
+use wattle_runtime::EngineError;
+use wattle_types::{
+    ActorId, ContractId, ErrorKind, IdError, InvokeError, ProviderError, ProviderId, wascap::ClaimsError,
+};
+
+use crate::{fetch::FetchError, links::LinkError};
+
+/// Why the host did not do what it was told. What ran before still runs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// No such actor runs here.
+    #[error("no actor {target} runs on this host")]
+    ActorNotFound {
+        /// Id, call alias or name.
+        target: String,
+    },
+    /// Several running actors have this name.
+    #[error("{target:?} is the name of {count} actors: use the id or call alias")]
+    ActorAmbiguous {
+        /// The name.
+        target: String,
+        /// How many have it.
+        count: usize,
+    },
+    /// The actor runs already.
+    #[error("actor {actor} runs already")]
+    ActorRunning {
+        /// Which.
+        actor: ActorId,
+    },
+    /// Another actor has the call alias.
+    #[error("the call alias {alias:?} belongs to actor {holder}")]
+    AliasTaken {
+        /// The alias.
+        alias: String,
+        /// Who has it.
+        holder: ActorId,
+    },
+    /// The new module is another actor.
+    #[error("the module is actor {found}, not {running}")]
+    SubjectChanged {
+        /// The running actor.
+        running: ActorId,
+        /// What the module is.
+        found: ActorId,
+    },
+    /// The new module is older than the running one.
+    #[error("the module has revision {found}, the running one {running}")]
+    RevisionTooLow {
+        /// The running revision.
+        running: i32,
+        /// The module's.
+        found: i32,
+    },
+    /// The module's claims are refused.
+    #[error("the module's claims are refused: {0}")]
+    Claims(#[from] ClaimsError),
+    /// A name or key in the claims cannot be used.
+    #[error("the module's claims cannot be used: {0}")]
+    Id(#[from] IdError),
+    /// The engine refuses the module.
+    #[error("the module cannot run: {0}")]
+    Engine(#[from] EngineError),
+    /// No such provider runs here.
+    #[error("no provider {provider} runs on this host")]
+    ProviderNotFound {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// The provider runs already.
+    #[error("provider {provider} runs already")]
+    ProviderRunning {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// The reference names no provider this host knows.
+    #[error("{reference:?} names no provider; this host has {known}")]
+    ProviderUnknown {
+        /// The reference.
+        reference: String,
+        /// What it could have been.
+        known: String,
+    },
+    /// The provider does not serve the contract.
+    #[error("provider {provider} does not serve {contract}; it serves {served}")]
+    ContractNotServed {
+        /// Which provider.
+        provider: ProviderId,
+        /// The link's contract.
+        contract: ContractId,
+        /// What it serves.
+        served: String,
+    },
+    /// The provider failed.
+    #[error("provider {provider}: {error}")]
+    Provider {
+        /// Which.
+        provider: ProviderId,
+        /// How.
+        #[source]
+        error: ProviderError,
+    },
+    /// The actor's claims do not name the contract it is to be linked to.
+    #[error("actor {actor} may not use {contract}: its claims do not name that capability")]
+    CapabilityNotClaimed {
+        /// Which actor.
+        actor: ActorId,
+        /// The contract.
+        contract: ContractId,
+    },
+    /// The link cannot be put or is not there.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The reference cannot be read.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A call's payload is not base64.
+    #[error("the payload is not base64")]
+    BadPayload,
+    /// A call failed.
+    #[error(transparent)]
+    Invoke(#[from] InvokeError),
+    /// The host is shutting down.
+    #[error("the host is draining")]
+    Draining,
+    /// A fault of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl HostError {
+    /// Returns the stable name of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ActorNotFound { .. } => "actor_not_found",
+            Self::ActorAmbiguous { .. } => "actor_ambiguous",
+            Self::ActorRunning { .. } => "actor_running",
+            Self::AliasTaken { .. } => "alias_taken",
+            Self::SubjectChanged { .. } => "subject_changed",
+            Self::RevisionTooLow { .. } => "revision_too_low",
+            Self::Claims(error) => error.code(),
+            Self::Id(error) => error.code(),
+            Self::Engine(error) => error.code(),
+            Self::ProviderNotFound { .. } => "provider_not_found",
+            Self::ProviderRunning { .. } => "provider_running",
+            Self::ProviderUnknown { .. } => "provider_unknown",
+            Self::ContractNotServed { .. } => "contract_not_served",
+            Self::Provider { error, .. } => error.code(),
+            Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
+            Self::Link(error) => error.code(),
+            Self::Fetch(error) => error.code(),
+            Self::Invoke(error) => error.code(),
+            Self::BadPayload => "request_invalid",
+            Self::Draining => "draining",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// Returns who must act.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Claims(_) | Self::RevisionTooLow { .. } | Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
+            Self::Provider { error, .. } => error.kind(),
+            Self::Invoke(error) => error.kind(),
+            Self::Draining => ErrorKind::Unavailable,
+            Self::Internal(_) => ErrorKind::Internal,
+            _ => ErrorKind::Caller,
+        }
+    }
+
+    /// Returns what to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::ActorNotFound { .. } => "see what runs with: wattle get inventory".into(),
+            Self::ActorAmbiguous { .. } => "see their ids with: wattle get inventory".into(),
+            Self::ActorRunning { actor } => format!("replace it live with: wattle update actor {actor} MODULE.wasm"),
+            Self::AliasTaken { alias, .. } => {
+                format!("sign the module with another --call-alias than {alias:?}, or stop that actor")
+            }
+            Self::SubjectChanged { running, .. } => {
+                format!("sign the module with the subject key of {running}, or start it as an actor of its own")
+            }
+            Self::RevisionTooLow { running, .. } => {
+                format!("sign it with --rev {}, or update with --force", running.saturating_add(1))
+            }
+            Self::ProviderNotFound { .. } => "see what runs with: wattle get inventory".into(),
+            Self::ProviderRunning { provider } => {
+                format!("replace it live with: wattle update provider {provider} REFERENCE; or give another --id")
+            }
+            Self::CapabilityNotClaimed { contract, .. } => {
+                format!("sign the module with the claim: wattle claims sign MODULE.wasm --cap {contract}")
+            }
+            Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
+            Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
+            Self::Claims(error) => return claims_remedy(error),
+            Self::Invoke(error) => return error.remedy(),
+            _ => return None,
+        })
+    }
+}
+
+fn claims_remedy(error: &ClaimsError) -> Option<String> {
+    match error.code() {
+        "claims_missing" => Some("sign the module with: wattle claims sign MODULE.wasm --cap CONTRACT".into()),
+        "issuer_not_trusted" => Some("start the host with --trust and that issuer, if you do trust it".into()),
+        "claims_expired" => Some("sign the module again with: wattle claims sign MODULE.wasm".into()),
+        "module_hash_mismatch" | "signature_invalid" => {
+            Some("the file was changed after it was signed: get it again from its issuer".into())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,155 @@
+//! Bringing the bytes a reference names: a local file, or an https URL pinned by a digest.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+
+/// Largest file a reference may name: a module or a provider archive.
+const FILE_LEN_MAX: u64 = 256 << 20;
+
+/// Why a reference gave no bytes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The text is no reference.
+    #[error("{0:?} is no reference: use file:///path or https://host/path#sha256=HEX")]
+    BadReference(String),
+    /// An https reference without a digest.
+    #[error("{0} has no digest: add #sha256=HEX, so that what is fetched is what was meant")]
+    DigestMissing(String),
+    /// What was fetched is something else.
+    #[error("{reference} has the digest {found}, not {expected}")]
+    DigestMismatch {
+        /// The reference, without its digest.
+        reference: String,
+        /// What it should have.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+    /// The file cannot be read.
+    #[error("{} cannot be read: {error}", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The server did not send it.
+    #[error("{url} cannot be fetched: {message}")]
+    Http {
+        /// From where.
+        url: String,
+        /// Why.
+        message: String,
+    },
+    /// There is too much of it.
+    #[error("{reference} is larger than {limit} bytes")]
+    TooLarge {
+        /// Which.
+        reference: String,
+        /// The most that is read.
+        limit: u64,
+    },
+}
+
+impl FetchError {
+    /// Returns the stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadReference(_) => "reference_invalid",
+            Self::DigestMissing(_) => "digest_missing",
+            Self::DigestMismatch { .. } => "digest_mismatch",
+            Self::Read { .. } | Self::Http { .. } => "fetch_failed",
+            Self::TooLarge { .. } => "file_too_large",
+        }
+    }
+}
+
+/// Reads what `reference` names.
+pub(crate) async fn fetch(reference: &str) -> Result<Bytes, FetchError> {
+    if let Some(path) = reference.strip_prefix("file://") {
+        return read_file(Path::new(path)).await;
+    }
+    if reference.starts_with("https://") {
+        return fetch_https(reference).await;
+    }
+    Err(FetchError::BadReference(reference.to_owned()))
+}
+
+async fn read_file(path: &Path) -> Result<Bytes, FetchError> {
+    let failed = |error| FetchError::Read { path: path.to_owned(), error };
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    if bytes.len() as u64 > FILE_LEN_MAX {
+        return Err(FetchError::TooLarge { reference: path.display().to_string(), limit: FILE_LEN_MAX });
+    }
+    Ok(bytes.into())
+}
+
+async fn fetch_https(reference: &str) -> Result<Bytes, FetchError> {
+    let (url, expected) =
+        reference.split_once("#sha256=").ok_or_else(|| FetchError::DigestMissing(reference.to_owned()))?;
+    let bytes = download(url).await?;
+    let found = hex(&Sha256::digest(&bytes));
+    if !found.eq_ignore_ascii_case(expected) {
+        return Err(FetchError::DigestMismatch { reference: url.to_owned(), expected: expected.to_owned(), found });
+    }
+    Ok(bytes)
+}
+
+async fn download(url: &str) -> Result<Bytes, FetchError> {
+    let failed = |message: String| FetchError::Http { url: url.to_owned(), message };
+    let client = crate::http::client().map_err(failed)?;
+    let response = client.get(url).send().await.map_err(|error| failed(chain(&error)))?;
+    let mut response = response.error_for_status().map_err(|error| failed(error.without_url().to_string()))?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(chain(&error)))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > FILE_LEN_MAX {
+            return Err(FetchError::TooLarge { reference: url.to_owned(), limit: FILE_LEN_MAX });
+        }
+    }
+    Ok(bytes.into())
+}
+
+/// Joins an error and its sources: the last one is usually the one that helps.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_bad_reference_has_its_name() {
+        let code = async |reference: &str| fetch(reference).await.unwrap_err().code();
+        assert_eq!(code("module.wasm").await, "reference_invalid");
+        assert_eq!(code("http://example.org/x#sha256=00").await, "reference_invalid");
+        assert_eq!(code("https://example.org/x").await, "digest_missing");
+        assert_eq!(code("file:///nonexistent/module.wasm").await, "fetch_failed");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_whole() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"bytes").unwrap();
+        assert_eq!(fetch(&format!("file://{}", file.path().display())).await.unwrap(), "bytes");
+    }
+}

@@ -1,0 +1,261 @@
+//! The host: what an embedder, the control interface and the program use.
+
+mod actors;
+mod health;
+mod links;
+mod providers;
+mod shutdown;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wattle_bus::Bus;
+use wattle_runtime::Engine;
+use wattle_types::{
+    CallContext, Deadline, HostId, InvokeError, ProviderFactory,
+    event::Event,
+    wascap::{KeyError, KeyKind, KeyPair, TrustPolicy},
+};
+
+pub use actors::StartActor;
+pub use providers::StartProvider;
+
+use crate::{
+    config::HostConfig, control, dispatch::Dispatcher, error::HostError, events::Events, inventory, locks::ChangeLocks,
+    observe::Watcher, state::State,
+};
+
+/// A running host. Cheap to clone; all clones are the same host.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    id: HostId,
+    config: HostConfig,
+    trust: TrustPolicy,
+    engine: Engine,
+    kinds: BTreeMap<String, Arc<dyn ProviderFactory>>,
+    dispatcher: Dispatcher,
+    state: Mutex<State>,
+    locks: ChangeLocks,
+    events: Events,
+    tasks: TaskTracker,
+    /// Cancelled when the host has stopped.
+    stopped: CancellationToken,
+    started: Instant,
+    bus: Option<Arc<dyn Bus>>,
+}
+
+/// Puts a host together.
+pub struct HostBuilder {
+    config: HostConfig,
+    trust: TrustPolicy,
+    engine: Engine,
+    key: Option<KeyPair>,
+    kinds: BTreeMap<String, Arc<dyn ProviderFactory>>,
+    builtins: Vec<Arc<dyn ProviderFactory>>,
+    bus: Option<Arc<dyn Bus>>,
+}
+
+impl HostBuilder {
+    /// Sets the configuration.
+    #[must_use]
+    pub fn config(mut self, config: HostConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the host's identity; a new one is made otherwise.
+    #[must_use]
+    pub fn key(mut self, key: KeyPair) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Offers a kind of provider, to be started as `builtin:{kind}`.
+    #[must_use]
+    pub fn provider_kind(mut self, kind: &str, factory: impl ProviderFactory) -> Self {
+        self.kinds.insert(kind.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Serves the provider's contracts to every actor that claims them, without links.
+    #[must_use]
+    pub fn builtin(mut self, factory: impl ProviderFactory) -> Self {
+        self.builtins.push(Arc::new(factory));
+        self
+    }
+
+    /// Joins the lattice on a bus: the host then answers the control interface and publishes events.
+    #[must_use]
+    pub fn bus(mut self, bus: Arc<dyn Bus>) -> Self {
+        self.bus = Some(bus);
+        self
+    }
+
+    /// Starts the host.
+    ///
+    /// # Errors
+    /// When a builtin does not come up, the bus cannot be subscribed to, or no key can be made.
+    pub async fn start(self) -> Result<Host, HostError> {
+        let key_error = |error: KeyError| HostError::Internal(format!("the host's key: {error}"));
+        let key = self.key.map_or_else(|| KeyPair::generate(KeyKind::Host), Ok).map_err(key_error)?;
+        let host = Host(Arc::new(Inner {
+            id: key.public_key().try_into()?,
+            config: self.config,
+            trust: self.trust,
+            engine: self.engine,
+            kinds: self.kinds,
+            dispatcher: Dispatcher::default(),
+            state: Mutex::default(),
+            locks: ChangeLocks::default(),
+            events: Events::default(),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+            started: crate::dispatch::now(),
+            bus: self.bus,
+        }));
+        host.start_builtins(self.builtins).await?;
+        host.start_health_checks();
+        if let Some(bus) = host.0.bus.clone() {
+            control::serve(&host, bus).await?;
+        }
+        host.0.events.announce("host_started", inventory::host_started(&host));
+        Ok(host)
+    }
+}
+
+impl Host {
+    /// Begins to put a host together. It runs only modules that `trust` accepts.
+    #[must_use]
+    pub fn builder(engine: Engine, trust: TrustPolicy) -> HostBuilder {
+        HostBuilder {
+            config: HostConfig::default(),
+            trust,
+            engine,
+            key: None,
+            kinds: BTreeMap::new(),
+            builtins: Vec::new(),
+            bus: None,
+        }
+    }
+
+    /// Returns the host's identity.
+    #[must_use]
+    pub fn id(&self) -> HostId {
+        self.0.id
+    }
+
+    /// Returns the host's settings.
+    #[must_use]
+    pub fn config(&self) -> &HostConfig {
+        &self.0.config
+    }
+
+    /// Returns how long the host has been running.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        crate::dispatch::now().saturating_duration_since(self.0.started)
+    }
+
+    /// Receives the host's events from now on. A receiver that lags more than 1024 events misses some.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.0.events.listen()
+    }
+
+    /// Calls an actor by its id or call alias.
+    ///
+    /// `timeout` defaults to the host's call timeout.
+    ///
+    /// # Errors
+    /// [`InvokeError`], named by what stands in the way.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the call.
+    pub async fn call(
+        &self,
+        actor: &str,
+        operation: &str,
+        payload: Bytes,
+        timeout: Option<Duration>,
+    ) -> Result<Bytes, InvokeError> {
+        let wait = timeout.unwrap_or(self.0.config.call_timeout);
+        let context = CallContext::new(Deadline::after(crate::dispatch::now(), wait));
+        self.0.dispatcher.call_from_outside(actor, operation, payload, context).await
+    }
+
+    /// Watches invocations until the watcher is dropped.
+    pub(crate) fn watch(&self) -> Watcher<'_> {
+        self.0.dispatcher.observer().watch()
+    }
+
+    pub(crate) fn events_sink(&self) -> &Events {
+        &self.0.events
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    pub(crate) fn stopped(&self) -> &CancellationToken {
+        &self.0.stopped
+    }
+
+    /// Returns the state, for a look or a change. Never held over an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and makes the change visible to calls.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let result = change(&mut state);
+        self.0.dispatcher.publish(state.routes());
+        result
+    }
+
+    /// Resolves the id, call alias or name of a running actor.
+    ///
+    /// # Errors
+    /// [`HostError::ActorNotFound`] or [`HostError::ActorAmbiguous`].
+    pub fn find_actor(&self, target: &str) -> Result<wattle_types::ActorId, HostError> {
+        if let Some(slot) = self.0.dispatcher.routes().actor(target) {
+            return Ok(slot.id);
+        }
+        let state = self.state();
+        let named: Vec<_> = state
+            .actors
+            .values()
+            .filter(|slot| slot.slot.current().facts.name.as_deref() == Some(target))
+            .map(|slot| slot.id)
+            .collect();
+        match named.as_slice() {
+            [actor] => Ok(*actor),
+            [] => Err(HostError::ActorNotFound { target: target.chars().take(128).collect() }),
+            several => Err(HostError::ActorAmbiguous { target: target.to_owned(), count: several.len() }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+/// Returns the seconds since 1970, as claims count them.
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The names of offered kinds, for messages.
+fn kind_names(kinds: &BTreeMap<String, Arc<dyn ProviderFactory>>) -> String {
+    kinds.keys().map(|kind| format!("builtin:{kind}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,57 @@
+//! Asking providers whether they are well.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Host;
+use crate::provider::ProviderSlot;
+
+impl Host {
+    /// Starts the task that asks every provider in turn until the host stops.
+    pub(super) fn start_health_checks(&self) {
+        let host = self.clone();
+        self.tasks().spawn(async move {
+            let mut ticks = tokio::time::interval(host.0.config.health_interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = host.stopped().cancelled() => return,
+                    _ = ticks.tick() => host.check_providers().await,
+                }
+            }
+        });
+    }
+
+    async fn check_providers(&self) {
+        let slots: Vec<_> = self.state().providers.values().cloned().collect();
+        for slot in slots {
+            self.check_provider(&slot).await;
+        }
+    }
+
+    /// Asks one provider and tells when its answer has changed.
+    async fn check_provider(&self, slot: &Arc<ProviderSlot>) {
+        let running = slot.slot.current();
+        let answer = tokio::time::timeout(self.0.config.health_interval, running.provider.health()).await;
+        let unhealthy = match answer {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer to the health check".to_owned()),
+        };
+        let before = slot.unhealthy.swap(unhealthy.clone().map(Arc::new));
+        let data = json!({ "host_id": self.id(), "provider_id": slot.id });
+        match (before, unhealthy) {
+            (None, Some(reason)) => {
+                tracing::warn!(provider = %slot.id, reason, "a provider is not well");
+                self.events_sink().announce("health_check_failed", data);
+            }
+            (Some(_), None) => {
+                tracing::info!(provider = %slot.id, "a provider is well again");
+                self.events_sink().announce("health_check_passed", data);
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+}

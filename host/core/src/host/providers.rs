@@ -1,0 +1,247 @@
+//! Starting, replacing and stopping providers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::json;
+use wattle_types::{Handover, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId};
+
+use super::{Host, kind_names};
+use crate::{
+    dispatch::ProviderGate,
+    error::HostError,
+    inventory,
+    provider::{ProviderSlot, RunningProvider},
+    slot::{Generation, Slot},
+    steps::Steps,
+};
+
+/// How to start a provider.
+#[derive(Debug, Clone, Default)]
+pub struct StartProvider {
+    /// `builtin:KIND`.
+    pub reference: String,
+    /// Its identity; the kind by default.
+    pub id: Option<ProviderId>,
+    /// Configuration for all its links. May hold secrets.
+    pub config: BTreeMap<String, String>,
+    /// Kept in the inventory.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl StartProvider {
+    /// Starts `reference` with all defaults.
+    #[must_use]
+    pub fn new(reference: &str) -> Self {
+        Self { reference: reference.to_owned(), ..Self::default() }
+    }
+}
+
+impl Host {
+    /// Starts a provider and gives it the links that name it.
+    ///
+    /// A link it does not accept is logged and stays; calls over it get the provider's answer.
+    ///
+    /// # Errors
+    /// Why it does not come up, or because it runs already.
+    pub async fn start_provider(&self, options: StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
+        let result = self.try_start_provider(&options, steps).await;
+        if let Err(error) = &result {
+            let data = json!({
+                "host_id": self.id(), "provider_ref": options.reference, "provider_id": options.id,
+                "link_name": "default", "error": error.to_string()
+            });
+            self.0.events.announce("provider_start_failed", data);
+        }
+        result
+    }
+
+    async fn try_start_provider(&self, options: &StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
+        if self.0.stopped.is_cancelled() {
+            return Err(HostError::Draining);
+        }
+        let (kind, factory) = self.factory(&options.reference)?;
+        let id = options.id.clone().map_or_else(|| kind.parse(), Ok)?;
+        let _change = self.0.locks.lock(format!("provider {id}")).await;
+        if self.state().providers.contains_key(&id) {
+            return Err(HostError::ProviderRunning { provider: id });
+        }
+        let running = self.create(&id, factory.as_ref(), options.reference.clone(), options.config.clone(), None);
+        let running = running.await?;
+        steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
+        self.replay_links(&id, running.provider.as_ref(), steps).await;
+        let slot = self.insert_provider(id.clone(), running, options.annotations.clone());
+        steps.done("published", "generation 1 takes calls");
+        self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
+        Ok(id)
+    }
+
+    /// Replaces a running provider, live: start the new one, replay its links, publish, drain and stop the old one.
+    ///
+    /// What the old one can hand over (listening sockets, open databases) the new one gets. Without `config` the old
+    /// configuration is kept. Any failure before it is published leaves the old one serving.
+    ///
+    /// # Errors
+    /// Why the new one does not come up.
+    pub async fn update_provider(
+        &self,
+        id: &ProviderId,
+        reference: &str,
+        config: Option<BTreeMap<String, String>>,
+        steps: &Steps,
+    ) -> Result<(), HostError> {
+        let _change = self.0.locks.lock(format!("provider {id}")).await;
+        let slot = self.provider_slot(id)?;
+        let (_, factory) = self.factory(reference)?;
+        let old = slot.slot.current();
+        let config = config.unwrap_or_else(|| old.config.clone());
+        let handover = old.provider.handover();
+        let running = self.create(id, factory.as_ref(), reference.to_owned(), config, handover).await?;
+        steps.done("started", format!("the new {id} is up"));
+        self.must_replay_links(id, running.provider.as_ref(), steps).await?;
+        slot.slot.publish(running);
+        steps.done("published", format!("generation {} takes calls", old.number() + 1));
+        self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
+        self.retire_provider(&old, steps).await;
+        Ok(())
+    }
+
+    /// Stops a provider after its calls in flight. Its links stay: calls over them are refused at once.
+    ///
+    /// # Errors
+    /// [`HostError::ProviderNotFound`].
+    pub async fn stop_provider(&self, id: &ProviderId, steps: &Steps) -> Result<(), HostError> {
+        let _change = self.0.locks.lock(format!("provider {id}")).await;
+        let slot = self.provider_slot(id)?;
+        self.change(|state| state.providers.remove(id));
+        steps.done("unpublished", "new calls are refused");
+        self.retire_provider(&slot.slot.current(), steps).await;
+        self.0.events.announce("provider_stopped", inventory::provider_stopped(self, &slot, "stopped"));
+        Ok(())
+    }
+
+    /// Ends one generation of a provider: no more work from outside, then none from actors, then close.
+    pub(super) async fn retire_provider(&self, old: &Generation<RunningProvider>, steps: &Steps) {
+        let wait = self.0.config.drain_timeout;
+        let quiet = tokio::time::timeout(wait, old.provider.quiesce()).await.is_ok();
+        let drained = old.drain(wait).await;
+        let closed = tokio::time::timeout(wait, old.provider.shutdown()).await.is_ok();
+        if !quiet || !closed {
+            tracing::warn!(reference = old.reference, quiet, closed, "a provider did not stop in time");
+        }
+        let finished = drained.found.saturating_sub(drained.left);
+        steps.done("drained", format!("{finished} in flight finished, {} given up", drained.left));
+    }
+
+    pub(super) async fn start_builtins(&self, factories: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
+        for factory in factories {
+            let id: ProviderId = "builtin".parse()?;
+            let running = self.create(&id, factory.as_ref(), "builtin".into(), BTreeMap::new(), None).await?;
+            let contracts = running.provider.contracts().to_vec();
+            let slot = Arc::new(ProviderSlot {
+                id,
+                slot: Slot::new(running),
+                annotations: BTreeMap::new(),
+                order: 0,
+                unhealthy: Default::default(),
+            });
+            self.change(|state| {
+                state.builtins.extend(contracts.into_iter().map(|contract| (contract, slot.clone())));
+            });
+        }
+        Ok(())
+    }
+
+    async fn create(
+        &self,
+        id: &ProviderId,
+        factory: &dyn ProviderFactory,
+        reference: String,
+        config: BTreeMap<String, String>,
+        predecessor: Option<Handover>,
+    ) -> Result<RunningProvider, HostError> {
+        let gate = ProviderGate { dispatcher: self.0.dispatcher.clone(), provider: id.clone() };
+        let context = ProviderContext { id: id.clone(), config: config.clone(), actors: Arc::new(gate) };
+        let provider = factory.create(context, predecessor).await.map_err(|error| failed(id, error))?;
+        Ok(RunningProvider { provider, reference, config })
+    }
+
+    /// Gives a new provider its links; those it refuses are logged.
+    async fn replay_links(&self, id: &ProviderId, provider: &dyn Provider, steps: &Steps) {
+        let links = self.state().links.of_provider(id);
+        let total = links.len();
+        let mut accepted = 0;
+        for link in links {
+            match provider.put_link(link.clone()).await {
+                Ok(()) => accepted += 1,
+                Err(error) => tracing::warn!(provider = %id, link = ?link.key, %error, "a link was not accepted"),
+            }
+        }
+        steps.done("linked", format!("{accepted} of {total} links"));
+    }
+
+    /// Gives a successor all links of its predecessor, or says which it refuses.
+    async fn must_replay_links(
+        &self,
+        id: &ProviderId,
+        provider: &dyn Provider,
+        steps: &Steps,
+    ) -> Result<(), HostError> {
+        let links = self.state().links.of_provider(id);
+        let total = links.len();
+        for link in links {
+            if let Err(error) = provider.put_link(link).await {
+                provider.quiesce().await;
+                provider.shutdown().await;
+                return Err(failed(id, error));
+            }
+        }
+        steps.done("linked", format!("{total} links"));
+        Ok(())
+    }
+
+    fn insert_provider(
+        &self,
+        id: ProviderId,
+        running: RunningProvider,
+        annotations: BTreeMap<String, String>,
+    ) -> Arc<ProviderSlot> {
+        self.change(|state| {
+            state.providers_started += 1;
+            let order = state.providers_started;
+            let slot = ProviderSlot {
+                id: id.clone(),
+                slot: Slot::new(running),
+                annotations,
+                order,
+                unhealthy: Default::default(),
+            };
+            let slot = Arc::new(slot);
+            state.providers.insert(id, slot.clone());
+            slot
+        })
+    }
+
+    fn factory(&self, reference: &str) -> Result<(String, Arc<dyn ProviderFactory>), HostError> {
+        let kind = reference.strip_prefix("builtin:").unwrap_or(reference);
+        match self.0.kinds.get(kind) {
+            Some(factory) => Ok((kind.to_owned(), factory.clone())),
+            None => {
+                let known = kind_names(&self.0.kinds);
+                Err(HostError::ProviderUnknown { reference: reference.to_owned(), known })
+            }
+        }
+    }
+
+    pub(crate) fn provider_slot(&self, id: &ProviderId) -> Result<Arc<ProviderSlot>, HostError> {
+        let slot = self.state().providers.get(id).cloned();
+        slot.ok_or_else(|| HostError::ProviderNotFound { provider: id.clone() })
+    }
+}
+
+pub(super) fn failed(id: &ProviderId, error: ProviderError) -> HostError {
+    HostError::Provider { provider: id.clone(), error }
+}
+
+pub(super) fn served(provider: &dyn Provider) -> String {
+    provider.contracts().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,76 @@
+//! Stopping: no new work, finish what is there, then close, in that order.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::Host;
+use crate::steps::Steps;
+
+/// Tasks of the host itself only pass messages on; a second is plenty.
+const TASKS_GRACE: Duration = Duration::from_secs(1);
+
+impl Host {
+    /// Stops the host: refuses new work, lets providers finish what they took, drains actors, closes providers.
+    ///
+    /// Each step is bounded by the drain timeout. Returns when all is closed; calling it again waits for nothing. The bus
+    /// stays as it is: it belongs to whoever gave it.
+    pub async fn shutdown(&self) {
+        if self.0.stopped.is_cancelled() {
+            return;
+        }
+        self.0.dispatcher.start_draining();
+        self.quiesce_providers().await;
+        self.drain_actors().await;
+        self.close_providers().await;
+        let data = json!({ "labels": self.0.config.labels });
+        self.0.events.announce("host_stopped", data);
+        self.0.stopped.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(TASKS_GRACE, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks of the host did not end in time");
+        }
+    }
+
+    /// Begins to stop the host, in a task that outlives the caller's.
+    pub(crate) fn shutdown_in_background(&self) {
+        let host = self.clone();
+        // Not tracked: shutting down waits for the tracked tasks, and this one is the shutting down.
+        #[expect(clippy::disallowed_methods, reason = "ends by itself, each of its steps is bounded")]
+        tokio::spawn(async move { host.shutdown().await });
+    }
+
+    /// Waits until the host has been stopped.
+    pub async fn wait_stopped(&self) {
+        self.0.stopped.cancelled().await;
+    }
+
+    /// Stops the flow of work from outside. Actors still reach every provider, to finish what was taken.
+    async fn quiesce_providers(&self) {
+        let providers: Vec<_> = self.state().providers.values().map(|slot| slot.slot.current()).collect();
+        let quiet = join_all(providers.iter().map(|running| running.provider.quiesce()));
+        if tokio::time::timeout(self.0.config.drain_timeout, quiet).await.is_err() {
+            tracing::warn!("some providers did not finish their work in time");
+        }
+    }
+
+    async fn drain_actors(&self) {
+        let actors: Vec<_> = self.state().actors.values().map(|slot| slot.slot.current()).collect();
+        let steps = Steps::ignore();
+        join_all(actors.iter().map(|module| self.drain_module(module, &steps))).await;
+        self.change(|state| state.actors.clear());
+    }
+
+    /// Closes providers, the newest first.
+    async fn close_providers(&self) {
+        let mut slots: Vec<_> = self.state().providers.values().cloned().collect();
+        slots.sort_by_key(|slot| std::cmp::Reverse(slot.order));
+        for slot in slots {
+            // `quiesce` was already called: it has nothing left to do.
+            if let Err(error) = self.stop_provider(&slot.id, &Steps::ignore()).await {
+                tracing::debug!(%error, "a provider was stopped by somebody else");
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What runs here, in the words of the control interface and its events.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use wattle_types::control;
+
+use crate::{actor::ActorSlot, host::Host, provider::ProviderSlot};
+
+/// The host, as it answers `host.ping`.
+pub(crate) fn describe_host(host: &Host) -> control::Host {
+    let config = host.config();
+    control::Host {
+        id: host.id().to_string(),
+        friendly_name: config.friendly_name.clone(),
+        labels: config.labels.clone(),
+        lattice: config.lattice.to_string(),
+        uptime_seconds: host.uptime().as_secs(),
+        uptime_human: Some(in_words(host.uptime().as_secs())),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+    }
+}
+
+impl Host {
+    /// Returns what runs here.
+    #[must_use]
+    pub fn inventory(&self) -> control::HostInventory {
+        let host = describe_host(self);
+        let state = self.state();
+        control::HostInventory {
+            host_id: host.id,
+            friendly_name: host.friendly_name,
+            labels: host.labels,
+            version: host.version.unwrap_or_default(),
+            uptime_human: host.uptime_human.unwrap_or_default(),
+            uptime_seconds: host.uptime_seconds,
+            components: state.actors.values().map(describe_actor).collect(),
+            providers: state
+                .providers
+                .values()
+                .map(|slot| describe_provider(slot, state.links.of_provider(&slot.id).len()))
+                .collect(),
+        }
+    }
+
+    /// Returns the claims of running actors, as `claims.get` answers them: every value a text.
+    #[must_use]
+    pub fn claims(&self) -> Vec<std::collections::BTreeMap<String, String>> {
+        let state = self.state();
+        let claims = state.actors.values().map(|slot| {
+            let module = slot.slot.current();
+            let facts = &module.facts;
+            let caps: Vec<_> = facts.capabilities.iter().map(ToString::to_string).collect();
+            let fields = [
+                ("sub", facts.id.to_string()),
+                ("iss", facts.issuer.to_string()),
+                ("name", facts.name.clone().unwrap_or_default()),
+                ("rev", facts.revision.to_string()),
+                ("version", facts.version.clone().unwrap_or_default()),
+                ("call_alias", facts.call_alias.clone().unwrap_or_default()),
+                ("caps", caps.join(",")),
+            ];
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        });
+        claims.collect()
+    }
+}
+
+fn describe_actor(slot: &Arc<ActorSlot>) -> control::ActorDescription {
+    let module = slot.slot.current();
+    let facts = &module.facts;
+    control::ActorDescription {
+        id: slot.id.to_string(),
+        image_ref: module.reference.clone(),
+        name: facts.name.clone(),
+        annotations: Some(slot.annotations.clone()).filter(|annotations| !annotations.is_empty()),
+        revision: facts.revision,
+        max_instances: u32::try_from(slot.admission.load().max_running()).unwrap_or(u32::MAX),
+        wattle: Some(control::ActorDetails {
+            generation: module.number(),
+            version: facts.version.clone(),
+            call_alias: facts.call_alias.clone(),
+            issuer: facts.issuer.to_string(),
+            capabilities: facts.capabilities.iter().map(ToString::to_string).collect(),
+            in_flight: module.in_flight() as u64,
+        }),
+    }
+}
+
+fn describe_provider(slot: &Arc<ProviderSlot>, links: usize) -> control::ProviderDescription {
+    let running = slot.slot.current();
+    control::ProviderDescription {
+        id: slot.id.to_string(),
+        image_ref: Some(running.reference.clone()),
+        name: None,
+        annotations: Some(slot.annotations.clone()).filter(|annotations| !annotations.is_empty()),
+        revision: 0,
+        wattle: Some(control::ProviderDetails {
+            generation: running.number(),
+            contracts: running.provider.contracts().iter().map(ToString::to_string).collect(),
+            links,
+            in_flight: running.in_flight() as u64,
+            unhealthy: slot.unhealthy.load_full().map(|reason| reason.to_string()),
+        }),
+    }
+}
+
+pub(crate) fn host_started(host: &Host) -> Value {
+    let described = describe_host(host);
+    json!({
+        "labels": described.labels, "friendly_name": described.friendly_name,
+        "uptime_seconds": described.uptime_seconds, "version": described.version,
+    })
+}
+
+/// What `component_scaled` tells of an actor that runs.
+pub(crate) fn component_scaled(host: &Host, slot: &Arc<ActorSlot>) -> Value {
+    let max_instances = slot.admission.load().max_running();
+    component(host, slot, max_instances)
+}
+
+/// What `component_scaled` tells of an actor that was stopped: scaled to none.
+pub(crate) fn component_stopped(host: &Host, slot: &Arc<ActorSlot>) -> Value {
+    component(host, slot, 0)
+}
+
+fn component(host: &Host, slot: &Arc<ActorSlot>, max_instances: usize) -> Value {
+    let module = slot.slot.current();
+    let facts = &module.facts;
+    json!({
+        "public_key": slot.id, "component_id": slot.id, "host_id": host.id(), "image_ref": module.reference,
+        "annotations": slot.annotations, "max_instances": max_instances,
+        "claims": {
+            "call_alias": facts.call_alias, "issuer": facts.issuer, "name": facts.name, "revision": facts.revision,
+            "version": facts.version, "caps": facts.capabilities, "tags": [],
+        },
+    })
+}
+
+pub(crate) fn provider_started(host: &Host, slot: &Arc<ProviderSlot>) -> Value {
+    json!({
+        "host_id": host.id(), "image_ref": slot.slot.current().reference, "provider_id": slot.id,
+        "annotations": slot.annotations, "public_key": slot.id, "link_name": "default",
+    })
+}
+
+pub(crate) fn provider_stopped(host: &Host, slot: &Arc<ProviderSlot>, reason: &str) -> Value {
+    json!({
+        "host_id": host.id(), "provider_id": slot.id, "annotations": slot.annotations, "reason": reason,
+        "public_key": slot.id, "link_name": "default",
+    })
+}
+
+/// Writes a time span the way people say it: its two largest parts.
+fn in_words(seconds: u64) -> String {
+    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(parts.len() - 1);
+    let said: Vec<_> = parts.iter().skip(first).take(2).map(|(count, unit)| format!("{count}{unit}")).collect();
+    said.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn a_time_span_is_told_by_its_largest_parts() {
+        assert_eq!(in_words(0), "0s");
+        assert_eq!(in_words(61), "1m 1s");
+        assert_eq!(in_words(2 * 86_400 + 3 * 3600 + 59), "2d 3h");
+    }
+}

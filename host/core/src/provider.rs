@@ -1,0 +1,34 @@
+//! A running provider and its slot.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use wattle_types::{Provider, ProviderId};
+
+use crate::slot::Slot;
+
+/// One version of a provider.
+pub(crate) struct RunningProvider {
+    pub(crate) provider: Arc<dyn Provider>,
+    /// Where it came from.
+    pub(crate) reference: String,
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for RunningProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningProvider").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
+/// A provider's place on this host.
+#[derive(Debug)]
+pub(crate) struct ProviderSlot {
+    pub(crate) id: ProviderId,
+    pub(crate) slot: Slot<RunningProvider>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// When it was started, counted over the host's life: the newest is stopped first.
+    pub(crate) order: u64,
+    /// Why its last health check failed.
+    pub(crate) unhealthy: ArcSwapOption<String>,
+}

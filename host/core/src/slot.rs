@@ -1,0 +1,147 @@
+//! A place whose content is replaced while it is in use.
+//!
+//! Invariant: whoever enters a slot stays in the generation it entered, and that generation's content lives until the
+//! last one has left, however long ago it was replaced.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+
+use crate::flight::Flight;
+
+/// One version of a slot's content.
+#[derive(Debug)]
+pub(crate) struct Generation<T> {
+    number: u64,
+    flight: Flight,
+    content: T,
+}
+
+/// What became of the calls inside a generation that was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Drained {
+    /// How many were inside when it was closed.
+    pub(crate) found: usize,
+    /// How many were still inside when the wait was over.
+    pub(crate) left: usize,
+}
+
+/// Holds the current generation behind one atomic pointer.
+#[derive(Debug)]
+pub(crate) struct Slot<T> {
+    current: ArcSwap<Generation<T>>,
+}
+
+/// One call's stay inside a generation.
+#[derive(Debug)]
+pub(crate) struct Inside<T>(Arc<Generation<T>>);
+
+impl<T> Slot<T> {
+    /// Makes a slot with its first generation, number 1.
+    pub(crate) fn new(content: T) -> Self {
+        Self { current: ArcSwap::from_pointee(Generation { number: 1, flight: Flight::default(), content }) }
+    }
+
+    /// Returns the current generation, without entering it.
+    pub(crate) fn current(&self) -> Arc<Generation<T>> {
+        self.current.load_full()
+    }
+
+    /// Enters the current generation; `None` when the slot is closed for good.
+    pub(crate) fn enter(&self) -> Option<Inside<T>> {
+        let mut generation = self.current.load_full();
+        while !generation.flight.enter() {
+            // Closed: either replaced in this moment, then there is another one to enter, or closed for good.
+            let newer = self.current.load_full();
+            if Arc::ptr_eq(&newer, &generation) {
+                return None;
+            }
+            generation = newer;
+        }
+        Some(Inside(generation))
+    }
+
+    /// Makes `content` current and returns the generation it replaced, which the caller drains.
+    ///
+    /// Changes of one slot must not run at the same time; the host's change locks see to it.
+    pub(crate) fn publish(&self, content: T) -> Arc<Generation<T>> {
+        let number = self.current.load().number + 1;
+        self.current.swap(Arc::new(Generation { number, flight: Flight::default(), content }))
+    }
+}
+
+impl<T> Generation<T> {
+    /// Returns how many generations the slot has had, up to this one.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns how many calls are inside.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flight.len()
+    }
+
+    /// Lets nobody in any more and waits until all are out, at most for `wait`.
+    pub(crate) async fn drain(&self, wait: Duration) -> Drained {
+        let found = self.flight.close();
+        let left = match tokio::time::timeout(wait, self.flight.emptied()).await {
+            Ok(()) => 0,
+            Err(_) => self.flight.len(),
+        };
+        Drained { found, left }
+    }
+}
+
+impl<T> Deref for Generation<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.content
+    }
+}
+
+impl<T> Inside<T> {
+    /// Returns the generation.
+    pub(crate) const fn generation(&self) -> &Arc<Generation<T>> {
+        &self.0
+    }
+}
+
+impl<T> Deref for Inside<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.content
+    }
+}
+
+impl<T> Drop for Inside<T> {
+    fn drop(&mut self) {
+        self.0.flight.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_stays_in_the_generation_it_entered() {
+        let slot = Slot::new("old");
+        let inside = slot.enter().unwrap();
+        let old = slot.publish("new");
+        assert_eq!((*inside, **slot.current()), ("old", "new"));
+        assert_eq!(slot.current().number(), 2);
+        assert_eq!(old.drain(Duration::from_secs(1)).await, Drained { found: 1, left: 1 });
+        drop(inside);
+        assert_eq!(old.drain(Duration::from_secs(1)).await, Drained { found: 0, left: 0 });
+        assert_eq!(*slot.enter().unwrap(), "new");
+    }
+
+    #[tokio::test]
+    async fn a_slot_closed_for_good_admits_nobody() {
+        let slot = Slot::new(());
+        slot.current().drain(Duration::ZERO).await;
+        assert!(slot.enter().is_none());
+    }
+}

@@ -1,0 +1,14 @@
+//! The host as its embedders see it: real engine, real claims, scripted providers.
+
+#[cfg(test)]
+mod actors;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod support;
