@@ -1,5 +1,7 @@
-//! Calls another actor by its call alias: `Relay` passes its payload to operation `Echo` of the actor called `echo`, and
-//! `POST /ALIAS/OPERATION` does the same with any actor, the request's body being the payload.
+//! Calls another actor by its call alias.
+//!
+//! `Relay` passes its payload to the operation `Echo` of the actor called `echo`. `POST /ALIAS/OPERATION` does the same
+//! with any actor, the request's body being the payload.
 
 use wattle_actor::{
     Raw, Result, call,

@@ -155,3 +155,6 @@ impl<'a> KeyValue<'a> {
         self.0.call(operation, payload)
     }
 }
+
+#[cfg(test)]
+mod tests;

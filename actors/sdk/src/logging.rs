@@ -1,4 +1,6 @@
-//! The contract `wasmcloud:builtin:logging`: log lines with a level. For plain lines without a claim see [`crate::log`].
+//! The contract `wasmcloud:builtin:logging`: log lines with a level.
+//!
+//! For plain lines, which need no claim, see [`crate::log`].
 
 use crate::{Link, Result};
 

@@ -7,6 +7,8 @@
 mod decode;
 mod encode;
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 mod tests;
 
 pub use decode::{Decode, DecodeError, Reader, from_bytes};
@@ -48,13 +50,15 @@ macro_rules! message {
 
         impl $crate::msgpack::Encode for $name {
             fn encode(&self, output: &mut $crate::msgpack::Writer) {
-                output.map([$($crate::msgpack::Encode::is_present(&self.$field)),+].into_iter().filter(|it| *it).count());
+                output.map(0 $(+ usize::from($crate::msgpack::Encode::is_present(&self.$field)))+);
                 $(output.field($key, &self.$field);)+
             }
         }
 
         impl $crate::msgpack::Decode for $name {
-            fn decode(input: &mut $crate::msgpack::Reader<'_>) -> ::std::result::Result<Self, $crate::msgpack::DecodeError> {
+            fn decode(
+                input: &mut $crate::msgpack::Reader<'_>,
+            ) -> ::std::result::Result<Self, $crate::msgpack::DecodeError> {
                 $(let mut $field: Option<$type> = None;)+
                 for _ in 0..input.map()? {
                     match input.text()? {

@@ -1,6 +1,10 @@
 //! A compiler for wasm32-unknown-unknown: rustup's, or Debian's with the standard library built on the spot.
 
-use std::{fmt, fs, path::PathBuf, process::Command};
+use std::{
+    env, fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -68,11 +72,11 @@ impl fmt::Display for WasmToolchain {
 pub(super) fn bring(workspace: &Workspace, choice: Option<Choice>) -> Result<WasmToolchain> {
     let memory = workspace.state().join("wasm-toolchain");
     let toolchain = match choice.or_else(|| remembered(&memory)) {
-        Some(Choice::Rustup) => rustup()?,
-        Some(Choice::Debian) => debian()?,
-        None => rustup().or_else(|error| {
+        Some(Choice::Rustup) => rustup(workspace)?,
+        Some(Choice::Debian) => debian(workspace)?,
+        None => rustup(workspace).or_else(|error| {
             say(&format!("no wasm target from rustup ({error:#}): trying Debian's compiler"));
-            debian()
+            debian(workspace)
         })?,
     };
     fs::create_dir_all(workspace.state())?;
@@ -80,19 +84,16 @@ pub(super) fn bring(workspace: &Workspace, choice: Option<Choice>) -> Result<Was
     Ok(toolchain)
 }
 
-fn remembered(memory: &PathBuf) -> Option<Choice> {
-    match fs::read_to_string(memory).ok()?.trim() {
-        "rustup" => Some(Choice::Rustup),
-        "debian" => Some(Choice::Debian),
-        _ => None,
-    }
+/// Only the second choice is worth remembering: it spares asking rustup again for what it does not have.
+fn remembered(memory: &Path) -> Option<Choice> {
+    (fs::read_to_string(memory).ok()?.trim() == "debian").then_some(Choice::Debian)
 }
 
-fn rustup() -> Result<WasmToolchain> {
-    let library = sysroot()?.join("lib/rustlib").join(TARGET).join("lib");
+fn rustup(workspace: &Workspace) -> Result<WasmToolchain> {
+    let library = sysroot(workspace)?.join("lib/rustlib").join(TARGET).join("lib");
     if !library.is_dir() {
         say(&format!("adding the target {TARGET} with rustup"));
-        run(Command::new("rustup").args(["target", "add", TARGET]))
+        run(Command::new("rustup").current_dir(workspace.root()).args(["target", "add", TARGET]))
             .with_context(|| format!("add the target yourself: rustup target add {TARGET}"))?;
     }
     if !library.is_dir() {
@@ -101,20 +102,20 @@ fn rustup() -> Result<WasmToolchain> {
     Ok(WasmToolchain::Rustup)
 }
 
-fn debian() -> Result<WasmToolchain> {
-    let present = || PathBuf::from(SYSTEM_RUSTC).is_file() && PathBuf::from(SYSTEM_LIBRARY).is_dir();
+fn debian(workspace: &Workspace) -> Result<WasmToolchain> {
+    let present = || Path::new(SYSTEM_RUSTC).is_file() && Path::new(SYSTEM_LIBRARY).is_dir();
     if !present() {
         apt::install(&["rustc-web", "rust-web-src"])?;
     }
     if !present() {
         bail!("{SYSTEM_RUSTC} or {SYSTEM_LIBRARY} is missing after installing rustc-web and rust-web-src");
     }
-    Ok(WasmToolchain::Debian { linker: linker()? })
+    Ok(WasmToolchain::Debian { linker: linker(workspace)? })
 }
 
 /// Finds `rust-lld`, which every rustup toolchain carries below its host's name.
-fn linker() -> Result<PathBuf> {
-    let hosts = sysroot()?.join("lib/rustlib");
+fn linker(workspace: &Workspace) -> Result<PathBuf> {
+    let hosts = sysroot(workspace)?.join("lib/rustlib");
     let found = fs::read_dir(&hosts)
         .with_context(|| format!("{} cannot be read", hosts.display()))?
         .flatten()
@@ -123,7 +124,8 @@ fn linker() -> Result<PathBuf> {
     found.with_context(|| format!("no rust-lld below {}", hosts.display()))
 }
 
-fn sysroot() -> Result<PathBuf> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    read(Command::new(rustc).args(["--print", "sysroot"])).map(PathBuf::from)
+/// Returns the folder of the toolchain in use, which rustup chooses by the folder it is asked from.
+fn sysroot(workspace: &Workspace) -> Result<PathBuf> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    read(Command::new(rustc).current_dir(workspace.root()).args(["--print", "sysroot"])).map(PathBuf::from)
 }

@@ -76,7 +76,8 @@ fn a_request_has_the_wires_names() {
         Request { method: "GET".into(), path: "/p".into(), query_string: "q=1".into(), header, body: vec![0, 255] };
     round_trip(
         request,
-        b"\x85\xa6method\xa3GET\xa4path\xa2/p\xabqueryString\xa3q=1\xa6header\x81\xa4host\x91\xa1a\xa4body\xc4\x02\x00\xff",
+        b"\x85\xa6method\xa3GET\xa4path\xa2/p\xabqueryString\xa3q=1\
+          \xa6header\x81\xa4host\x91\xa1a\xa4body\xc4\x02\x00\xff",
     );
 }
 
