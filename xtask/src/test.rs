@@ -1,5 +1,7 @@
 //! `test`: everything a change must pass, on a machine that may be bare.
 
+use std::{env, ffi::OsString, path::Path};
+
 use anyhow::{Context, Result};
 
 use crate::{
@@ -11,8 +13,8 @@ use crate::{
 
 /// Brings what is missing, builds the actors, and runs every test.
 ///
-/// Tests find the signed modules in WATTLE_ACTORS_DIR (target/actors) and the servers by WATTLE_NATS_SERVER and
-/// WATTLE_REDIS_SERVER, which this task sets. Words after `--` go to `cargo test`.
+/// Tests find the signed modules in WATTLE_ACTORS_DIR (target/actors) and the servers on PATH, which this task sets. Words
+/// after `--` go to `cargo test`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -- -p wattle-host\n  \
                         cargo xtask test -- -p wattle-runtime recursion")]
@@ -37,7 +39,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let mut host = cargo(workspace.root());
     host.arg("test").args(scope(&args.cargo)).args(&args.cargo);
     host.env("WATTLE_ACTORS_DIR", workspace.modules());
-    host.env("WATTLE_NATS_SERVER", servers.nats).env("WATTLE_REDIS_SERVER", servers.redis);
+    host.env("PATH", path_with(&servers)?);
     say("test: the workspace");
     run_command(&mut host).context("tests failed")?;
     if args.cargo.is_empty() {
@@ -46,6 +48,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     say("test: all passed");
     Ok(())
+}
+
+/// Puts the servers' folders before all others.
+fn path_with(servers: &setup::Servers) -> Result<OsString> {
+    let found = [&servers.nats, &servers.redis].into_iter().filter_map(|server| server.parent()).map(Path::to_owned);
+    let path = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths(found.chain(env::split_paths(&path)))?)
 }
 
 fn scope(words: &[String]) -> &'static [&'static str] {

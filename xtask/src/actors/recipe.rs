@@ -2,8 +2,8 @@
 //!
 //! In Rust, a crate lists its modules in `[[package.metadata.wattle.modules]]`: `name`, and as needed `key` (whose
 //! modules share a subject key; the name unless given), `features`, `capabilities`, `alias`, `revision`, `version`.
-//! In WAT, comment lines `;; @capabilities A B` and `;; @alias NAME` before the module say the same; the module is called
-//! `fixtures/FILE`.
+//! In WAT, comment lines `;; @capabilities A B` and `;; @alias NAME` before the module say the same; the module is
+//! called `fixtures/FILE`.
 
 use std::{fs, path::PathBuf};
 
