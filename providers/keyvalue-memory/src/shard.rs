@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use wattle_provider_sdk::{KeyValueError, ValueKind};
+use wattle_provider_sdk::{KeyValueError, ValueKind, parse_counter};
 
 use crate::budget::{Budget, Cost};
 
@@ -108,7 +108,7 @@ impl Shard {
             return Ok(by);
         };
         let Value::Text(text) = &mut entry.value else { return Err(wrong(ValueKind::Text)) };
-        let number: i64 = text.parse().map_err(|_| KeyValueError::NotANumber)?;
+        let number = parse_counter(text).ok_or(KeyValueError::NotANumber)?;
         let sum = number.checked_add(by).ok_or(KeyValueError::Overflow)?;
         let new = sum.to_string();
         budget.exchange(Cost::item(text), Cost::item(&new))?;

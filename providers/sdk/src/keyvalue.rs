@@ -88,6 +88,13 @@ pub fn list_window(length: u64, start: i64, stop: i64) -> (u64, u64) {
     (skip, end.saturating_sub(skip))
 }
 
+/// Returns the number a text stands for, if it is written as [`KeyValue::increment`] writes it: no sign but a minus, no
+/// leading zeros, no spaces.
+#[must_use]
+pub fn parse_counter(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number: &i64| number.to_string() == text)
+}
+
 /// What a key can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {

@@ -18,7 +18,7 @@ mod settings;
 pub use contract::{Contract, Dialect, HTTP_SERVER, KEYVALUE, LOGGING, NUMBERGEN};
 pub use dialect::{HttpCodec, handle_keyvalue, handle_logging, handle_numbergen};
 pub use http::{HttpRequest, HttpResponse};
-pub use keyvalue::{KeyValue, KeyValueError, ValueKind, list_window};
+pub use keyvalue::{KeyValue, KeyValueError, ValueKind, list_window, parse_counter};
 pub use keyvalue_provider::{KeyValueFactory, KeyValueKind};
 pub use logging::{LogEntry, LogLevel, Logging};
 pub use numbergen::NumberGen;

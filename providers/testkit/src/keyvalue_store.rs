@@ -153,7 +153,7 @@ pub mod cases {
 
     pub async fn what_is_no_number_is_not_counted<T: StoreSubject>(subject: &T) {
         let store = subject.store();
-        for text in ["", "x", "1.5", "99999999999999999999"] {
+        for text in ["", "x", "1.5", "99999999999999999999", "+5", "007", "-0", " 5", "5 "] {
             store.set("n", text.into(), None).await.unwrap();
             assert_eq!(store.increment("n", 1).await, Err(KeyValueError::NotANumber), "{text:?}");
             assert_eq!(store.get("n").await.unwrap().as_deref(), Some(text));

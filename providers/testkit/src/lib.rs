@@ -13,8 +13,10 @@
 
 mod keyvalue_provider;
 mod keyvalue_store;
+mod redis_server;
 mod rig;
 
 pub use keyvalue_provider::cases as keyvalue_provider_cases;
 pub use keyvalue_store::{StoreSubject, cases as keyvalue_store_cases};
+pub use redis_server::RedisServer;
 pub use rig::{ACTOR, ProviderSubject, Rig};

@@ -16,6 +16,9 @@ use wattle_types::{
 /// The actor that calls.
 pub const ACTOR: &str = "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP";
 
+/// A deadline that no healthy provider misses.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A kind of provider to be tested, and what it needs to come up with nothing in it.
 pub trait ProviderSubject: Send + Sync {
     /// Returns what makes it.
@@ -102,22 +105,15 @@ impl Rig {
         self.provider.put_link(self.link(contract).into()).await
     }
 
-    /// Calls with raw bytes.
+    /// Calls with raw bytes and a long deadline.
     ///
     /// # Errors
     /// Whatever the provider met.
     pub async fn call_raw(&self, contract: &str, operation: &str, payload: &[u8]) -> Result<Bytes, ProviderError> {
-        let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
-        let call = ProviderCall {
-            link: self.link(contract).into(),
-            operation: operation.into(),
-            payload: Bytes::copy_from_slice(payload),
-            context: CallContext::new(deadline),
-        };
-        self.provider.handle(call).await
+        self.handle(PATIENCE, contract, operation, Bytes::copy_from_slice(payload)).await
     }
 
-    /// Calls with a JSON value, written and read as MessagePack; no answer is `null`.
+    /// Calls with a JSON value, written and read as MessagePack, and a long deadline; no answer is `null`.
     ///
     /// # Errors
     /// Whatever the provider met.
@@ -125,8 +121,41 @@ impl Rig {
     /// # Panics
     /// When the answer is not MessagePack.
     pub async fn call(&self, contract: &str, operation: &str, request: Value) -> Result<Value, ProviderError> {
+        self.call_within(PATIENCE, contract, operation, request).await
+    }
+
+    /// Calls with a JSON value and a deadline after `wait`.
+    ///
+    /// # Errors
+    /// Whatever the provider met.
+    ///
+    /// # Panics
+    /// When the answer is not MessagePack.
+    pub async fn call_within(
+        &self,
+        wait: Duration,
+        contract: &str,
+        operation: &str,
+        request: Value,
+    ) -> Result<Value, ProviderError> {
         let payload = if request.is_null() { Vec::new() } else { rmp_serde::to_vec_named(&request).unwrap() };
-        let answer = self.call_raw(contract, operation, &payload).await?;
+        let answer = self.handle(wait, contract, operation, payload.into()).await?;
         Ok(if answer.is_empty() { Value::Null } else { rmp_serde::from_slice(&answer).unwrap() })
+    }
+
+    async fn handle(
+        &self,
+        wait: Duration,
+        contract: &str,
+        operation: &str,
+        payload: Bytes,
+    ) -> Result<Bytes, ProviderError> {
+        let call = ProviderCall {
+            link: self.link(contract).into(),
+            operation: operation.into(),
+            payload,
+            context: CallContext::new(Deadline::after(Instant::now(), wait)),
+        };
+        self.provider.handle(call).await
     }
 }

@@ -1,0 +1,130 @@
+//! The contract's methods as Redis's commands.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use redis::{Cmd, FromRedisValue, aio::ConnectionManager, cmd};
+use wattle_provider_sdk::{KeyValue, KeyValueError, ValueKind};
+
+use crate::explain::explain;
+
+/// Longest expiry Redis is asked for: a hundred years. More overflows its clock.
+const EXPIRY_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A store on one Redis database, under one prefix.
+#[derive(Clone)]
+pub struct RedisStore {
+    connection: ConnectionManager,
+    address: String,
+    prefix: String,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("address", &self.address).field("prefix", &self.prefix).finish()
+    }
+}
+
+impl RedisStore {
+    pub(crate) fn new(connection: ConnectionManager, address: String, prefix: &str) -> Self {
+        Self { connection, address, prefix: prefix.to_owned() }
+    }
+
+    fn key<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        match self.prefix.as_str() {
+            "" => key.into(),
+            prefix => [prefix, key].concat().into(),
+        }
+    }
+
+    /// Starts a command on `key`.
+    fn on(&self, name: &str, key: &str) -> Cmd {
+        let mut command = cmd(name);
+        command.arg(&*self.key(key));
+        command
+    }
+
+    /// Starts a command on `keys`.
+    fn on_all(&self, name: &str, keys: &[String]) -> Cmd {
+        let mut command = cmd(name);
+        keys.iter().for_each(|key| {
+            command.arg(&*self.key(key));
+        });
+        command
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd, expected: ValueKind) -> Result<T, KeyValueError> {
+        let mut connection = self.connection.clone();
+        let answer = command.query_async(&mut connection).await;
+        answer.map_err(|error| explain(&error, expected, &self.address))
+    }
+}
+
+impl KeyValue for RedisStore {
+    async fn get(&self, key: &str) -> Result<Option<String>, KeyValueError> {
+        self.ask(&self.on("GET", key), ValueKind::Text).await
+    }
+
+    async fn set(&self, key: &str, value: String, expiry: Option<Duration>) -> Result<(), KeyValueError> {
+        let mut command = self.on("SET", key);
+        command.arg(value);
+        if let Some(expiry) = expiry {
+            let expiry = expiry.clamp(Duration::from_millis(1), EXPIRY_MAX);
+            command.arg("PX").arg(u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX));
+        }
+        self.ask(&command, ValueKind::Text).await
+    }
+
+    async fn increment(&self, key: &str, by: i64) -> Result<i64, KeyValueError> {
+        self.ask(self.on("INCRBY", key).arg(by), ValueKind::Text).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, KeyValueError> {
+        self.ask(&self.on("DEL", key), ValueKind::Text).await
+    }
+
+    async fn contains(&self, key: &str) -> Result<bool, KeyValueError> {
+        self.ask(&self.on("EXISTS", key), ValueKind::Text).await
+    }
+
+    async fn list_push(&self, key: &str, value: String) -> Result<u64, KeyValueError> {
+        self.ask(self.on("RPUSH", key).arg(value), ValueKind::List).await
+    }
+
+    async fn list_remove(&self, key: &str, value: &str) -> Result<u64, KeyValueError> {
+        self.ask(self.on("LREM", key).arg(0).arg(value), ValueKind::List).await
+    }
+
+    async fn list_range(&self, key: &str, start: i64, stop: i64) -> Result<Vec<String>, KeyValueError> {
+        self.ask(self.on("LRANGE", key).arg(start).arg(stop), ValueKind::List).await
+    }
+
+    async fn set_add(&self, key: &str, value: String) -> Result<bool, KeyValueError> {
+        self.ask(self.on("SADD", key).arg(value), ValueKind::Set).await
+    }
+
+    async fn set_remove(&self, key: &str, value: &str) -> Result<bool, KeyValueError> {
+        self.ask(self.on("SREM", key).arg(value), ValueKind::Set).await
+    }
+
+    async fn set_members(&self, key: &str) -> Result<Vec<String>, KeyValueError> {
+        self.ask(&self.on("SMEMBERS", key), ValueKind::Set).await
+    }
+
+    async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(&self.on_all("SUNION", keys), ValueKind::Set).await
+    }
+
+    async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(&self.on_all("SINTER", keys), ValueKind::Set).await
+    }
+
+    async fn ping(&self) -> Result<(), KeyValueError> {
+        self.ask(&cmd("PING"), ValueKind::Text).await
+    }
+}

@@ -1,0 +1,183 @@
+//! The conformance suites against a real Redis, and how this back end behaves when Redis does not.
+#![expect(clippy::unwrap_used, reason = "a failed set-up ends the test")]
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use wattle_keyvalue_redis::{Redis, RedisFactory, RedisStore};
+use wattle_provider_sdk::{KeyValue, KeyValueKind, Settings};
+use wattle_provider_testkit::{ProviderSubject, RedisServer, Rig, StoreSubject};
+use wattle_types::{ProviderError, ProviderFactory};
+
+struct Subject {
+    store: RedisStore,
+    _server: RedisServer,
+}
+
+impl StoreSubject for Subject {
+    type Store = RedisStore;
+
+    fn store(&self) -> &RedisStore {
+        &self.store
+    }
+
+    /// Redis has no clock of ours: this is the one place that waits for real.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+struct Kind {
+    factory: RedisFactory,
+    url: String,
+    _server: Option<RedisServer>,
+}
+
+impl ProviderSubject for Kind {
+    fn factory(&self) -> &dyn ProviderFactory {
+        &self.factory
+    }
+
+    fn config(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("url".into(), "redis://127.0.0.1:1/".into())])
+    }
+
+    /// Spelled as links of the 0.x provider spell it.
+    fn values(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("URL".into(), self.url.clone())])
+    }
+}
+
+async fn open(values: &[(&str, &str)]) -> Result<RedisStore, ProviderError> {
+    let values = values.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Redis.open(&Settings::parse(&values, Redis::LINK_SETTINGS)?).await
+}
+
+async fn subject() -> Subject {
+    let server = RedisServer::start().await;
+    Subject { store: open(&[("url", &server.url())]).await.unwrap(), _server: server }
+}
+
+async fn kind() -> Kind {
+    let server = RedisServer::start().await;
+    Kind { factory: RedisFactory::default(), url: server.url(), _server: Some(server) }
+}
+
+mod store {
+    wattle_provider_testkit::keyvalue_store_suite!(super::subject, tokio::test);
+}
+
+mod provider {
+    wattle_provider_testkit::keyvalue_provider_suite!(super::kind, tokio::test);
+}
+
+#[tokio::test]
+async fn prefixes_keep_links_apart_on_one_database() {
+    let server = RedisServer::start().await;
+    let url = server.url();
+    let a = open(&[("url", &url), ("prefix", "a:")]).await.unwrap();
+    let b = open(&[("url", &url), ("prefix", "b:")]).await.unwrap();
+    let plain = open(&[("url", &url)]).await.unwrap();
+    a.increment("n", 1).await.unwrap();
+    b.set_add("s", "x".into()).await.unwrap();
+    assert_eq!(b.get("n").await.unwrap(), None);
+    assert_eq!(plain.get("a:n").await.unwrap().as_deref(), Some("1"));
+    assert_eq!(b.set_union(&["s".into()]).await.unwrap(), ["x"]);
+    assert_eq!(plain.set_intersection(&["b:s".into()]).await.unwrap(), ["x"]);
+}
+
+#[tokio::test]
+async fn what_is_not_text_is_an_error() {
+    let server = RedisServer::start().await;
+    let store = open(&[("url", &server.url())]).await.unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("SET").arg("k").arg(&[0xff_u8, 0xfe][..]).query_async::<()>(&mut connection).await.unwrap();
+    assert_eq!(store.get("k").await.unwrap_err().to_string(), "the value in Redis is not text in UTF-8");
+    assert!(store.contains("k").await.unwrap(), "the connection is as good as before");
+}
+
+#[tokio::test]
+async fn bad_configuration_is_refused_with_an_example() {
+    let error = |values| async move { open(values).await.unwrap_err().to_string() };
+    assert!(error(&[]).await.contains("redis://localhost:6379/0"));
+    assert!(error(&[("url", "http://x")]).await.contains("redis://localhost:6379/0"));
+    assert!(error(&[("url", "rediss://localhost")]).await.contains("TLS"));
+    assert!(error(&[("url", "redis://localhost"), ("timeout_ms", "0")]).await.contains("1 to 60000"));
+}
+
+#[tokio::test]
+async fn errors_never_show_the_password() {
+    let error = open(&[("url", "redis://user:sesame@127.0.0.1:1/")]).await.unwrap_err();
+    assert_eq!(error.code(), "backend_unavailable");
+    assert!(!format!("{error} {error:?}").contains("sesame"));
+    let server = RedisServer::start().await;
+    let error = open(&[("url", &server.url().replace("//", "//user:sesame@"))]).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("sesame"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unreachable_redis_is_told_at_once() {
+    let kind = Kind { factory: RedisFactory::default(), url: "redis://127.0.0.1:1/".into(), _server: None };
+    let rig = Rig::start(&kind, None).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(rig.put("wasmcloud:keyvalue").await.unwrap_err().code(), "backend_unavailable");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_crashed_redis_is_unavailable_and_heals_when_it_is_back() {
+    let server = RedisServer::start().await;
+    let port = server.port();
+    let kind = Kind { factory: RedisFactory::default(), url: server.url(), _server: None };
+    let rig = Rig::start(&kind, None).await.unwrap();
+    rig.put("wascc:keyvalue").await.unwrap();
+    let count = || rig.call("wascc:keyvalue", "Add", json!({"key": "n", "value": 1}));
+    assert_eq!(count().await.unwrap(), json!({"value": 1}));
+
+    server.kill().await;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        assert_eq!(count().await.unwrap_err().code(), "backend_unavailable");
+        assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
+    }
+    assert_eq!(rig.provider.health().await.unwrap_err().code(), "backend_unavailable");
+
+    let _back = RedisServer::start_at(port).await.unwrap();
+    let healed = async {
+        while count().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), healed).await.unwrap();
+    rig.provider.health().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_redis_costs_no_more_than_the_callers_deadline() {
+    let server = RedisServer::start().await;
+    let kind = Kind { factory: RedisFactory::default(), url: server.url(), _server: None };
+    let rig = Rig::start(&kind, None).await.unwrap();
+    rig.put("wascc:keyvalue").await.unwrap();
+    rig.call("wascc:keyvalue", "Add", json!({"key": "n", "value": 1})).await.unwrap();
+
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let (mut silence, mut pipe) = (redis::cmd("DEBUG"), redis::pipe());
+    pipe.add_command(silence.arg("SLEEP").arg("3").clone()).ignore();
+    let asleep = tokio::time::timeout(Duration::from_millis(200), pipe.query_async::<()>(&mut connection)).await;
+    assert!(asleep.is_err(), "the server is asleep");
+
+    let begun = Instant::now();
+    let short = Duration::from_millis(100);
+    let error = rig.call_within(short, "wascc:keyvalue", "Get", json!({"key": "n"})).await.unwrap_err();
+    assert_eq!(error, ProviderError::DeadlineExceeded);
+    assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
+    let error = rig.call("wascc:keyvalue", "Get", json!({"key": "n"})).await.unwrap_err();
+    assert!(error.to_string().contains("does not answer in time"), "{error}");
+    let healed = async { while rig.call("wascc:keyvalue", "Get", json!({"key": "n"})).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(10), healed).await.unwrap();
+}
