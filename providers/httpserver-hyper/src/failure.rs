@@ -1,0 +1,189 @@
+//! Answers that are ours and not an actor's: why there is none of it, as JSON.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+use wattle_types::{ErrorKind, InvokeError, ProviderError};
+
+use crate::{body::BodyError, router::Route};
+
+/// Why a request gets no answer from an actor.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    /// Boxed: failures are rare, and every request's future would hold it.
+    body: Box<FailureBody>,
+    retry: bool,
+    /// Whether the connection cannot go on, because the request was not read to its end.
+    pub(crate) closes: bool,
+}
+
+/// The body of an error, field for field.
+#[derive(Debug, Default, Serialize)]
+struct FailureBody {
+    error: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+impl Failure {
+    fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
+        let body = Box::new(FailureBody { error, message: message.into(), ..FailureBody::default() });
+        Self { status, body, retry: false, closes: false }
+    }
+
+    /// Returns the stable name of the error.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.body.error
+    }
+
+    /// No link serves this host and path. Which others there are is nobody's business.
+    pub(crate) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "route_not_found", "no actor is linked to this host and path")
+    }
+
+    /// The server is being stopped.
+    pub(crate) fn draining() -> Self {
+        let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the server is shutting down");
+        Self { retry: true, ..failure }
+    }
+
+    /// The request is not HTTP as it should be.
+    pub(crate) fn bad_request(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "request_invalid", message)
+    }
+
+    /// CONNECT asks for a proxy.
+    pub(crate) fn no_proxy() -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "method_not_supported", "this server is no proxy")
+    }
+
+    /// The request's head is too long.
+    pub(crate) fn head_too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+            format!("the request's target and headers exceed the limit of {limit} bytes"),
+        )
+    }
+
+    /// The request's body did not come.
+    pub(crate) fn body(error: &BodyError, limit: usize) -> Self {
+        let failure = match error {
+            BodyError::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                format!("the request's body exceeds the limit of {limit} bytes"),
+            ),
+            BodyError::Broken(error) => {
+                tracing::debug!(%error, "a request's body broke off");
+                Self::bad_request("the request's body broke off")
+            }
+        };
+        Self { closes: true, ..failure }
+    }
+
+    /// The request's body did not come in time.
+    pub(crate) fn body_too_slow(route: &Route) -> Self {
+        let ms = route.settings.timeout.as_millis();
+        let message = format!("the request's body did not arrive within {ms} ms");
+        Self { closes: true, ..Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message) }
+    }
+
+    /// The actor did not answer in time.
+    pub(crate) fn too_slow(route: &Route) -> Self {
+        let message = format!("the actor did not answer within {} ms", route.settings.timeout.as_millis());
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message).about(route, None)
+    }
+
+    /// The actor's answer is not HTTP.
+    pub(crate) fn bad_response(route: &Route, what: &str) -> Self {
+        tracing::debug!(actor = %route.key.actor, what, "an actor's answer is no HTTP response");
+        let message = if route.settings.error_details { what } else { "the actor's answer is no HTTP response" };
+        Self::new(StatusCode::BAD_GATEWAY, "response_invalid", message).about(route, None)
+    }
+
+    /// The call failed. If the actor failed because what it needs is missing, that is what the client hears of.
+    pub(crate) fn invoke(route: &Route, error: &InvokeError) -> Self {
+        let root = error.root();
+        let cause = if root.kind() == ErrorKind::Unavailable { root } else { error };
+        if cause.kind() == ErrorKind::Internal {
+            tracing::error!(actor = %route.key.actor, %error, "a call failed");
+        } else {
+            tracing::debug!(actor = %route.key.actor, %error, "a call failed");
+        }
+        let status = status_of(cause);
+        let failure = Self::new(status, cause.code(), message_of(cause, route.settings.error_details));
+        let retry = matches!(cause.code(), "overloaded" | "draining");
+        Self { retry, ..failure.about(route, Some(cause)) }
+    }
+
+    /// Adds whom and what the failure concerns.
+    fn about(mut self, route: &Route, cause: Option<&InvokeError>) -> Self {
+        let link = cause.and_then(InvokeError::link);
+        let key = link.unwrap_or(&route.key);
+        self.body.contract = Some(key.contract.to_string());
+        self.body.link = Some(key.link_name.to_string());
+        self.body.actor = Some(key.actor.to_string());
+        self.body.provider = match cause {
+            Some(InvokeError::ProviderUnavailable { provider, .. } | InvokeError::ProviderFailed { provider, .. }) => {
+                Some(provider.to_string())
+            }
+            _ if link.is_none() => Some(route.provider.to_string()),
+            _ => None,
+        };
+        self.body.remedy = cause.and_then(InvokeError::remedy);
+        self
+    }
+
+    /// Makes the response.
+    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
+        let body = serde_json::to_vec(&self.body).unwrap_or_default();
+        let mut response = Response::new(Full::new(body.into()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.retry {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// What a failed call is in HTTP. What claims or policy deny the *actor* is no fault of the client: 500, not 403.
+const fn status_of(error: &InvokeError) -> StatusCode {
+    match error {
+        InvokeError::DeadlineExceeded { .. }
+        | InvokeError::ProviderFailed { error: ProviderError::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
+        InvokeError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => match error.kind() {
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Caller | ErrorKind::Denied | ErrorKind::Guest | ErrorKind::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        },
+    }
+}
+
+/// The error in words for a client. With `details` off, nothing a guest or a back end said.
+fn message_of(error: &InvokeError, details: bool) -> String {
+    match error {
+        InvokeError::Internal { .. } => "the host failed; its log says why".into(),
+        InvokeError::GuestFailed { .. } if !details => "the actor answered with an error".into(),
+        InvokeError::GuestTrapped { .. } if !details => "the actor was stopped".into(),
+        InvokeError::ProviderFailed { provider, operation, .. } if !details => {
+            format!("provider {provider} failed at {operation}")
+        }
+        _ => error.to_string(),
+    }
+}

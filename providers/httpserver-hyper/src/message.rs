@@ -1,0 +1,166 @@
+//! HTTP messages to and from the ones actors know.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
+    header::{self},
+    request::Parts,
+};
+use http_body_util::Full;
+use wattle_provider_sdk::{HttpRequest, HttpResponse};
+
+use crate::failure::Failure;
+
+/// Headers that belong to a connection, not to a message (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Returns the host a request is for, without its port; empty when an old client gives none.
+///
+/// # Errors
+/// A [`Failure`] when HTTP demands a host and there is none, or more than one.
+pub(crate) fn host(parts: &Parts) -> Result<&str, Failure> {
+    if let Some(authority) = parts.uri.authority() {
+        return Ok(authority.host());
+    }
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            host.to_str().map(without_port).map_err(|_| Failure::bad_request("the Host header is no host name"))
+        }
+        (None, _) if parts.version < Version::HTTP_11 => Ok(""),
+        (None, _) => Err(Failure::bad_request("the Host header is missing")),
+        (Some(_), Some(_)) => Err(Failure::bad_request("there is more than one Host header")),
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Returns the size of a request's target and headers, as HTTP/1.1 would write them.
+pub(crate) fn head_bytes(parts: &Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    parts.method.as_str().len() + target + headers
+}
+
+/// Makes what an actor gets. Header values that are no UTF-8 have their odd bytes replaced.
+pub(crate) fn request(parts: &Parts, body: Bytes) -> HttpRequest {
+    let headers = parts.headers.iter().map(|(name, value)| {
+        let value = value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()).into_owned(), Into::into);
+        (name.as_str().into(), value)
+    });
+    HttpRequest {
+        method: parts.method.as_str().into(),
+        path: parts.uri.path().into(),
+        query: parts.uri.query().unwrap_or_default().into(),
+        headers: headers.collect(),
+        body,
+    }
+}
+
+/// Makes what the client gets of an actor's answer.
+///
+/// # Errors
+/// What of it is not HTTP.
+pub(crate) fn response(answer: HttpResponse, method: &Method) -> Result<Response<Full<Bytes>>, String> {
+    let status = StatusCode::from_u16(answer.status)
+        .ok()
+        .filter(|status| (200..600).contains(&status.as_u16()))
+        .ok_or_else(|| format!("the actor answered with status {}, which is none", answer.status))?;
+    let bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let keeps_length = *method == Method::HEAD && answer.body.is_empty();
+    let mut response = Response::new(Full::new(if bodyless { Bytes::new() } else { answer.body }));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(answer.headers.len());
+    for (name, value) in answer.headers {
+        append(headers, &name, value, keeps_length)?;
+    }
+    Ok(response)
+}
+
+fn append(headers: &mut HeaderMap, name: &str, value: String, keeps_length: bool) -> Result<(), String> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("the actor answered with a header called {:?}", name.escape_debug().to_string()))?;
+    let value = HeaderValue::from_maybe_shared(Bytes::from(value))
+        .map_err(|_| format!("the actor answered with a value of {name} that no header can have"))?;
+    if HOP_BY_HOP.contains(&name.as_str()) {
+        return Ok(());
+    }
+    if name == header::CONTENT_LENGTH {
+        // The body's true length counts. An answer to HEAD has none, and may say what GET would have.
+        let length = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+        if let Some(length) = length.filter(|_| keeps_length) {
+            headers.insert(name, length.into());
+        }
+        return Ok(());
+    }
+    headers.append(name, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> HttpResponse {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        HttpResponse { status, headers, body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    fn refusal(status: u16, headers: &[(&str, &str)]) -> String {
+        response(answer(status, headers, ""), &Method::GET).unwrap_err()
+    }
+
+    #[test]
+    fn what_belongs_to_the_connection_is_dropped() {
+        let headers = [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("Content-Length", "99"), ("x", "1")];
+        let response = response(answer(200, &headers, "body"), &Method::GET).unwrap();
+        let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x"]);
+    }
+
+    #[test]
+    fn only_an_answer_to_head_may_say_a_length() {
+        let head = response(answer(200, &[("content-length", "99")], ""), &Method::HEAD).unwrap();
+        assert_eq!(head.headers()["content-length"], "99");
+        let lying = response(answer(200, &[("content-length", "x")], ""), &Method::HEAD).unwrap();
+        assert!(lying.headers().is_empty());
+    }
+
+    #[test]
+    fn several_values_of_a_header_stay_several() {
+        let response =
+            response(answer(200, &[("Set-Cookie", "a=1"), ("set-cookie", "b=2")], ""), &Method::GET).unwrap();
+        assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+    }
+
+    #[test]
+    fn what_is_not_http_is_named() {
+        assert_eq!(refusal(101, &[]), "the actor answered with status 101, which is none");
+        assert_eq!(refusal(999, &[]), "the actor answered with status 999, which is none");
+        assert!(refusal(200, &[("a b", "")]).contains("a header called \"a b\""));
+        assert!(refusal(200, &[("", "")]).contains("a header called"));
+        assert!(refusal(200, &[("x", "a\r\nevil: 1")]).contains("a value of x"));
+    }
+
+    #[test]
+    fn a_host_is_compared_without_its_port() {
+        for (text, host) in [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a:b", "a:b")] {
+            assert_eq!(without_port(text), host, "{text}");
+        }
+    }
+}
