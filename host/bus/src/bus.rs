@@ -92,6 +92,15 @@ impl BusError {
     }
 }
 
+/// Checks that names are printable ASCII without colons and values stay on their line.
+pub(crate) fn check_headers(headers: &[(String, String)]) -> Result<(), BusError> {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    match headers.iter().find(|(name, value)| !is_name(name) || value.contains(['\r', '\n'])) {
+        Some((name, _)) => Err(BusError::BadHeader(name.chars().take(80).collect())),
+        None => Ok(()),
+    }
+}
+
 /// A way to send and receive messages by subject, with NATS's meaning of subjects, wildcards and queue groups.
 pub trait Bus: Send + Sync + 'static {
     /// Sends a message to whoever listens, with an optional subject for answers.

@@ -19,7 +19,7 @@ use wattle_types::BoxFuture;
 
 use crate::{
     Bus, BusError, Message, Subscription,
-    bus::{STATUS_HEADER, message_len},
+    bus::{STATUS_HEADER, check_headers, message_len},
     subject,
 };
 
@@ -143,14 +143,6 @@ fn message(subject: &str, reply: Option<&str>, headers: &[(String, String)], pay
     let mut headers = headers.to_vec();
     headers.sort_by(|(left, _), (right, _)| left.cmp(right));
     Message { subject: subject.into(), reply: reply.map(Into::into), payload, headers }
-}
-
-fn check_headers(headers: &[(String, String)]) -> Result<(), BusError> {
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
-    match headers.iter().find(|(name, value)| !is_name(name) || value.contains(['\r', '\n'])) {
-        Some((name, _)) => Err(BusError::BadHeader(name.chars().take(80).collect())),
-        None => Ok(()),
-    }
 }
 
 impl Network {

@@ -13,7 +13,7 @@ use wattle_types::BoxFuture;
 
 use crate::{
     Bus, BusError, Message, Subscription,
-    bus::{STATUS_HEADER, message_len},
+    bus::{STATUS_HEADER, check_headers, message_len},
     subject,
 };
 
@@ -254,6 +254,7 @@ fn disconnected(why: &str) -> BusError {
 }
 
 fn header_map(headers: &[(String, String)]) -> Result<Option<HeaderMap>, BusError> {
+    check_headers(headers)?;
     if headers.is_empty() {
         return Ok(None);
     }

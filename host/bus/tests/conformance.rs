@@ -13,7 +13,7 @@ use wattle_bus::{Bus, BusError, Message, Subscription};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs every case.
-pub async fn check_all<B: Bus, F: Future<Output = [B; 2]>>(connect: impl Fn() -> F) {
+pub(crate) async fn check_all<B: Bus, F: Future<Output = [B; 2]>>(connect: impl Fn() -> F) {
     macro_rules! cases {
         ($($case:ident),* $(,)?) => {
             $({

@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use wattle_bus::nats_server::{self, NatsServer, NatsServerError, NatsServerOptions};
 
 /// Starts a server in `directory`.
-pub async fn start(directory: &Path, port: Option<u16>) -> NatsServer {
+pub(crate) async fn start(directory: &Path, port: Option<u16>) -> NatsServer {
     try_start(directory, port).await.unwrap()
 }
 
