@@ -1,0 +1,37 @@
+//! The commands: a folder for each noun, a file for each verb.
+
+pub(crate) mod call;
+pub(crate) mod claims;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod down;
+pub(crate) mod get;
+pub(crate) mod keys;
+pub(crate) mod link;
+mod pairs;
+pub(crate) mod spy;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod up;
+pub(crate) mod update;
+
+use crate::{args::Command, context::Context, error::CliError};
+
+/// Carries out a command.
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Up(args) => up::run(context, *args).await,
+        Command::Down(args) => down::run(context, args).await,
+        Command::Keys(verb) => keys::run(context, verb),
+        Command::Claims(verb) => claims::run(context, verb),
+        Command::Start(noun) => start::run(context, noun).await,
+        Command::Update(noun) => update::run(context, noun).await,
+        Command::Stop(noun) => stop::run(context, noun).await,
+        Command::Link(verb) => link::run(context, verb).await,
+        Command::Get(noun) => get::run(context, noun).await,
+        Command::Call(args) => call::run(context, args).await,
+        Command::Spy(args) => spy::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Completions(args) => completions::run(context, &args),
+    }
+}

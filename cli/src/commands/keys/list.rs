@@ -1,0 +1,25 @@
+//! `wattle keys list`.
+
+use clap::Args;
+
+use super::ShownKey;
+use crate::{context::Context, error::CliError, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  wattle keys list
+  wattle keys list -o json";
+
+/// Lists the keys in the keys directory. Seeds are not shown.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ListArgs {}
+
+pub(super) fn run(context: &Context, _args: &ListArgs) -> Result<(), CliError> {
+    let keys: Vec<ShownKey> = context.keys()?.list()?.iter().map(ShownKey::from).collect();
+    let table = Table::new()
+        .column("name", |key: &ShownKey| key.name.clone())
+        .column("kind", |key| key.kind.clone())
+        .column("public key", |key| key.public_key.clone());
+    context.output.list(&keys, table, "There are no keys yet. Make one: wattle keys gen account")
+}

@@ -1,0 +1,28 @@
+//! `wattle link`.
+
+mod del;
+mod put;
+pub(super) mod query;
+
+use clap::Subcommand;
+
+use crate::{context::Context, error::CliError};
+
+/// Link actors to providers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Link {
+    /// Allow an actor to use a provider, with values.
+    Put(put::PutArgs),
+    /// Take a link away.
+    Del(del::DelArgs),
+    /// List links.
+    Query(query::QueryArgs),
+}
+
+pub(super) async fn run(context: &Context, verb: Link) -> Result<(), CliError> {
+    match verb {
+        Link::Put(args) => put::run(context, args).await,
+        Link::Del(args) => del::run(context, args).await,
+        Link::Query(args) => query::run(context, args).await,
+    }
+}

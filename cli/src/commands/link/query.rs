@@ -1,0 +1,54 @@
+//! `wattle link query`.
+
+use clap::Args;
+use wattle_types::{LinkDefinition, control::Command};
+
+use crate::{context::Context, error::CliError, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  wattle link query
+  wattle link query --actor Counter
+  wattle link query --values -o json";
+
+/// What stands for a value that is not shown.
+const HIDDEN: &str = "***";
+
+/// Lists links. Values may hold secrets and are shown only when asked for.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct QueryArgs {
+    /// Only those of this actor.
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<String>,
+    /// Show values too.
+    #[arg(long)]
+    values: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: QueryArgs) -> Result<(), CliError> {
+    let (client, host) = context.client_and_host().await?;
+    let result = client.command(&host, &Command::GetLinks, |_, _, _| {}).await?;
+    let mut links: Vec<LinkDefinition> = serde_json::from_value(result)
+        .map_err(|error| CliError::internal(format!("the host's links cannot be read: {error}")))?;
+    if let Some(wanted) = &args.actor {
+        let actor = client.actor(&host, wanted).await?;
+        links.retain(|link| link.key.actor == actor);
+    }
+    if !args.values {
+        for link in &mut links {
+            link.values.values_mut().for_each(|value| HIDDEN.clone_into(value));
+        }
+    }
+    links.sort_by(|left, right| left.key.cmp(&right.key));
+    let table = Table::new()
+        .column("actor", |link: &LinkDefinition| link.key.actor.to_string())
+        .column("provider", |link| link.provider.to_string())
+        .column("contract", |link| link.key.contract.to_string())
+        .column("name", |link| link.key.link_name.to_string())
+        .column("values", |link| {
+            let values = link.values.iter().map(|(key, value)| format!("{key}={value}"));
+            values.collect::<Vec<_>>().join(" ")
+        });
+    context.output.list(&links, table, "There are no links. Make one: wattle link put ACTOR PROVIDER CONTRACT")
+}

@@ -1,0 +1,161 @@
+//! `wattle spy`.
+
+use std::{future::Future, time::Duration};
+
+use clap::Args;
+use serde::Serialize;
+use tokio::time::Instant;
+use wattle_bus::{Message, Subscription};
+use wattle_types::{
+    ActorId, HostId,
+    control::{Command, ObservedInvocation},
+    event::CloudEvent,
+    subject,
+};
+
+use crate::{context::Context, control::Client, error::CliError, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  wattle spy
+  wattle spy --actor Counter --seconds 10
+  wattle spy --events -o json      one JSON object a line
+
+Payloads are never shown.";
+
+/// How long a watch without an end is asked for at a time.
+const WATCH_SECONDS: u32 = 3600;
+
+/// Shows events of the lattice and invocations on a host, until Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SpyArgs {
+    /// Only events.
+    #[arg(long, conflicts_with = "invocations")]
+    events: bool,
+    /// Only invocations.
+    #[arg(long)]
+    invocations: bool,
+    /// Only calls of or to this actor.
+    #[arg(long, value_name = "ACTOR", conflicts_with = "events")]
+    actor: Option<String>,
+    /// End after so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
+    seconds: Option<u32>,
+    /// End after so many lines.
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+}
+
+/// One line of what is seen.
+#[derive(Debug, Serialize)]
+#[serde(tag = "seen", rename_all = "snake_case")]
+enum Seen {
+    Event(CloudEvent),
+    Invocation(ObservedInvocation),
+}
+
+pub(super) async fn run(context: &Context, args: SpyArgs) -> Result<(), CliError> {
+    let (client, host) = context.client_and_host().await?;
+    let actor = match &args.actor {
+        Some(wanted) => Some(client.actor(&host, wanted).await?),
+        None => None,
+    };
+    let bus = client.bus();
+    let events = bus.subscribe(&subject::event(client.lattice(), "*"), None).await?;
+    let inbox = bus.new_inbox();
+    let invocations = bus.subscribe(&inbox, None).await?;
+    context.output.remark("Watching; Ctrl-C ends it.");
+
+    let end = async {
+        match args.seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(u64::from(seconds))).await,
+            None => std::future::pending().await,
+        }
+    };
+    let watching = async {
+        if args.events {
+            std::future::pending().await
+        } else {
+            watch(&client, &host, &inbox, actor, args.seconds).await
+        }
+    };
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| CliError::internal(error.to_string())),
+        () = end => Ok(()),
+        ended = show(context, &args, events, invocations) => ended,
+        ended = watching => ended,
+    }
+}
+
+/// Asks the host to watch, again and again until its end.
+fn watch<'a>(
+    client: &'a Client,
+    host: &'a HostId,
+    inbox: &'a str,
+    actor: Option<ActorId>,
+    seconds: Option<u32>,
+) -> impl Future<Output = Result<(), CliError>> + 'a {
+    let seconds = seconds.unwrap_or(WATCH_SECONDS);
+    // The host is silent until the watch is over.
+    let client = client.with_timeout(Duration::from_secs(u64::from(seconds) + 60));
+    async move {
+        loop {
+            let begun = Instant::now();
+            let command = Command::Watch { subject: inbox.to_owned(), seconds, actor };
+            client.command(host, &command, |_, _, _| {}).await?;
+            // A host that ends its watches at once must not be asked in a tight loop.
+            tokio::time::sleep_until(begun + Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn show(
+    context: &Context,
+    args: &SpyArgs,
+    mut events: Subscription,
+    mut invocations: Subscription,
+) -> Result<(), CliError> {
+    let mut lines = 0;
+    while args.count.is_none_or(|count| lines < count) {
+        let seen = tokio::select! {
+            event = events.next(), if !args.invocations && args.actor.is_none() => read(event)?.map(Seen::Event),
+            invocation = invocations.next(), if !args.events => read(invocation)?.map(Seen::Invocation),
+        };
+        if let Some(seen) = seen {
+            context.output.line(&seen, describe)?;
+            lines += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a message; what is not what it should be is left out, as anybody may send there.
+fn read<T: serde::de::DeserializeOwned>(message: Option<Message>) -> Result<Option<T>, CliError> {
+    let message =
+        message.ok_or_else(|| CliError::from(wattle_bus::BusError::Disconnected("the connection ended".into())))?;
+    Ok(serde_json::from_slice(&message.payload).ok())
+}
+
+fn describe(seen: &Seen) -> String {
+    let line = match seen {
+        Seen::Event(event) => format!("event  {}  {}  {}", event.time, event.name(), event.data),
+        Seen::Invocation(call) => format!(
+            "call   {} -> {}  {}{}  {} B in, {} B out, {}  {}",
+            call.origin,
+            call.target,
+            call.contract.as_ref().map(|contract| format!("{contract} ")).unwrap_or_default(),
+            call.operation,
+            call.request_len,
+            call.response_len,
+            elapsed(call.elapsed_us),
+            call.error.as_deref().unwrap_or("ok"),
+        ),
+    };
+    table::one_line(&line)
+}
+
+fn elapsed(us: u64) -> String {
+    if us < 10_000 { format!("{us} us") } else { format!("{} ms", us / 1000) }
+}

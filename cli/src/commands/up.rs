@@ -1,0 +1,261 @@
+//! `wattle up`.
+
+mod background;
+mod trust;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use wattle_bus::{
+    Bus,
+    nats_server::{self, NatsServer, NatsServerOptions},
+};
+use wattle_types::LatticeId;
+use wattle_wascap::KeyKind;
+
+use super::{
+    pairs::{self, Pair},
+    start::start_provider,
+};
+use crate::{
+    HostError, HostOptions, HostSignals, LogFormat, LogOptions, Ready,
+    context::Context,
+    control::Client,
+    error::{CliError, Kind},
+    run_dir::{Lock, RunDir, State},
+    table,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  wattle up                                     in the foreground; Ctrl-C ends it
+  wattle up --detached --provider httpserver    in the background; wattle down ends it
+  wattle up --nats-url nats://nats.example:4222 --nats-creds host.creds --label zone=edge
+
+Without --nats-url a nats-server with JetStream is started on this machine, and ends with the host.
+The host accepts what is signed by the accounts in your keys directory, and by those given with --trust.";
+
+/// Starts a host on this machine, and NATS for it.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct UpArgs {
+    /// Run in the background; returns when the host answers.
+    #[arg(long)]
+    detached: bool,
+    /// A name for people.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// What the host says of itself; repeat for more.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pairs::pair)]
+    labels: Vec<Pair>,
+    /// A provider to start at once; repeat for more.
+    #[arg(long = "provider", value_name = "REFERENCE")]
+    providers: Vec<String>,
+    #[command(flatten)]
+    trust: trust::TrustArgs,
+    /// The host's own key: a name or file [default: a new one each time].
+    #[arg(long, value_name = "KEY")]
+    host_key: Option<String>,
+    /// Where our nats-server listens on this machine; 0 for any free port.
+    #[arg(long, value_name = "PORT", default_value_t = 4222)]
+    nats_port: u16,
+    /// Where state, log and NATS's files are kept [default: ~/.local/state/wattle/LATTICE].
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Where compiled modules are kept [default: ~/.cache/wattle].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// How long a call may take when its caller does not say, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    call_timeout_ms: Option<u64>,
+    /// How long calls in flight may take to end when something is replaced or stopped.
+    #[arg(long, value_name = "SECONDS")]
+    drain_seconds: Option<u64>,
+    /// How many calls of one actor may run at once.
+    #[arg(long, value_name = "CALLS")]
+    max_in_flight: Option<usize>,
+    /// What is logged: error, warn, info, debug or trace, also by module.
+    #[arg(long, value_name = "FILTER", env = "WATTLE_LOG", hide_env_values = true, default_value = "info")]
+    log: String,
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), CliError> {
+    let run_dir = context.run_dir(args.run_dir.as_deref())?;
+    let options = options(context, &args)?;
+    if args.detached {
+        return background::start(context, &run_dir).await;
+    }
+    let lock = run_dir.claim()?;
+    context.host.init_logging(&options.log);
+    let nats = start_nats(context, &args, &run_dir).await?;
+    let result = serve(context, &args, options, &run_dir, nats.as_ref()).await;
+    run_dir.clear();
+    if let Some(nats) = nats {
+        nats.stop().await;
+    }
+    release(lock);
+    result
+}
+
+/// Only when everything of this host is gone may another take its place.
+fn release(lock: Lock) {
+    drop(lock);
+}
+
+fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
+    let keys = context.keys()?;
+    let identity = match &args.host_key {
+        Some(wanted) => Some(keys.find_or_generate(wanted, KeyKind::Host)?.key.pair),
+        None => None,
+    };
+    let cache_dir = args.cache_dir.as_ref().map(|path| context.directory.join(path));
+    Ok(HostOptions {
+        lattice: context.connection.lattice.clone(),
+        friendly_name: args.name.clone(),
+        labels: args.labels.iter().cloned().collect(),
+        identity,
+        trust: trust::policy(context, &keys, &args.trust)?,
+        cache_dir: cache_dir.map_or_else(|| context.cache_dir(), Ok)?,
+        call_timeout: args.call_timeout_ms.map(Duration::from_millis),
+        drain_timeout: args.drain_seconds.map(Duration::from_secs),
+        max_in_flight: args.max_in_flight,
+        log: LogOptions { filter: args.log.clone(), format: args.log_format },
+    })
+}
+
+/// Starts a nats-server, unless another NATS was named.
+async fn start_nats(context: &Context, args: &UpArgs, run_dir: &RunDir) -> Result<Option<NatsServer>, CliError> {
+    if context.connection.nats_url.is_some() {
+        return Ok(None);
+    }
+    let program = nats_server::find().map_err(|error| {
+        CliError::from(error).hint("or join a NATS that already runs: wattle up --nats-url nats://HOST:PORT")
+    })?;
+    let port = Some(args.nats_port).filter(|port| *port != 0);
+    let server = NatsServer::start(NatsServerOptions { program, directory: run_dir.nats_directory(), port }).await?;
+    Ok(Some(server))
+}
+
+/// Runs the host from its start to its end.
+async fn serve(
+    context: &Context,
+    args: &UpArgs,
+    options: HostOptions,
+    run_dir: &RunDir,
+    nats: Option<&NatsServer>,
+) -> Result<(), CliError> {
+    let nats_url = nats.map_or_else(|| context.nats_url(), |nats| nats.url().to_owned());
+    let bus = context.bus(nats_url.clone()).await?;
+    let lattice = options.lattice.clone();
+    let (ready_sender, ready) = oneshot::channel();
+    let stop = CancellationToken::new();
+    let signals = HostSignals { ready: ready_sender, stop: stop.clone() };
+    let mut running = context.host.run(options, Arc::clone(&bus), signals);
+    let tending = async {
+        let Ok(ready) = ready.await else { return std::future::pending().await };
+        let state = state(&ready, &lattice, &nats_url, nats.is_some());
+        announce(context, run_dir, &state)?;
+        start_providers(context, args, &bus, &ready, &lattice).await?;
+        std::future::pending::<Result<(), CliError>>().await
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = &mut running => ended.map_err(CliError::from),
+        signal = interrupted() => {
+            context.output.remark("Draining; a second Ctrl-C ends it at once.");
+            stop.cancel();
+            signal.and(finish(&mut running).await)
+        }
+        failed = tending => {
+            stop.cancel();
+            failed.and(finish(&mut running).await)
+        }
+    };
+    bus.drain().await;
+    ended
+}
+
+/// Waits for the host to drain, unless somebody is in a hurry.
+async fn finish(running: &mut wattle_types::BoxFuture<'_, Result<(), HostError>>) -> Result<(), CliError> {
+    tokio::select! {
+        biased;
+        ended = running => ended.map_err(CliError::from),
+        _ = interrupted() => Err(CliError::new(Kind::Internal, "forced", "ended before all calls were answered")),
+    }
+}
+
+fn state(ready: &Ready, lattice: &LatticeId, nats_url: &str, owns_nats: bool) -> State {
+    State {
+        pid: std::process::id(),
+        host_id: ready.id.to_string(),
+        friendly_name: ready.friendly_name.clone(),
+        lattice: lattice.to_string(),
+        nats_url: nats_url.to_owned(),
+        owns_nats,
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+fn announce(context: &Context, run_dir: &RunDir, state: &State) -> Result<(), CliError> {
+    run_dir.write(state)?;
+    tell(context, state)
+}
+
+/// Tells that a host is up, and what to try next.
+fn tell(context: &Context, state: &State) -> Result<(), CliError> {
+    context.output.result(&json!(state), |_| {
+        table::pairs(&[
+            ("host", format!("{} ({})", state.friendly_name, state.host_id)),
+            ("lattice", state.lattice.clone()),
+            ("NATS", state.nats_url.clone()),
+        ])
+    })?;
+    context
+        .output
+        .remark("Next: wattle start actor MODULE.wasm, wattle start provider httpserver, wattle get inventory");
+    Ok(())
+}
+
+async fn start_providers(
+    context: &Context,
+    args: &UpArgs,
+    bus: &Arc<dyn Bus>,
+    ready: &Ready,
+    lattice: &LatticeId,
+) -> Result<(), CliError> {
+    let client = Client::new(Arc::clone(bus), lattice.clone(), Duration::from_secs(context.connection.timeout));
+    for provider in &args.providers {
+        start_provider(context, &client, &ready.id, provider).await?;
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C or a request of the system to end.
+async fn interrupted() -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::internal(format!("signals cannot be received: {error}"));
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
+            _ = terminate.recv() => Ok(()),
+            _ = hangup.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(failed)
+}
+
+impl From<HostError> for CliError {
+    fn from(error: HostError) -> Self {
+        Self::from_host(error.code, error.message, error.remedy)
+    }
+}

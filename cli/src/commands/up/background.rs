@@ -1,0 +1,101 @@
+//! `wattle up --detached`: the same program again, in the background.
+
+use std::{fs::File, process::Stdio, time::Duration};
+
+use tokio::{
+    process::{Child, Command},
+    time::Instant,
+};
+use wattle_types::HostId;
+
+use crate::{
+    context::Context,
+    control::Client,
+    error::{CliError, Kind},
+    run_dir::{RunDir, State},
+};
+
+/// How long the host may take to answer.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pause between two looks at its state file.
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// How long one ping of it may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Lines of its log shown when it fails.
+const LOG_LINES: usize = 10;
+
+/// Starts it, and returns when it answers.
+pub(super) async fn start(context: &Context, run_dir: &RunDir) -> Result<(), CliError> {
+    drop(run_dir.claim()?);
+    run_dir.clear();
+    let mut child = spawn(context, run_dir)?;
+    let pid = child.id();
+    let state = tokio::select! {
+        biased;
+        state = answering(context, run_dir, pid) => state?,
+        exit = child.wait() => {
+            let exit = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
+            return Err(failed(run_dir, &format!("the host ended at once ({exit})")));
+        }
+        () = tokio::time::sleep(READY_TIMEOUT) => {
+            return Err(failed(run_dir, &format!("the host does not answer after {} s", READY_TIMEOUT.as_secs())));
+        }
+    };
+    super::tell(context, &state)?;
+    context.output.remark(&format!(
+        "It runs in the background and logs to {}. Stop it: wattle down",
+        run_dir.log_file().display()
+    ));
+    Ok(())
+}
+
+fn spawn(context: &Context, run_dir: &RunDir) -> Result<Child, CliError> {
+    let program =
+        std::env::current_exe().map_err(|error| CliError::internal(format!("cannot find myself: {error}")))?;
+    let log_file = run_dir.log_file();
+    let log = File::create(&log_file).and_then(|log| Ok((log.try_clone()?, log)));
+    let (out, err) = log.map_err(|error| CliError::file("write", &log_file, &error))?;
+    let arguments = context.command_line.iter().skip(1).filter(|argument| *argument != "--detached");
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&context.directory);
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    // Out of reach of our terminal's Ctrl-C.
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn().map_err(|error| CliError::internal(format!("cannot start myself again: {error}")))
+}
+
+/// Waits until the child has written its state and its host answers over the bus.
+async fn answering(context: &Context, run_dir: &RunDir, pid: Option<u32>) -> Result<State, CliError> {
+    let is_ours = |state: &State| Some(state.pid) == pid;
+    let state = loop {
+        if let Some(state) = run_dir.running()?.filter(is_ours) {
+            break state;
+        }
+        tokio::time::sleep(READY_POLL).await;
+    };
+    let host: HostId = state.host_id.parse()?;
+    let bus = context.bus(state.nats_url.clone()).await?;
+    let client = Client::new(bus, context.connection.lattice.clone(), PING_TIMEOUT);
+    let begun = Instant::now();
+    while let Err(error) = client.inventory(&host).await {
+        if begun.elapsed() > READY_TIMEOUT {
+            return Err(error);
+        }
+        tokio::time::sleep(READY_POLL).await;
+    }
+    Ok(state)
+}
+
+/// Makes the error of a host that did not come up, with what it said last.
+fn failed(run_dir: &RunDir, message: &str) -> CliError {
+    let path = run_dir.log_file();
+    let log = std::fs::read_to_string(&path).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    let last = lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join("\n  ");
+    let error = CliError::new(Kind::Unavailable, "host_not_ready", format!("{message}; it said last:\n  {last}"));
+    error.hint(format!("its whole log is {}", path.display()))
+}

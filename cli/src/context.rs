@@ -1,0 +1,230 @@
+//! What every command is given, and the way from the command line to an exit code.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use clap::Parser as _;
+use wattle_bus::{Bus, NatsAuth, NatsBus, NatsOptions};
+use wattle_types::{BoxFuture, HostId};
+
+use crate::{
+    HostRunner,
+    args::{Cli, Connection},
+    commands,
+    control::Client,
+    error::CliError,
+    keystore::Keystore,
+    output::{Output, Stream},
+    run_dir::RunDir,
+};
+
+/// Where NATS is when nobody says.
+const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
+
+/// Makes a connection.
+pub(crate) type Connect = Arc<dyn Fn(NatsOptions) -> BoxFuture<'static, Result<Arc<dyn Bus>, CliError>> + Send + Sync>;
+
+/// What the program finds around it. Tests bring their own.
+pub(crate) struct Environment {
+    pub(crate) results: Stream,
+    pub(crate) remarks: Stream,
+    pub(crate) colors: bool,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) state_home: Option<PathBuf>,
+    pub(crate) cache_home: Option<PathBuf>,
+    pub(crate) directory: PathBuf,
+    pub(crate) now: u64,
+    pub(crate) connect: Connect,
+}
+
+/// What every command is given.
+pub(crate) struct Context {
+    pub(crate) output: Output,
+    pub(crate) connection: Connection,
+    pub(crate) host: Arc<dyn HostRunner>,
+    /// The command line, to run it again in the background.
+    pub(crate) command_line: Vec<OsString>,
+    /// The directory we are in.
+    pub(crate) directory: PathBuf,
+    /// Seconds since 1970.
+    pub(crate) now: u64,
+    pub(crate) cache_home: Option<PathBuf>,
+    keys_dir: Option<PathBuf>,
+    home: Option<PathBuf>,
+    state_home: Option<PathBuf>,
+    connect: Connect,
+}
+
+/// Runs the program: reads the command line, carries out the command, and returns the exit code.
+///
+/// `arguments` begin with the program's name.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, host: impl HostRunner) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let environment = match Environment::real() {
+        Ok(environment) => environment,
+        Err(error) => return report_early(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report_early(&CliError::internal(format!("cannot start threads: {error}"))),
+    };
+    let code = runtime.block_on(execute(arguments, environment, Arc::new(host)));
+    // Blocking reads of standard input must not hold up the end.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+fn report_early(error: &CliError) -> ExitCode {
+    use io::Write as _;
+    let _unread = writeln!(io::stderr(), "error: {}", error.message);
+    ExitCode::from(error.kind.exit_code())
+}
+
+/// Carries out one command line and returns the exit code.
+pub(crate) async fn execute(arguments: Vec<OsString>, mut environment: Environment, host: Arc<dyn HostRunner>) -> u8 {
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &mut environment),
+    };
+    let Environment { results, remarks, colors, home, state_home, cache_home, directory, now, connect } = environment;
+    let context = Context {
+        output: Output::new(cli.output, results, remarks, colors),
+        connection: cli.connection,
+        host,
+        command_line: arguments,
+        directory,
+        now,
+        cache_home,
+        keys_dir: cli.keys_dir,
+        home,
+        state_home,
+        connect,
+    };
+    match commands::run(&context, cli.command).await {
+        Ok(()) => 0,
+        Err(error) if error.is_broken_pipe() => 0,
+        Err(error) => {
+            context.output.error(&error);
+            error.kind.exit_code()
+        }
+    }
+}
+
+/// Help and version go to standard output with 0, all else to standard error with 2.
+fn refuse(error: &clap::Error, environment: &mut Environment) -> u8 {
+    let text = error.render();
+    let text = if environment.colors { text.ansi().to_string() } else { text.to_string() };
+    let stream = if error.use_stderr() { &mut environment.remarks } else { &mut environment.results };
+    // Nobody reads it any more: fine for help, and the exit code tells the rest.
+    let _unread = stream.write_all(text.as_bytes());
+    u8::try_from(error.exit_code()).unwrap_or(2)
+}
+
+impl Environment {
+    fn real() -> Result<Self, CliError> {
+        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(Self {
+            results: Box::new(io::stdout()),
+            remarks: Box::new(io::stderr()),
+            colors: io::stderr().is_terminal() && io::stdout().is_terminal() && path("NO_COLOR").is_none(),
+            home: path("HOME").or_else(|| path("USERPROFILE")),
+            state_home: path("XDG_STATE_HOME"),
+            cache_home: path("XDG_CACHE_HOME"),
+            directory: std::env::current_dir()
+                .map_err(|error| CliError::internal(format!("the current directory cannot be read: {error}")))?,
+            now: now.as_secs(),
+            connect: Arc::new(|options| Box::pin(connect_nats(options))),
+        })
+    }
+}
+
+async fn connect_nats(options: NatsOptions) -> Result<Arc<dyn Bus>, CliError> {
+    let bus = NatsBus::connect(options).await?;
+    Ok(Arc::new(bus))
+}
+
+impl Context {
+    /// Returns the keys directory.
+    pub(crate) fn keys(&self) -> Result<Keystore, CliError> {
+        let home = || self.home_dir().map(|home| home.join(".wattle").join("keys"));
+        self.keys_dir.clone().map_or_else(home, Ok).map(Keystore::new)
+    }
+
+    /// Returns the run directory: the one given, or the lattice's own under the user's state directory.
+    pub(crate) fn run_dir(&self, given: Option<&Path>) -> Result<RunDir, CliError> {
+        if let Some(given) = given {
+            return Ok(RunDir::new(self.directory.join(given)));
+        }
+        let state = || self.home_dir().map(|home| home.join(".local").join("state"));
+        let state = self.state_home.clone().map_or_else(state, Ok)?;
+        Ok(RunDir::new(state.join("wattle").join(self.connection.lattice.as_str())))
+    }
+
+    /// Returns where compiled modules are kept by default.
+    pub(crate) fn cache_dir(&self) -> Result<PathBuf, CliError> {
+        let cache = || self.home_dir().map(|home| home.join(".cache"));
+        Ok(self.cache_home.clone().map_or_else(cache, Ok)?.join("wattle"))
+    }
+
+    fn home_dir(&self) -> Result<PathBuf, CliError> {
+        self.home.clone().ok_or_else(|| {
+            CliError::usage("there is no home directory: HOME is not set").hint("give --keys-dir and --run-dir")
+        })
+    }
+
+    /// Reads a file, relative to the directory we are in.
+    pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, CliError> {
+        let path = self.directory.join(path);
+        std::fs::read(&path).map_err(|error| CliError::file("read", &path, &error))
+    }
+
+    /// Connects to the lattice's hosts.
+    pub(crate) async fn client(&self) -> Result<Client, CliError> {
+        let bus = self.bus(self.nats_url()).await?;
+        let timeout = Duration::from_secs(self.connection.timeout);
+        Ok(Client::new(bus, self.connection.lattice.clone(), timeout))
+    }
+
+    /// Connects to the lattice's hosts and chooses one.
+    pub(crate) async fn client_and_host(&self) -> Result<(Client, HostId), CliError> {
+        let client = self.client().await?;
+        let host = client.host(self.connection.host.as_deref()).await?;
+        Ok((client, host))
+    }
+
+    /// Connects to NATS at `url` with the credentials given.
+    pub(crate) async fn bus(&self, url: String) -> Result<Arc<dyn Bus>, CliError> {
+        let connection = &self.connection;
+        let auth = match (&connection.nats_creds, &connection.nats_nkey) {
+            (Some(file), _) => NatsAuth::CredentialsFile(self.directory.join(file)),
+            (None, Some(file)) => {
+                let seed = String::from_utf8_lossy(&self.read(file)?).trim().to_owned();
+                NatsAuth::NkeySeed(seed)
+            }
+            (None, None) => NatsAuth::None,
+        };
+        let tls_ca = connection.nats_tls_ca.as_ref().map(|file| self.directory.join(file));
+        (self.connect)(NatsOptions { urls: vec![url], auth, tls_ca, name: "wattle".into() }).await
+    }
+
+    /// Returns where NATS is: as given, as the host of this lattice left it, or its usual place on this machine.
+    pub(crate) fn nats_url(&self) -> String {
+        if let Some(url) = &self.connection.nats_url {
+            return url.clone();
+        }
+        let state = self.run_dir(None).and_then(|run_dir| run_dir.running());
+        state.ok().flatten().map_or_else(|| DEFAULT_NATS_URL.into(), |state| state.nats_url)
+    }
+
+    /// Tells every step of a command.
+    pub(crate) fn steps(&self) -> impl FnMut(&str, &str, u64) + '_ {
+        |step, detail, elapsed_ms| self.output.step(step, detail, elapsed_ms)
+    }
+}

@@ -1,0 +1,173 @@
+//! The client's side of the control interface.
+
+mod resolve;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wattle_bus::{Bus, BusError, Message};
+use wattle_types::{
+    HostId, LatticeId,
+    control::{Command, Host, HostInventory, Progress, Reply, StopHost},
+    subject,
+};
+
+use crate::error::{CliError, Kind};
+
+/// Longest wait for the first host to answer a ping, when somebody listens.
+const FIRST_HOST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long to wait for one more host after the last that answered. Hosts answer at once: this is the way there and
+/// back, over a slow network.
+const NEXT_HOST_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Hosts one ping takes in. A lattice larger than this is not looked at by eye.
+const HOSTS_MAX: usize = 1000;
+
+/// A connection to the hosts of one lattice.
+#[derive(Clone)]
+pub(crate) struct Client {
+    bus: Arc<dyn Bus>,
+    lattice: LatticeId,
+    timeout: Duration,
+}
+
+impl Client {
+    /// `timeout` is the longest silence of a host that works on a request.
+    pub(crate) fn new(bus: Arc<dyn Bus>, lattice: LatticeId, timeout: Duration) -> Self {
+        Self { bus, lattice, timeout }
+    }
+
+    /// Returns the same connection with another longest silence.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    pub(crate) fn bus(&self) -> &dyn Bus {
+        self.bus.as_ref()
+    }
+
+    pub(crate) const fn lattice(&self) -> &LatticeId {
+        &self.lattice
+    }
+
+    /// Returns the hosts that answer, by name and id.
+    pub(crate) async fn hosts(&self) -> Result<Vec<Host>, CliError> {
+        let inbox = self.bus.new_inbox();
+        let mut answers = self.bus.subscribe(&inbox, None).await?;
+        self.bus.publish(&subject::control(&self.lattice, "host.ping"), Some(&inbox), &[], Bytes::new()).await?;
+        let mut hosts: Vec<Host> = Vec::new();
+        let mut wait = FIRST_HOST_TIMEOUT;
+        while hosts.len() < HOSTS_MAX {
+            let Ok(Some(answer)) = tokio::time::timeout(wait, answers.next()).await else { break };
+            if answer.is_no_responders() {
+                break;
+            }
+            hosts.push(reply(&answer)?);
+            wait = NEXT_HOST_TIMEOUT;
+        }
+        hosts.sort_by(|left, right| (&left.friendly_name, &left.id).cmp(&(&right.friendly_name, &right.id)));
+        Ok(hosts)
+    }
+
+    /// Returns what a host runs.
+    pub(crate) async fn inventory(&self, host: &HostId) -> Result<HostInventory, CliError> {
+        self.ask(&subject::control_host(&self.lattice, "host.get", host), Bytes::new()).await
+    }
+
+    /// Returns the claims of what runs in the lattice.
+    pub(crate) async fn claims(&self) -> Result<Vec<std::collections::BTreeMap<String, String>>, CliError> {
+        self.ask(&subject::control(&self.lattice, "claims.get"), Bytes::new()).await
+    }
+
+    /// Asks a host to drain and end; returns when it has accepted.
+    pub(crate) async fn stop_host(&self, host: &HostId, drain: Option<Duration>) -> Result<(), CliError> {
+        let timeout_ms = drain.map(|drain| u64::try_from(drain.as_millis()).unwrap_or(u64::MAX));
+        let body = json(&StopHost { host_id: host.to_string(), timeout_ms })?;
+        let subject = subject::control_host(&self.lattice, "host.stop", host);
+        let answer = self.request(&subject, body).await?;
+        accepted(&read::<Reply<Value>>(&answer)?)
+    }
+
+    /// Sends one of our commands to a host and returns its result; `on_step` hears of every step until then.
+    pub(crate) async fn command(
+        &self,
+        host: &HostId,
+        command: &Command,
+        mut on_step: impl FnMut(&str, &str, u64),
+    ) -> Result<Value, CliError> {
+        let body = json(command)?;
+        let verb = format!("wattle.{}", verb(command)?);
+        let subject = subject::control_host(&self.lattice, &verb, host);
+        let inbox = self.bus.new_inbox();
+        let mut answers = self.bus.subscribe(&inbox, None).await?;
+        self.bus.publish(&subject, Some(&inbox), &[], body).await?;
+        loop {
+            let Ok(answer) = tokio::time::timeout(self.timeout, answers.next()).await else {
+                return Err(BusError::TimedOut { subject, waited: self.timeout }.into());
+            };
+            let answer = answer.ok_or_else(|| CliError::from(BusError::Disconnected("the connection ended".into())))?;
+            if answer.is_no_responders() {
+                return Err(host_gone(host));
+            }
+            match read(&answer)? {
+                Progress::Step { step, detail, elapsed_ms } => on_step(&step, &detail, elapsed_ms),
+                Progress::Done { result } => return Ok(result),
+                Progress::Failed { code, message, remedy } => return Err(CliError::from_host(code, message, remedy)),
+            }
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, subject: &str, body: Bytes) -> Result<T, CliError> {
+        reply(&self.request(subject, body).await?)
+    }
+
+    async fn request(&self, subject: &str, body: Bytes) -> Result<Message, CliError> {
+        self.bus.request(subject, &[], body, self.timeout).await.map_err(|error| match error {
+            BusError::NoResponders { .. } => no_hosts(&self.lattice),
+            error => error.into(),
+        })
+    }
+}
+
+/// Makes the error of a lattice where nobody answers.
+pub(crate) fn no_hosts(lattice: &LatticeId) -> CliError {
+    CliError::new(Kind::Unavailable, "no_hosts", format!("no host answers in lattice {lattice}"))
+        .hint("start one: wattle up")
+        .hint("or choose another lattice with --lattice (or WATTLE_LATTICE)")
+}
+
+fn host_gone(host: &HostId) -> CliError {
+    CliError::new(Kind::Unavailable, "host_not_found", format!("host {host} does not answer"))
+        .hint("see which hosts do: wattle get hosts")
+}
+
+/// A command's verb is the tag it has on the wire.
+fn verb(command: &Command) -> Result<String, CliError> {
+    let value = serde_json::to_value(command).map_err(|error| CliError::internal(error.to_string()))?;
+    let verb = value.get("verb").and_then(Value::as_str).map(str::to_owned);
+    verb.ok_or_else(|| CliError::internal("a command without a verb"))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<Bytes, CliError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| CliError::internal(error.to_string()))
+}
+
+fn read<T: DeserializeOwned>(message: &Message) -> Result<T, CliError> {
+    serde_json::from_slice(&message.payload).map_err(|error| {
+        CliError::new(Kind::Unavailable, "answer_invalid", format!("the host's answer cannot be read: {error}"))
+            .hint("compare versions: wattle --version, wattle get hosts")
+    })
+}
+
+fn reply<T: DeserializeOwned>(message: &Message) -> Result<T, CliError> {
+    let reply: Reply<T> = read(message)?;
+    accepted(&reply)?;
+    reply.response.ok_or_else(|| CliError::new(Kind::Unavailable, "answer_invalid", "the host's answer is empty"))
+}
+
+fn accepted<T>(reply: &Reply<T>) -> Result<(), CliError> {
+    if reply.success { Ok(()) } else { Err(CliError::new(Kind::Refused, "refused", reply.message.clone())) }
+}

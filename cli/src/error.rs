@@ -1,0 +1,192 @@
+//! What goes wrong in a command: who must act, what happened, what to do next.
+
+use wattle_bus::{BusError, nats_server::NatsServerError};
+use wattle_wascap::{ClaimsError, KeyError};
+
+/// Who must act. Decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Wattle's makers: a fault of ours.
+    Internal,
+    /// Whoever typed it: the command line or its input is wrong.
+    Usage,
+    /// An operator: it is not there, already there, or not allowed.
+    Refused,
+    /// Nobody, or whoever runs NATS and hosts: try again later.
+    Unavailable,
+    /// The actor's or provider's author.
+    Guest,
+}
+
+impl Kind {
+    /// Returns the program's exit code.
+    pub(crate) const fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Unavailable => 4,
+            Self::Guest => 5,
+        }
+    }
+
+    /// Returns who must act on an error a host reports, by its stable name.
+    fn of_code(code: &str) -> Self {
+        match code {
+            "internal" => Self::Internal,
+            "request_invalid" | "id_invalid" | "reference_invalid" | "digest_missing" | "config_invalid"
+            | "payload_too_large" | "operation_unknown" | "subject_invalid" => Self::Usage,
+            "overloaded"
+            | "draining"
+            | "deadline_exceeded"
+            | "provider_unavailable"
+            | "backend_unavailable"
+            | "fetch_failed"
+            | "no_responders" => Self::Unavailable,
+            "provider_failed" | "call_depth_exceeded" => Self::Guest,
+            code if code.starts_with("guest_") => Self::Guest,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct CliError {
+    pub(crate) kind: Kind,
+    /// Stable name.
+    pub(crate) code: String,
+    pub(crate) message: String,
+    /// What to do about it, most likely first.
+    pub(crate) hints: Vec<String>,
+    /// Whether the result already says so: then only the exit code is left to tell it.
+    pub(crate) is_told: bool,
+}
+
+impl CliError {
+    pub(crate) fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
+        Self { kind, code: code.into(), message: message.into(), hints: Vec::new(), is_told: false }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, "usage", message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, "internal", message)
+    }
+
+    /// Makes the error of an operation on a file.
+    pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let message = format!("cannot {what} {}: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::new(Kind::Usage, "file_not_found", message)
+                .hint("check the path; it is relative to the directory you are in"),
+            std::io::ErrorKind::PermissionDenied => {
+                Self::new(Kind::Refused, "file_denied", message).hint("check the file's owner and permissions")
+            }
+            _ => Self::new(Kind::Internal, "file_failed", message),
+        }
+    }
+
+    /// Makes the error a host reported.
+    pub(crate) fn from_host(code: String, message: String, remedy: Option<String>) -> Self {
+        Self { kind: Kind::of_code(&code), code, message, hints: remedy.into_iter().collect(), is_told: false }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The result, already written, says all there is to say.
+    pub(crate) fn already_told(mut self) -> Self {
+        self.is_told = true;
+        self
+    }
+
+    /// The reader of our output has gone: the command ends quietly.
+    pub(crate) fn broken_pipe() -> Self {
+        Self::new(Kind::Internal, "broken_pipe", "the reader of the output has gone")
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.code == "broken_pipe"
+    }
+}
+
+impl From<BusError> for CliError {
+    fn from(error: BusError) -> Self {
+        let kind = match error {
+            BusError::TooLarge { .. } | BusError::BadSubject(_) | BusError::BadHeader(_) => Kind::Usage,
+            _ => Kind::Unavailable,
+        };
+        let made = Self::new(kind, error.code(), error.to_string());
+        match error {
+            BusError::Disconnected(_) => made
+                .hint("start a host with NATS on this machine: wattle up")
+                .hint("or say where NATS is: --nats-url nats://HOST:PORT (or WATTLE_NATS_URL)"),
+            BusError::TimedOut { .. } => made.hint("try again, or wait longer with --timeout SECONDS"),
+            _ => made,
+        }
+    }
+}
+
+impl From<NatsServerError> for CliError {
+    fn from(error: NatsServerError) -> Self {
+        let kind = match error {
+            NatsServerError::Io { .. } => Kind::Refused,
+            _ => Kind::Unavailable,
+        };
+        Self::new(kind, error.code(), error.to_string()).hint(error.remedy())
+    }
+}
+
+impl From<ClaimsError> for CliError {
+    fn from(error: ClaimsError) -> Self {
+        let made = Self::new(Kind::Refused, error.code(), error.to_string());
+        match &error {
+            ClaimsError::Missing => made.hint("sign it: wattle claims sign MODULE.wasm --cap CONTRACT"),
+            ClaimsError::WasmMalformed { .. } => {
+                made.hint("give a module built for wasm32, for example: cargo build --target wasm32-unknown-unknown")
+            }
+            ClaimsError::TokenMalformed(_) => made.hint("give a .wasm module, a .par or .par.gz archive, or a token"),
+            ClaimsError::IssuerWrongKind { .. } => made.hint("see the keys you have: wattle keys list"),
+            _ => made,
+        }
+    }
+}
+
+impl From<KeyError> for CliError {
+    fn from(error: KeyError) -> Self {
+        Self::new(Kind::Usage, error.code(), error.to_string()).hint("see the keys you have: wattle keys list")
+    }
+}
+
+impl From<wattle_types::IdError> for CliError {
+    fn from(error: wattle_types::IdError) -> Self {
+        Self::new(Kind::Usage, error.code(), error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_s_errors_say_who_must_act() {
+        let kinds = [
+            ("internal", 1),
+            ("config_invalid", 2),
+            ("actor_not_found", 3),
+            ("issuer_not_trusted", 3),
+            ("overloaded", 4),
+            ("guest_trapped", 5),
+        ];
+        for (code, exit) in kinds {
+            assert_eq!(CliError::from_host(code.into(), String::new(), None).kind.exit_code(), exit, "{code}");
+        }
+    }
+}

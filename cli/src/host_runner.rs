@@ -1,0 +1,106 @@
+//! How `wattle up` runs a host without knowing one.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use wattle_bus::Bus;
+use wattle_types::{BoxFuture, HostId, LatticeId};
+use wattle_wascap::{KeyPair, TrustPolicy};
+
+/// Settings of a host, as the command line gives them. What is `None` is the host's own default.
+#[derive(Debug, Default)]
+pub struct HostOptions {
+    /// The mesh it belongs to.
+    pub lattice: LatticeId,
+    /// A name for people.
+    pub friendly_name: Option<String>,
+    /// What the host says of itself.
+    pub labels: BTreeMap<String, String>,
+    /// Its identity (an `N...` key); a new one when absent.
+    pub identity: Option<KeyPair>,
+    /// Whose modules and providers it accepts.
+    pub trust: TrustPolicy,
+    /// Where compiled modules are kept.
+    pub cache_dir: PathBuf,
+    /// How long a call may take when its caller does not say.
+    pub call_timeout: Option<Duration>,
+    /// How long calls in flight may take to end.
+    pub drain_timeout: Option<Duration>,
+    /// How many calls of one actor may run at once.
+    pub max_in_flight: Option<usize>,
+    /// What is logged, and how.
+    pub log: LogOptions,
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogOptions {
+    /// A level (`info`), or levels by module (`info,wattle_host=debug`).
+    pub filter: String,
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A host that takes work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// Its identity.
+    pub id: HostId,
+    /// Its name for people.
+    pub friendly_name: String,
+}
+
+/// What runner and command tell each other.
+#[derive(Debug)]
+pub struct HostSignals {
+    /// To be sent once the host answers on the control interface.
+    pub ready: oneshot::Sender<Ready>,
+    /// Cancelled when the host shall drain and end.
+    pub stop: CancellationToken,
+}
+
+/// Why a host did not start, or ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HostError {
+    /// Stable name of the error.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// Runs hosts.
+pub trait HostRunner: Send + Sync + 'static {
+    /// Sets up logging for this process. Called at most once, before `run`.
+    fn init_logging(&self, options: &LogOptions);
+
+    /// Runs a host on `bus` from start to end: until `signals.stop` is cancelled or somebody stops it over the control
+    /// interface; drained when this returns. The bus is drained by the caller.
+    ///
+    /// # Errors
+    /// Why it did not start, or ended by itself.
+    fn run(
+        &self,
+        options: HostOptions,
+        bus: Arc<dyn Bus>,
+        signals: HostSignals,
+    ) -> BoxFuture<'_, Result<(), HostError>>;
+}

@@ -1,0 +1,233 @@
+//! The keys directory: one seed a file, readable by its owner only.
+//!
+//! A key's file is `{name}_{kind}.nk` and holds the seed's text.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use wattle_wascap::{KeyError, KeyKind, KeyPair, PublicKey};
+
+use crate::error::{CliError, Kind};
+
+/// Name of a key nobody named.
+pub(crate) const DEFAULT_NAME: &str = "default";
+
+const EXTENSION: &str = "nk";
+
+/// Shortest prefix of a public key that is taken for one: kind and a few more letters.
+const PREFIX_LEN_MIN: usize = 4;
+
+/// A key with its place in the directory.
+#[derive(Debug)]
+pub(crate) struct StoredKey {
+    /// File name without extension.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) pair: KeyPair,
+}
+
+/// A key that was asked for: found, or made and stored.
+#[derive(Debug)]
+pub(crate) struct Obtained {
+    pub(crate) key: StoredKey,
+    pub(crate) is_new: bool,
+}
+
+/// The keys directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Keystore {
+    directory: PathBuf,
+}
+
+impl Keystore {
+    pub(crate) const fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns all keys, by name. A directory that is not there yet has none.
+    pub(crate) fn list(&self) -> Result<Vec<StoredKey>, CliError> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| CliError::file("read", &self.directory, &error))?,
+        };
+        let mut keys = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| CliError::file("read", &self.directory, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                keys.push(read(&path)?);
+            }
+        }
+        keys.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(keys)
+    }
+
+    /// Returns the keys of one kind.
+    pub(crate) fn public_keys(&self, kind: KeyKind) -> Result<Vec<PublicKey>, CliError> {
+        let keys = self.list()?.into_iter().map(|key| key.pair.public_key());
+        Ok(keys.filter(|key| key.kind() == kind).collect())
+    }
+
+    /// Makes a key and stores it. A key that is already there is never replaced.
+    pub(crate) fn generate(&self, kind: KeyKind, name: &str) -> Result<StoredKey, CliError> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if name.is_empty() || name.len() > 100 || !name.bytes().all(is_name) {
+            let error = CliError::usage(format!("{name:?} is not a key's name"));
+            return Err(error.hint("use letters, digits, '_' and '-'"));
+        }
+        self.create_directory()?;
+        let pair = KeyPair::generate(kind)?;
+        let stem = format!("{name}_{kind}");
+        let path = self.directory.join(format!("{stem}.{EXTENSION}"));
+        write_new(&path, &pair.seed()).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                CliError::new(Kind::Refused, "key_exists", format!("there is already a key {stem}"))
+                    .hint(format!("show it: wattle keys get {stem}"))
+                    .hint("or choose another --name")
+            }
+            _ => CliError::file("write", &path, &error),
+        })?;
+        Ok(StoredKey { name: stem, path, pair })
+    }
+
+    /// Returns the key meant by a name, a file, a public key or its unique prefix.
+    pub(crate) fn find(&self, wanted: &str, kind: Option<KeyKind>) -> Result<StoredKey, CliError> {
+        let key = self.look(wanted, kind)?.ok_or_else(|| self.not_found(wanted, kind))?;
+        if let Some(kind) = kind {
+            key.pair.public_key().expect_kind(kind)?;
+        }
+        Ok(key)
+    }
+
+    /// Returns the key meant, or makes one of that name.
+    pub(crate) fn find_or_generate(&self, wanted: &str, kind: KeyKind) -> Result<Obtained, CliError> {
+        match self.look(wanted, Some(kind))? {
+            Some(key) => {
+                key.pair.public_key().expect_kind(kind)?;
+                Ok(Obtained { key, is_new: false })
+            }
+            None if wanted.contains(['/', '.']) || wanted.parse::<PublicKey>().is_ok() => {
+                Err(self.not_found(wanted, Some(kind)))
+            }
+            None => Ok(Obtained { key: self.generate(kind, wanted)?, is_new: true }),
+        }
+    }
+
+    fn look(&self, wanted: &str, kind: Option<KeyKind>) -> Result<Option<StoredKey>, CliError> {
+        let named = |stem: &str| self.directory.join(format!("{stem}.{EXTENSION}"));
+        let plain = !wanted.contains('/');
+        let candidates = [
+            kind.filter(|_| plain).map(|kind| named(&format!("{wanted}_{kind}"))),
+            plain.then(|| named(wanted)),
+            Some(PathBuf::from(wanted)),
+        ];
+        if let Some(path) = candidates.into_iter().flatten().find(|path| path.is_file()) {
+            return read(&path).map(Some);
+        }
+        if wanted.len() < PREFIX_LEN_MIN {
+            return Ok(None);
+        }
+        let mut found = self.list()?;
+        found.retain(|key| key.pair.public_key().to_string().starts_with(wanted));
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            count => Err(CliError::new(Kind::Usage, "key_ambiguous", format!("{wanted:?} begins {count} keys"))
+                .hint("give more of the key, or its name: wattle keys list")),
+        }
+    }
+
+    fn not_found(&self, wanted: &str, kind: Option<KeyKind>) -> CliError {
+        let kind = kind.map_or_else(|| "key".into(), |kind| format!("{kind} key"));
+        let message = format!("there is no {kind} {wanted:?} in {}", self.directory.display());
+        CliError::new(Kind::Refused, "key_not_found", message)
+            .hint("see the keys you have: wattle keys list")
+            .hint("make one: wattle keys gen KIND --name NAME")
+    }
+
+    fn create_directory(&self) -> Result<(), CliError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.directory).map_err(|error| CliError::file("make", &self.directory, &error))
+    }
+}
+
+fn read(path: &Path) -> Result<StoredKey, CliError> {
+    let text = fs::read_to_string(path).map_err(|error| CliError::file("read", path, &error))?;
+    let pair = KeyPair::from_seed(&text).map_err(|error| {
+        let message = match error {
+            KeyError::NotASeed => format!("{} holds a public key, not a seed", path.display()),
+            error => format!("{} does not hold a seed: {error}", path.display()),
+        };
+        CliError::new(Kind::Usage, "key_invalid", message).hint("a seed begins with S and has 58 characters")
+    })?;
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(StoredKey { name, path: path.to_owned(), pair })
+}
+
+fn write_new(path: &Path, seed: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::Write::write_all(&mut options.open(path)?, format!("{seed}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Keystore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Keystore::new(folder.path().join("keys"));
+        (folder, store)
+    }
+
+    #[test]
+    fn keys_are_stored_for_their_owner_only_and_never_replaced() {
+        let (_folder, store) = store();
+        assert!(store.list().unwrap().is_empty());
+        let key = store.generate(KeyKind::Account, "mine").unwrap();
+        assert_eq!(store.generate(KeyKind::Account, "mine").unwrap_err().code, "key_exists");
+        assert_eq!(store.list().unwrap()[0].pair.public_key(), key.pair.public_key());
+        for bad in ["", "a/b", "..", "a b"] {
+            assert_eq!(store.generate(KeyKind::Account, bad).unwrap_err().kind.exit_code(), 2, "{bad}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&key.path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::metadata(store.directory()).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_by_name_file_and_prefix() {
+        let (_folder, store) = store();
+        let key = store.generate(KeyKind::Account, "mine").unwrap();
+        let public = key.pair.public_key().to_string();
+        for wanted in ["mine", "mine_account", &public, &public[..10], key.path.to_str().unwrap()] {
+            assert_eq!(store.find(wanted, Some(KeyKind::Account)).unwrap().name, "mine_account", "{wanted}");
+        }
+        assert_eq!(store.find("mine", None).unwrap_err().code, "key_not_found");
+        assert_eq!(store.find("mine_account", Some(KeyKind::Module)).unwrap_err().code, "key_invalid");
+        assert!(store.find_or_generate("mine", KeyKind::Module).unwrap().is_new);
+        assert!(!store.find_or_generate("mine", KeyKind::Module).unwrap().is_new);
+        assert_eq!(store.find_or_generate("./no.nk", KeyKind::Module).unwrap_err().code, "key_not_found");
+    }
+
+    #[test]
+    fn a_file_that_is_no_seed_says_so_without_showing_it() {
+        let (folder, store) = store();
+        let path = folder.path().join("bad.nk");
+        fs::write(&path, "SAASECRET").unwrap();
+        let error = store.find(path.to_str().unwrap(), None).unwrap_err();
+        assert!(error.message.contains("does not hold a seed") && !error.message.contains("SECRET"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Where results, progress and errors go: results to standard output, all else to standard error.
+
+use std::{
+    io::{self, Write},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{error::CliError, table::Table};
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Tables and sentences, for people.
+    Text,
+    /// One JSON document, for programs.
+    Json,
+}
+
+/// One of the program's output streams.
+pub(crate) type Stream = Box<dyn Write + Send>;
+
+/// The program's output.
+pub(crate) struct Output {
+    format: Format,
+    colors: bool,
+    results: Mutex<Stream>,
+    remarks: Mutex<Stream>,
+}
+
+impl Output {
+    /// Makes the output; `colors` says whether standard error shows them.
+    pub(crate) fn new(format: Format, results: Stream, remarks: Stream, colors: bool) -> Self {
+        Self { format, colors, results: Mutex::new(results), remarks: Mutex::new(remarks) }
+    }
+
+    pub(crate) const fn is_json(&self) -> bool {
+        matches!(self.format, Format::Json)
+    }
+
+    /// Writes the command's result: `value` as JSON, or what `text` makes of it for people.
+    pub(crate) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), CliError> {
+        match self.format {
+            Format::Json => self.json(value),
+            Format::Text => {
+                let mut text = text(value);
+                if !text.is_empty() && !text.ends_with('\n') {
+                    text.push('\n');
+                }
+                self.bytes(text.as_bytes())
+            }
+        }
+    }
+
+    /// Writes a list: as JSON, or as a table, or `empty` if there is nothing in it.
+    pub(crate) fn list<T: Serialize>(&self, items: &[T], table: Table<'_, T>, empty: &str) -> Result<(), CliError> {
+        if items.is_empty() && !self.is_json() {
+            self.remark(empty);
+            return Ok(());
+        }
+        self.result(&items, |items| table.render(items))
+    }
+
+    /// Writes one of a stream of results: a line of JSON, or a line of text.
+    pub(crate) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), CliError> {
+        let line = match self.format {
+            Format::Json => serde_json::to_string(value).map_err(|error| CliError::internal(error.to_string()))?,
+            Format::Text => text(value),
+        };
+        self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes bytes as they are to standard output.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        let mut stream = lock(&self.results);
+        stream.write_all(bytes).and_then(|()| stream.flush()).map_err(|error| write_error(&error))
+    }
+
+    /// Tells people something that is not the result. Silent in JSON.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.is_json() {
+            self.tell(text);
+        }
+    }
+
+    /// Tells people that a step is done. Silent in JSON.
+    pub(crate) fn step(&self, step: &str, detail: &str, elapsed_ms: u64) {
+        if !self.is_json() {
+            let mark = self.paint("32", "+");
+            self.tell(format!("{mark} {step:<10} {detail}  ({elapsed_ms} ms)").trim_end());
+        }
+    }
+
+    /// Tells people of something they should know but need not act on at once.
+    pub(crate) fn warn(&self, text: &str) {
+        self.remark(&format!("{} {text}", self.paint("33", "warning:")));
+    }
+
+    /// Tells why the command failed: people on standard error, programs as the one document on standard output.
+    pub(crate) fn error(&self, error: &CliError) {
+        if error.is_told {
+            return;
+        }
+        if self.is_json() {
+            let body = json!({ "error": { "code": error.code, "message": error.message, "hints": error.hints } });
+            // If nobody reads that, the exit code still tells.
+            let _unread = self.json(&body);
+            return;
+        }
+        self.tell(&format!("{} {}", self.paint("31;1", "error:"), error.message));
+        for hint in &error.hints {
+            self.tell(&format!("{} {hint}", self.paint("36", "hint:")));
+        }
+    }
+
+    fn json<T: Serialize>(&self, value: &T) -> Result<(), CliError> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| CliError::internal(error.to_string()))?;
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    fn tell(&self, text: &str) {
+        // Standard error may be closed; remarks are not worth failing for.
+        let _unread = writeln!(lock(&self.remarks), "{text}");
+    }
+
+    fn paint(&self, color: &str, text: &str) -> String {
+        if self.colors { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn lock(stream: &Mutex<Stream>) -> MutexGuard<'_, Stream> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_error(error: &io::Error) -> CliError {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return CliError::broken_pipe();
+    }
+    CliError::internal(format!("cannot write the result: {error}"))
+}
