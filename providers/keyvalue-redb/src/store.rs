@@ -1,0 +1,148 @@
+//! A store in one file.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use redb::{Database, DatabaseError};
+use tokio::task::spawn_blocking;
+use wattle_provider_sdk::{KeyValue, KeyValueError};
+
+use crate::{
+    fault::Fault,
+    reading::Snapshot,
+    tables::{Change, Tables},
+    writer::Writer,
+};
+
+/// Tells the time in milliseconds since 1970. Expiries are written to disk, so this must be the world's clock.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// A store in one file.
+pub struct RedbStore {
+    database: Arc<Database>,
+    writer: Writer,
+    clock: Clock,
+}
+
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbStore").finish_non_exhaustive()
+    }
+}
+
+impl RedbStore {
+    /// Opens the file, making it and its folder if they are missing, and repairing what a crash left. Keeps up to
+    /// `cache_bytes` of it in memory. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be opened; [`DatabaseError::DatabaseAlreadyOpen`] when it is open already, here or elsewhere.
+    pub fn open(path: &Path, cache_bytes: usize, clock: Clock) -> Result<Self, DatabaseError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let database = Database::builder().set_cache_size(cache_bytes).create(path)?;
+        prepare(&database, clock()).map_err(|fault| std::io::Error::other(KeyValueError::from(fault).to_string()))?;
+        let database = Arc::new(database);
+        let writer = Writer::start(Arc::clone(&database), Arc::clone(&clock))?;
+        Ok(Self { database, writer, clock })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Snapshot) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, KeyValueError> {
+        let (database, now) = (Arc::clone(&self.database), (self.clock)());
+        let done = spawn_blocking(move || work(Snapshot::take(&database, now)?));
+        let done = done.await.map_err(|error| KeyValueError::Failed(format!("reading failed: {error}")))?;
+        Ok(done?)
+    }
+
+    async fn change(&self, key: &str, change: Change) -> Result<i64, KeyValueError> {
+        self.writer.change(key, change).await
+    }
+
+    async fn count(&self, key: &str, change: Change) -> Result<u64, KeyValueError> {
+        self.change(key, change).await.map(i64::unsigned_abs)
+    }
+
+    async fn did(&self, key: &str, change: Change) -> Result<bool, KeyValueError> {
+        self.change(key, change).await.map(|count| count > 0)
+    }
+}
+
+/// Makes the tables, so that reads find them.
+fn prepare(database: &Database, now: u64) -> Result<(), Fault> {
+    let transaction = database.begin_write()?;
+    drop(Tables::open(&transaction, now)?);
+    transaction.commit()?;
+    Ok(())
+}
+
+impl KeyValue for RedbStore {
+    async fn get(&self, key: &str) -> Result<Option<String>, KeyValueError> {
+        let key = key.to_owned();
+        self.read(move |snapshot| snapshot.text(&key)).await
+    }
+
+    async fn set(&self, key: &str, value: String, expiry: Option<Duration>) -> Result<(), KeyValueError> {
+        let expires = expiry
+            .map_or(0, |expiry| (self.clock)().saturating_add(u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX)));
+        self.change(key, Change::Set(value, expires)).await.map(drop)
+    }
+
+    async fn increment(&self, key: &str, by: i64) -> Result<i64, KeyValueError> {
+        self.change(key, Change::Increment(by)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, KeyValueError> {
+        self.did(key, Change::Delete).await
+    }
+
+    async fn contains(&self, key: &str) -> Result<bool, KeyValueError> {
+        let key = key.to_owned();
+        self.read(move |snapshot| Ok(snapshot.held(&key)?.is_some())).await
+    }
+
+    async fn list_push(&self, key: &str, value: String) -> Result<u64, KeyValueError> {
+        self.count(key, Change::ListPush(value)).await
+    }
+
+    async fn list_remove(&self, key: &str, value: &str) -> Result<u64, KeyValueError> {
+        self.count(key, Change::ListRemove(value.to_owned())).await
+    }
+
+    async fn list_range(&self, key: &str, start: i64, stop: i64) -> Result<Vec<String>, KeyValueError> {
+        let key = key.to_owned();
+        self.read(move |snapshot| snapshot.range(&key, start, stop)).await
+    }
+
+    async fn set_add(&self, key: &str, value: String) -> Result<bool, KeyValueError> {
+        self.did(key, Change::SetAdd(value)).await
+    }
+
+    async fn set_remove(&self, key: &str, value: &str) -> Result<bool, KeyValueError> {
+        self.did(key, Change::SetRemove(value.to_owned())).await
+    }
+
+    async fn set_members(&self, key: &str) -> Result<Vec<String>, KeyValueError> {
+        let key = key.to_owned();
+        self.read(move |snapshot| Ok(snapshot.members(&key)?.into_iter().collect())).await
+    }
+
+    async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        let keys = keys.to_owned();
+        self.read(move |snapshot| snapshot.union(&keys)).await
+    }
+
+    async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        let keys = keys.to_owned();
+        self.read(move |snapshot| snapshot.intersection(&keys)).await
+    }
+
+    async fn ping(&self) -> Result<(), KeyValueError> {
+        self.read(|snapshot| snapshot.held("").map(drop)).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+    }
+}

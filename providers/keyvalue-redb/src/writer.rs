@@ -1,0 +1,130 @@
+//! The thread that changes the file: takes what waits, commits it as one, answers everybody.
+
+use std::{sync::Arc, thread};
+
+use redb::Database;
+use tokio::sync::{mpsc, oneshot};
+use wattle_provider_sdk::KeyValueError;
+
+use crate::{
+    fault::Fault,
+    store::Clock,
+    tables::{Change, Tables},
+};
+
+/// Most changes that wait. A caller that finds them all waiting is told so at once.
+const QUEUE_MAX: usize = 1024;
+
+/// Most changes in one commit, which bounds how long the first of them waits.
+const BATCH_MAX: usize = 256;
+
+type Answer = Result<i64, KeyValueError>;
+
+enum Message {
+    Change(Job),
+    /// Answered when everything before it is on disk and the thread has let go of the file.
+    Close(oneshot::Sender<()>),
+}
+
+struct Job {
+    key: String,
+    change: Change,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// A handle on the thread, which ends when the handle is dropped.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(crate) fn start(database: Arc<Database>, clock: Clock) -> std::io::Result<Self> {
+        let (queue, messages) = mpsc::channel(QUEUE_MAX);
+        thread::Builder::new().name("wattle-redb".into()).spawn(move || run(database, messages, &clock))?;
+        Ok(Self { queue })
+    }
+
+    /// Makes a change; when it is answered, it is on disk.
+    ///
+    /// # Cancel safety
+    /// A change whose caller is gone before its batch begins is not made.
+    pub(crate) async fn change(&self, key: &str, change: Change) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { key: key.to_owned(), change, reply };
+        self.queue.try_send(Message::Change(job)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => KeyValueError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(crate) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(reply)).await.is_ok() {
+            // An error means that the thread ended by itself.
+            let _ = closed.await;
+        }
+    }
+}
+
+fn closed() -> KeyValueError {
+    KeyValueError::Unavailable("the store is closed".into())
+}
+
+fn run(database: Arc<Database>, mut messages: mpsc::Receiver<Message>, clock: &Clock) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while let Some(first) = messages.blocking_recv() {
+        let mut next = Some(first);
+        let mut close = None;
+        while let Some(message) = next {
+            match message {
+                Message::Change(job) => batch.push(job),
+                Message::Close(reply) => close = Some(reply),
+            }
+            next = if close.is_none() && batch.len() < BATCH_MAX { messages.try_recv().ok() } else { None };
+        }
+        settle(&database, &mut batch, clock());
+        if let Some(reply) = close {
+            drop(database);
+            // Nobody waiting for the end is fine too.
+            let _ = reply.send(());
+            return;
+        }
+    }
+}
+
+/// Makes all changes of a batch and answers them once they are on disk.
+fn settle(database: &Database, batch: &mut Vec<Job>, now: u64) {
+    batch.retain(|job| !job.reply.is_closed());
+    if batch.is_empty() {
+        return;
+    }
+    let answers = commit(database, batch, now).map_err(KeyValueError::from);
+    let answers = answers.unwrap_or_else(|error| vec![Err(error); batch.len()]);
+    for (job, answer) in batch.drain(..).zip(answers) {
+        // A caller that has gone meanwhile does not learn that its change was made.
+        let _ = job.reply.send(answer);
+    }
+}
+
+fn commit(database: &Database, batch: &[Job], now: u64) -> Result<Vec<Answer>, Fault> {
+    let transaction = database.begin_write()?;
+    let mut tables = Tables::open(&transaction, now)?;
+    tables.purge()?;
+    let mut answers = Vec::with_capacity(batch.len());
+    for Job { key, change, .. } in batch {
+        match tables.apply(key, change) {
+            Ok(answer) => answers.push(Ok(answer)),
+            Err(Fault::Refused(error)) => answers.push(Err(error)),
+            Err(broken) => return Err(broken),
+        }
+    }
+    drop(tables);
+    transaction.commit()?;
+    Ok(answers)
+}
