@@ -128,3 +128,37 @@ fn commit(database: &Database, batch: &[Job], now: u64) -> Result<Vec<Answer>, F
     transaction.commit()?;
     Ok(answers)
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    fn job(change: Change) -> (Job, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Job { key: "key".into(), change, reply }, answer)
+    }
+
+    #[test]
+    fn a_batch_is_made_in_order_and_each_gets_its_own_answer() {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let changes =
+            [Change::Increment(2), Change::ListPush("x".into()), Change::Increment(3), Change::Delete, Change::Delete];
+        let (mut batch, answers): (Vec<_>, Vec<_>) = changes.into_iter().map(job).unzip();
+        settle(&database, &mut batch, 1);
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect();
+        let wrong = KeyValueError::WrongKind { expected: wattle_provider_sdk::ValueKind::List };
+        assert_eq!(answers, [Ok(2), Err(wrong), Ok(5), Ok(1), Ok(0)]);
+        assert!(batch.is_empty());
+    }
+
+    #[test]
+    fn a_change_nobody_waits_for_is_not_made() {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let ((gone, dropped), (here, answer)) = (job(Change::Increment(1)), job(Change::Increment(1)));
+        drop(dropped);
+        settle(&database, &mut vec![gone, here], 1);
+        assert_eq!(answer.blocking_recv().unwrap(), Ok(1));
+    }
+}

@@ -13,6 +13,8 @@ mod keyvalue;
 mod keyvalue_provider;
 mod logging;
 mod numbergen;
+#[cfg(test)]
+mod scripted;
 mod settings;
 
 pub use contract::{Contract, Dialect, HTTP_SERVER, KEYVALUE, LOGGING, NUMBERGEN};

@@ -1,16 +1,14 @@
 //! Both dialects against bytes that the published crates of their time wrote: every request is read as what it means,
 //! and every answer is theirs to the byte.
 
-mod scripted;
-
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use scripted::Scripted;
 use wattle_types::ProviderError;
 
 use super::*;
+use crate::scripted::Scripted;
 
 const WASCC: &str = include_str!("../../golden/wascc.txt");
 const WASMCLOUD: &str = include_str!("../../golden/wasmcloud.txt");
@@ -213,6 +211,48 @@ fn an_impossible_status_is_refused() {
         assert_eq!(answer(b"\xcc\xc8").unwrap().status, 200);
         for bad in [&b"\x00"[..], b"\x63", b"\xcd\x03\xe8", b"\xce\x00\x01\x00\xc8", b"\xff", b"\xa1x"] {
             assert_eq!(answer(bad).unwrap_err().code(), "request_invalid", "{bad:?}");
+        }
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+}
+
+#[test]
+fn damaged_payloads_are_errors_or_answers_and_nothing_worse() {
+    let actor = "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP".parse().unwrap();
+    let scripted = Scripted::default();
+    let mut noise = Noise(1);
+    for (dialect, text, contract) in
+        [(Dialect::Wasmcloud, WASMCLOUD, "wasmcloud:httpserver"), (Dialect::Wascc, WASCC, "wascc:http_server")]
+    {
+        let http = HttpCodec::for_contract(&contract.parse().unwrap()).unwrap();
+        for (name, payload) in golden(text) {
+            let operation = name.rsplit_once('.').unwrap().0;
+            for _ in 0..300 {
+                let mut damaged = payload.to_vec();
+                for _ in 0..=noise.next() % 3 {
+                    let at = noise.next() as usize % (damaged.len() + 1);
+                    match noise.next() % 3 {
+                        0 => damaged.insert(at, noise.next() as u8),
+                        1 if at < damaged.len() => damaged[at] = noise.next() as u8,
+                        _ => damaged.truncate(at),
+                    }
+                }
+                let _ = keyvalue(&scripted, dialect, operation, &damaged);
+                let _ = handle_logging(&scripted, &actor, dialect, operation, &damaged);
+                let _ = handle_numbergen(&scripted, dialect, operation, &damaged);
+                if let Ok(response) = http.decode_response(&damaged.into()) {
+                    assert!((100..1000).contains(&response.status));
+                }
+            }
         }
     }
 }

@@ -75,6 +75,11 @@ impl<S: KeyValue> Stores<S> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn place(&self, settings: &Settings) -> Arc<Place<S>> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         // A place nobody else holds has no store: links hold their store's place.

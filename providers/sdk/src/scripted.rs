@@ -1,7 +1,8 @@
-//! A back end of every contract that notes what it is asked and answers what the golden vectors hold.
+//! A back end of every contract that notes what it is asked and answers what the golden vectors hold. Clones share
+//! their notes. Asked for the key "stuck", it never answers.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -9,33 +10,34 @@ use wattle_types::{ActorId, ProviderError};
 
 use crate::{KeyValue, KeyValueError, LogEntry, Logging, NumberGen};
 
-pub(super) struct Scripted {
-    calls: Mutex<Vec<String>>,
+#[derive(Clone)]
+pub(crate) struct Scripted {
+    calls: Arc<Mutex<Vec<String>>>,
     value: Option<&'static str>,
     sum: i64,
 }
 
 impl Default for Scripted {
     fn default() -> Self {
-        Self { calls: Mutex::default(), value: Some("één"), sum: 70_000 }
+        Self { calls: Arc::default(), value: Some("één"), sum: 70_000 }
     }
 }
 
 impl Scripted {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { value: None, ..Self::default() }
     }
 
-    pub(super) fn counting(sum: i64) -> Self {
+    pub(crate) fn counting(sum: i64) -> Self {
         Self { sum, ..Self::default() }
     }
 
     /// Takes the notes made since the last time.
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, call: String) {
+    pub(crate) fn note(&self, call: String) {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
     }
 }
@@ -47,6 +49,9 @@ fn texts(texts: &[&str]) -> Vec<String> {
 impl KeyValue for Scripted {
     async fn get(&self, key: &str) -> Result<Option<String>, KeyValueError> {
         self.note(format!("get {key}"));
+        if key == "stuck" {
+            std::future::pending::<()>().await;
+        }
         Ok(self.value.map(Into::into))
     }
 
@@ -108,6 +113,10 @@ impl KeyValue for Scripted {
     async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
         self.note(format!("set_intersection {}", keys.join(" ")));
         Ok(texts(&["één"]))
+    }
+
+    async fn close(&self) {
+        self.note("close".into());
     }
 }
 
