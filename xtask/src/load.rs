@@ -33,10 +33,7 @@ pub(crate) struct Sample {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// 200 from the counter actor.
-    Counted {
-        counter: u64,
-        version: u8,
-    },
+    Counted { counter: u64, version: u8 },
     /// Any other answer.
     Status(u16),
     /// No answer: what broke.

@@ -6,6 +6,8 @@
 
 mod actors;
 mod ci;
+mod demo;
+mod load;
 mod process;
 mod setup;
 mod test;
@@ -30,6 +32,7 @@ struct Cli {
 enum Task {
     Setup(setup::Args),
     BuildActors(actors::Args),
+    Demo(demo::Args),
     Test(test::Args),
     Tidy(tidy::Args),
     Ci(ci::Args),
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::BuildActors(args) => actors::run(&workspace, &args),
+        Task::Demo(args) => demo::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy(args) => tidy::run(&workspace, &args),
         Task::Ci(args) => ci::run(&workspace, &args),

@@ -54,6 +54,11 @@ pub(crate) fn wasm_toolchain(workspace: &Workspace) -> Result<WasmToolchain> {
     wasm::bring(workspace, None)
 }
 
+/// Finds or brings a nats-server.
+pub(crate) fn nats(workspace: &Workspace) -> Result<PathBuf> {
+    server::nats(workspace)
+}
+
 /// Finds or brings the servers.
 pub(crate) fn servers(workspace: &Workspace) -> Result<Servers> {
     Ok(Servers { nats: server::nats(workspace)?, redis: server::redis()? })

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_when_it_is_whole() {
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 28\r\nConnection: close\r\n\r\n{\"counter\": 7, \"version\": 2}";
+        let answer =
+            b"HTTP/1.1 200 OK\r\nContent-Length: 28\r\nConnection: close\r\n\r\n{\"counter\": 7, \"version\": 2}";
         assert!(parse(&answer[..answer.len() - 1]).unwrap().is_none());
         let (outcome, keep) = parse(answer).unwrap().unwrap();
         assert_eq!(outcome, Outcome::Counted { counter: 7, version: 2 });
