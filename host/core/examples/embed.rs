@@ -7,8 +7,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use wattle_host::{Host, StartActor, Steps};
-use wattle_runtime::{Engine, EngineConfig};
+use wattle_host::{Engine, EngineConfig, Host, StartActor, Steps};
 use wattle_types::wascap::TrustPolicy;
 
 #[tokio::main]

@@ -38,3 +38,4 @@ pub use fetch::FetchError;
 pub use host::{Host, HostBuilder, StartActor, StartProvider};
 pub use links::LinkError;
 pub use steps::{Step, Steps};
+pub use wattle_runtime::{Engine, EngineConfig, EngineError, Limits};

@@ -5,6 +5,8 @@ mod actors;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod providers;
