@@ -34,15 +34,23 @@ First steps:
     version,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_long_help = EXIT_CODES,
-    after_help = "Exit codes and first steps: wattle --help"
+    after_help = EXIT_CODES
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// How results are written.
-    #[arg(short, long, global = true, value_enum, default_value = "text", help_heading = "Global options")]
+    /// How results are written: text or json.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        help_heading = "Global options"
+    )]
     pub(crate) output: Format,
 
     /// Where keys are kept [default: ~/.wattle/keys].
@@ -69,22 +77,15 @@ pub(crate) struct Connection {
     pub(crate) nats_url: Option<String>,
 
     /// A NATS credentials file (.creds).
-    #[arg(
-        long,
-        global = true,
-        env = "WATTLE_NATS_CREDS",
-        hide_env_values = true,
-        hide_short_help = true,
-        value_name = "FILE"
-    )]
+    #[arg(long, global = true, env = "WATTLE_NATS_CREDS", hide_env_values = true, value_name = "FILE")]
     pub(crate) nats_creds: Option<PathBuf>,
 
     /// A file with the seed of a NATS user (SU...).
-    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", conflicts_with = "nats_creds")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "nats_creds")]
     pub(crate) nats_nkey: Option<PathBuf>,
 
     /// Certificates to trust for TLS to NATS (PEM).
-    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) nats_tls_ca: Option<PathBuf>,
 
     /// The lattice.
@@ -103,44 +104,31 @@ pub(crate) struct Connection {
     pub(crate) host: Option<String>,
 
     /// How long a host may be silent while it works, in seconds.
-    #[arg(long, global = true, hide_short_help = true, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    #[arg(long, global = true, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) timeout: u64,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start a host on this machine, and NATS for it.
     Up(Box<commands::up::UpArgs>),
-    /// Stop the host that `up` started.
     Down(commands::down::DownArgs),
-    /// Make and show keys.
     #[command(subcommand)]
     Keys(commands::keys::Keys),
-    /// Sign modules, make tokens, look at claims.
     #[command(subcommand)]
     Claims(commands::claims::Claims),
-    /// Start an actor or a provider.
     #[command(subcommand)]
     Start(commands::start::Start),
-    /// Replace a running actor or provider, live.
     #[command(subcommand)]
     Update(commands::update::Update),
-    /// Stop an actor, a provider or a host.
     #[command(subcommand)]
     Stop(commands::stop::Stop),
-    /// Link actors to providers.
     #[command(subcommand)]
     Link(commands::link::Link),
-    /// Show hosts, what they run, links and claims.
     #[command(subcommand)]
     Get(commands::get::Get),
-    /// Call an actor.
     Call(commands::call::CallArgs),
-    /// Watch events and invocations as they happen.
     Spy(commands::spy::SpyArgs),
-    /// See what this machine lacks, and how to get it.
     Doctor(commands::doctor::DoctorArgs),
-    /// Write completions for a shell.
     Completions(commands::completions::CompletionsArgs),
 }

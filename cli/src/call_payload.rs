@@ -19,6 +19,9 @@ const BYTES: &str = "$bytes";
 /// Key of an object that stands for bytes which are UTF-8.
 const TEXT: &str = "$text";
 
+/// Deepest nesting of an answer that is shown as JSON: as deep as JSON is read.
+const DEPTH_MAX: usize = 128;
+
 /// Turns JSON text into MessagePack with named fields.
 pub(crate) fn encode(json: &str) -> Result<Vec<u8>, CliError> {
     let value: Value = serde_json::from_str(json).map_err(|error| {
@@ -32,7 +35,9 @@ pub(crate) fn encode(json: &str) -> Result<Vec<u8>, CliError> {
 /// Turns what an actor answered into JSON; bytes that are not MessagePack become one of the objects for bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Value {
     let mut reader = bytes;
-    let decoded = Unpacked::deserialize(&mut rmp_serde::Deserializer::new(&mut reader));
+    let mut deserializer = rmp_serde::Deserializer::new(&mut reader);
+    deserializer.set_max_depth(DEPTH_MAX);
+    let decoded = Unpacked::deserialize(&mut deserializer);
     match decoded {
         Ok(Unpacked(value)) if reader.is_empty() => value,
         _ => shown(bytes),

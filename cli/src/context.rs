@@ -10,7 +10,10 @@ use std::{
 };
 
 use clap::Parser as _;
-use wattle_bus::{Bus, NatsAuth, NatsBus, NatsOptions};
+use wattle_bus::{
+    Bus, NatsAuth, NatsBus, NatsOptions,
+    nats_server::{self, NatsServerError},
+};
 use wattle_types::{BoxFuture, HostId};
 
 use crate::{
@@ -20,7 +23,7 @@ use crate::{
     control::Client,
     error::CliError,
     keystore::Keystore,
-    output::{Output, Stream},
+    output::{Format, Output, Stream},
     run_dir::RunDir,
 };
 
@@ -29,6 +32,9 @@ const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
 
 /// Makes a connection.
 pub(crate) type Connect = Arc<dyn Fn(NatsOptions) -> BoxFuture<'static, Result<Arc<dyn Bus>, CliError>> + Send + Sync>;
+
+/// Finds the nats-server program.
+pub(crate) type FindNatsServer = fn() -> Result<PathBuf, NatsServerError>;
 
 /// What the program finds around it. Tests bring their own.
 pub(crate) struct Environment {
@@ -41,6 +47,7 @@ pub(crate) struct Environment {
     pub(crate) directory: PathBuf,
     pub(crate) now: u64,
     pub(crate) connect: Connect,
+    pub(crate) find_nats_server: FindNatsServer,
 }
 
 /// What every command is given.
@@ -55,6 +62,7 @@ pub(crate) struct Context {
     /// Seconds since 1970.
     pub(crate) now: u64,
     pub(crate) cache_home: Option<PathBuf>,
+    pub(crate) find_nats_server: FindNatsServer,
     keys_dir: Option<PathBuf>,
     home: Option<PathBuf>,
     state_home: Option<PathBuf>,
@@ -87,12 +95,23 @@ fn report_early(error: &CliError) -> ExitCode {
 }
 
 /// Carries out one command line and returns the exit code.
-pub(crate) async fn execute(arguments: Vec<OsString>, mut environment: Environment, host: Arc<dyn HostRunner>) -> u8 {
+pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, host: Arc<dyn HostRunner>) -> u8 {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &mut environment),
+        Err(error) => return refuse(&error, &arguments, environment),
     };
-    let Environment { results, remarks, colors, home, state_home, cache_home, directory, now, connect } = environment;
+    let Environment {
+        results,
+        remarks,
+        colors,
+        home,
+        state_home,
+        cache_home,
+        directory,
+        now,
+        connect,
+        find_nats_server,
+    } = environment;
     let context = Context {
         output: Output::new(cli.output, results, remarks, colors),
         connection: cli.connection,
@@ -101,6 +120,7 @@ pub(crate) async fn execute(arguments: Vec<OsString>, mut environment: Environme
         directory,
         now,
         cache_home,
+        find_nats_server,
         keys_dir: cli.keys_dir,
         home,
         state_home,
@@ -116,14 +136,32 @@ pub(crate) async fn execute(arguments: Vec<OsString>, mut environment: Environme
     }
 }
 
-/// Help and version go to standard output with 0, all else to standard error with 2.
-fn refuse(error: &clap::Error, environment: &mut Environment) -> u8 {
+/// Help and version go to standard output with 0, all else to standard error with 2; or, for programs, as the one
+/// document on standard output.
+fn refuse(error: &clap::Error, arguments: &[OsString], environment: Environment) -> u8 {
+    let Environment { mut results, mut remarks, colors, .. } = environment;
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
     let text = error.render();
-    let text = if environment.colors { text.ansi().to_string() } else { text.to_string() };
-    let stream = if error.use_stderr() { &mut environment.remarks } else { &mut environment.results };
+    if error.use_stderr() && wants_json(arguments) {
+        let plain = text.to_string();
+        let message = plain.lines().next().unwrap_or_default();
+        let refusal = CliError::usage(message.strip_prefix("error: ").unwrap_or(message)).hint("see --help");
+        Output::new(Format::Json, results, remarks, false).error(&refusal);
+        return code;
+    }
+    let text = if colors { text.ansi().to_string() } else { text.to_string() };
+    let stream = if error.use_stderr() { &mut remarks } else { &mut results };
     // Nobody reads it any more: fine for help, and the exit code tells the rest.
     let _unread = stream.write_all(text.as_bytes());
-    u8::try_from(error.exit_code()).unwrap_or(2)
+    code
+}
+
+/// Looks for `-o json` on a command line that cannot be read otherwise.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let is_option = |text: &OsString| text == "-o" || text == "--output";
+    let apart =
+        arguments.iter().zip(arguments.iter().skip(1)).any(|(option, value)| is_option(option) && value == "json");
+    apart || arguments.iter().any(|text| text == "-ojson" || text == "-o=json" || text == "--output=json")
 }
 
 impl Environment {
@@ -141,11 +179,12 @@ impl Environment {
                 .map_err(|error| CliError::internal(format!("the current directory cannot be read: {error}")))?,
             now: now.as_secs(),
             connect: Arc::new(|options| Box::pin(connect_nats(options))),
+            find_nats_server: nats_server::find,
         })
     }
 }
 
-async fn connect_nats(options: NatsOptions) -> Result<Arc<dyn Bus>, CliError> {
+pub(crate) async fn connect_nats(options: NatsOptions) -> Result<Arc<dyn Bus>, CliError> {
     let bus = NatsBus::connect(options).await?;
     Ok(Arc::new(bus))
 }

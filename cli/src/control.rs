@@ -106,7 +106,7 @@ impl Client {
         self.bus.publish(&subject, Some(&inbox), &[], body).await?;
         loop {
             let Ok(answer) = tokio::time::timeout(self.timeout, answers.next()).await else {
-                return Err(BusError::TimedOut { subject, waited: self.timeout }.into());
+                return Err(host_silent(host, self.timeout));
             };
             let answer = answer.ok_or_else(|| CliError::from(BusError::Disconnected("the connection ended".into())))?;
             if answer.is_no_responders() {
@@ -142,6 +142,13 @@ pub(crate) fn no_hosts(lattice: &LatticeId) -> CliError {
 fn host_gone(host: &HostId) -> CliError {
     CliError::new(Kind::Unavailable, "host_not_found", format!("host {host} does not answer"))
         .hint("see which hosts do: wattle get hosts")
+}
+
+fn host_silent(host: &HostId, waited: Duration) -> CliError {
+    let message = format!("host {host} has been silent for {} s", waited.as_secs());
+    CliError::new(Kind::Unavailable, "bus_timed_out", message)
+        .hint("what was asked may still happen: see wattle get inventory")
+        .hint("to wait longer: --timeout SECONDS")
 }
 
 /// A command's verb is the tag it has on the wire.

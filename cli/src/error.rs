@@ -34,8 +34,9 @@ impl Kind {
     fn of_code(code: &str) -> Self {
         match code {
             "internal" => Self::Internal,
-            "request_invalid" | "id_invalid" | "reference_invalid" | "digest_missing" | "config_invalid"
-            | "payload_too_large" | "operation_unknown" | "subject_invalid" => Self::Usage,
+            "wasm_malformed" | "archive_malformed" | "token_malformed" | "request_invalid" | "id_invalid"
+            | "reference_invalid" | "digest_missing" | "config_invalid" | "payload_too_large" | "operation_unknown"
+            | "subject_invalid" => Self::Usage,
             "overloaded"
             | "draining"
             | "deadline_exceeded"
@@ -146,7 +147,7 @@ impl From<NatsServerError> for CliError {
 
 impl From<ClaimsError> for CliError {
     fn from(error: ClaimsError) -> Self {
-        let made = Self::new(Kind::Refused, error.code(), error.to_string());
+        let made = Self::new(Kind::of_code(error.code()), error.code(), error.to_string());
         match &error {
             ClaimsError::Missing => made.hint("sign it: wattle claims sign MODULE.wasm --cap CONTRACT"),
             ClaimsError::WasmMalformed { .. } => {

@@ -28,6 +28,18 @@ pub(crate) struct StoredKey {
     pub(crate) pair: KeyPair,
 }
 
+impl StoredKey {
+    fn expect_kind(self, kind: KeyKind) -> Result<Self, CliError> {
+        match self.pair.public_key().expect_kind(kind) {
+            Ok(_) => Ok(self),
+            Err(error) => {
+                let message = format!("the key {} does not fit here: {error}", self.name);
+                Err(CliError { message, ..CliError::from(error) })
+            }
+        }
+    }
+}
+
 /// A key that was asked for: found, or made and stored.
 #[derive(Debug)]
 pub(crate) struct Obtained {
@@ -98,19 +110,16 @@ impl Keystore {
     /// Returns the key meant by a name, a file, a public key or its unique prefix.
     pub(crate) fn find(&self, wanted: &str, kind: Option<KeyKind>) -> Result<StoredKey, CliError> {
         let key = self.look(wanted, kind)?.ok_or_else(|| self.not_found(wanted, kind))?;
-        if let Some(kind) = kind {
-            key.pair.public_key().expect_kind(kind)?;
+        match kind {
+            Some(kind) => key.expect_kind(kind),
+            None => Ok(key),
         }
-        Ok(key)
     }
 
     /// Returns the key meant, or makes one of that name.
     pub(crate) fn find_or_generate(&self, wanted: &str, kind: KeyKind) -> Result<Obtained, CliError> {
         match self.look(wanted, Some(kind))? {
-            Some(key) => {
-                key.pair.public_key().expect_kind(kind)?;
-                Ok(Obtained { key, is_new: false })
-            }
+            Some(key) => Ok(Obtained { key: key.expect_kind(kind)?, is_new: false }),
             None if wanted.contains(['/', '.']) || wanted.parse::<PublicKey>().is_ok() => {
                 Err(self.not_found(wanted, Some(kind)))
             }

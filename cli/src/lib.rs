@@ -18,3 +18,6 @@ mod table;
 
 pub use context::run;
 pub use host_runner::{HostError, HostOptions, HostRunner, HostSignals, LogFormat, LogOptions, Ready};
+
+#[cfg(test)]
+mod tests;

@@ -8,14 +8,11 @@ use clap::Subcommand;
 
 use crate::{context::Context, error::CliError, keystore::Obtained};
 
-/// Sign modules, make tokens, look at claims.
+/// Signs modules, makes tokens, looks at claims.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Claims {
-    /// Sign a module: who it is, who answers for it, what it may use.
     Sign(Box<sign::SignArgs>),
-    /// Show what a module, a provider archive or a token claims, and whether that holds.
     Inspect(inspect::InspectArgs),
-    /// Make a token for an operator, account, provider, cluster or host.
     Token(token::TokenArgs),
 }
 

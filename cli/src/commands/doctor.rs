@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tokio::process::Command;
-use wattle_bus::nats_server;
 use wattle_wascap::KeyKind;
 
 use crate::{
@@ -19,7 +18,7 @@ Examples:
   wattle doctor
   wattle doctor -o json";
 
-/// Looks at what Wattle needs on this machine, and says how to get what is missing.
+/// Shows what this machine lacks, and how to get it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {}
@@ -48,7 +47,7 @@ enum Status {
 pub(super) async fn run(context: &Context, _args: DoctorArgs) -> Result<(), CliError> {
     let reachable = nats(context).await;
     let checks = vec![
-        server(reachable.status == Status::Ok),
+        server(context, reachable.status == Status::Ok),
         reachable,
         host(context).await,
         keys(context),
@@ -84,9 +83,9 @@ fn describe(checks: &[Check]) -> String {
 }
 
 /// A nats-server of our own is not needed when somebody else's is there.
-fn server(is_reachable: bool) -> Check {
+fn server(context: &Context, is_reachable: bool) -> Check {
     let (name, needed_for) = ("nats-server", "wattle up without --nats-url");
-    match nats_server::find() {
+    match (context.find_nats_server)() {
         Ok(program) => {
             Check { name, needed_for, status: Status::Ok, detail: program.display().to_string(), remedy: None }
         }

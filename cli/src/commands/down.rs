@@ -27,7 +27,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to end after its drain.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Stops the host that `up` started on this machine, after its calls in flight, and waits for its end.
+/// Stops the host that `up` started, after its calls in flight.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DownArgs {

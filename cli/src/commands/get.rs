@@ -9,16 +9,12 @@ use clap::Subcommand;
 use super::link::query;
 use crate::{context::Context, error::CliError};
 
-/// Show hosts, what they run, links and claims.
+/// Shows hosts, what they run, links and claims.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Get {
-    /// List the hosts that answer.
     Hosts(hosts::HostsArgs),
-    /// Show what a host runs.
     Inventory(inventory::InventoryArgs),
-    /// List links.
     Links(query::QueryArgs),
-    /// List the claims of what runs.
     Claims(claims::ClaimsArgs),
 }
 

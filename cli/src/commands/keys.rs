@@ -9,14 +9,11 @@ use serde::Serialize;
 
 use crate::{context::Context, error::CliError, keystore::StoredKey};
 
-/// Make and show keys.
+/// Makes and shows keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
-    /// Make a key and store it.
     Gen(gen_key::GenArgs),
-    /// List the keys you have.
     List(list::ListArgs),
-    /// Show one key.
     Get(get::GetArgs),
 }
 

@@ -8,14 +8,11 @@ use clap::Subcommand;
 
 use crate::{context::Context, error::CliError};
 
-/// Link actors to providers.
+/// Links actors to providers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Link {
-    /// Allow an actor to use a provider, with values.
     Put(put::PutArgs),
-    /// Take a link away.
     Del(del::DelArgs),
-    /// List links.
     Query(query::QueryArgs),
 }
 

@@ -26,7 +26,7 @@ Payloads are never shown.";
 /// How long a watch without an end is asked for at a time.
 const WATCH_SECONDS: u32 = 3600;
 
-/// Shows events of the lattice and invocations on a host, until Ctrl-C.
+/// Shows events and invocations as they happen.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SpyArgs {

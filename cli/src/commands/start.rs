@@ -9,12 +9,10 @@ use crate::{context::Context, error::CliError};
 
 pub(crate) use provider::start_provider;
 
-/// Start an actor or a provider.
+/// Starts an actor or a provider.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Start {
-    /// Start an actor from a signed module.
     Actor(actor::StartActorArgs),
-    /// Start a capability provider.
     Provider(provider::StartProviderArgs),
 }
 

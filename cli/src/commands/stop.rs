@@ -8,14 +8,11 @@ use clap::Subcommand;
 
 use crate::{context::Context, error::CliError};
 
-/// Stop an actor, a provider or a host.
+/// Stops an actor, a provider or a host.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Stop {
-    /// Stop an actor after its calls in flight.
     Actor(actor::StopActorArgs),
-    /// Stop a provider after its calls in flight. Its links stay.
     Provider(provider::StopProviderArgs),
-    /// Stop a host after its calls in flight.
     Host(host::StopHostArgs),
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wattle_bus::{
     Bus,
-    nats_server::{self, NatsServer, NatsServerOptions},
+    nats_server::{NatsServer, NatsServerOptions},
 };
 use wattle_types::LatticeId;
 use wattle_wascap::KeyKind;
@@ -80,8 +80,8 @@ pub(crate) struct UpArgs {
     /// What is logged: error, warn, info, debug or trace, also by module.
     #[arg(long, value_name = "FILTER", env = "WATTLE_LOG", hide_env_values = true, default_value = "info")]
     log: String,
-    /// How log lines are written.
-    #[arg(long, value_enum, default_value = "text")]
+    /// How log lines are written: text or json.
+    #[arg(long, value_enum, default_value = "text", hide_possible_values = true, value_name = "FORMAT")]
     log_format: LogFormat,
 }
 
@@ -134,7 +134,7 @@ async fn start_nats(context: &Context, args: &UpArgs, run_dir: &RunDir) -> Resul
     if context.connection.nats_url.is_some() {
         return Ok(None);
     }
-    let program = nats_server::find().map_err(|error| {
+    let program = (context.find_nats_server)().map_err(|error| {
         CliError::from(error).hint("or join a NATS that already runs: wattle up --nats-url nats://HOST:PORT")
     })?;
     let port = Some(args.nats_port).filter(|port| *port != 0);

@@ -7,12 +7,10 @@ use clap::Subcommand;
 
 use crate::{context::Context, error::CliError};
 
-/// Replace a running actor or provider, live.
+/// Replaces a running actor or provider, live.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Update {
-    /// Replace an actor's module.
     Actor(actor::UpdateActorArgs),
-    /// Replace a provider.
     Provider(provider::UpdateProviderArgs),
 }
 

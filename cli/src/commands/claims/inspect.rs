@@ -15,7 +15,7 @@ Examples:
   wattle claims inspect redis.par.gz -o json
   wattle claims inspect token.jwt --trust ACCOUNT";
 
-/// Shows what a module, a provider archive or a token claims, and every reason a host may have to refuse it.
+/// Shows what a module, a provider archive or a token claims, and whether that holds.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {

@@ -16,11 +16,12 @@ Examples:
   wattle claims sign counter.wasm --name Counter --rev 2 --ver 0.2.0 \\
       --cap wasmcloud:httpserver --cap wasmcloud:keyvalue --out counter2.wasm
 
-Contracts: wasmcloud:httpserver, wasmcloud:keyvalue, wasmcloud:builtin:logging, wasmcloud:builtin:numbergen,
-and for actors of 2020: wascc:http_server, wascc:keyvalue, wascc:logging, wascc:extras.
+Keys that are missing are made. The claims are embedded in the module; nothing else is changed.
+Contracts: wasmcloud:httpserver, wasmcloud:keyvalue, wasmcloud:builtin:logging, wasmcloud:builtin:numbergen; for actors
+of 2020: wascc:http_server, wascc:keyvalue, wascc:logging, wascc:extras.
 A new version of an actor is signed with the same subject (the same --name, or --subject) and a higher --rev.";
 
-/// Signs a module: its claims are embedded and nothing else is changed. Keys that are missing are made.
+/// Signs a module: who it is, who answers for it, what it may use.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SignArgs {

@@ -24,12 +24,12 @@ Examples:
 
 An operator signs its own token and those of accounts; a host that trusts the operator then trusts those accounts.";
 
-/// Makes a token. Keys that are missing are made.
+/// Makes a token for an operator, account, provider, cluster or host.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TokenArgs {
-    /// What the token is about.
-    #[arg(value_enum)]
+    /// What the token is about: operator, account, provider, cluster or host.
+    #[arg(value_enum, hide_possible_values = true)]
     kind: TokenKind,
     /// A name for people.
     #[arg(long)]
@@ -63,15 +63,15 @@ pub(crate) struct TokenArgs {
 /// What a token is about.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TokenKind {
-    /// signs itself
+    /// Signs itself.
     Operator,
-    /// signed by an operator
+    /// Signed by an operator.
     Account,
-    /// signed by an account
+    /// Signed by an account.
     Provider,
-    /// signed by an operator
+    /// Signed by an operator.
     Cluster,
-    /// signed by an account
+    /// Signed by an account.
     Host,
 }
 

@@ -10,14 +10,18 @@ const EXAMPLES: &str = "\
 Examples:
   wattle keys gen account                   the account that signs your modules
   wattle keys gen module --name counter     the identity of an actor
-  wattle keys gen operator --name acme";
+  wattle keys gen operator --name acme
 
-/// Makes a key and stores it in the keys directory, readable by you only.
+Kinds: account (A..., signs modules and providers), module (M..., is an actor), operator (O..., vouches for accounts),
+provider (V..., is a provider), host (N..., is a host), cluster (C..., signs calls between hosts), user (U..., a NATS
+user).";
+
+/// Makes a key and stores it, readable by you only.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct GenArgs {
-    /// What it is for.
-    #[arg(value_enum)]
+    /// What it is for; see below.
+    #[arg(value_enum, hide_possible_values = true)]
     kind: Kind,
     /// Its name; a key that is already there is never replaced.
     #[arg(long, default_value = keystore::DEFAULT_NAME)]
@@ -27,21 +31,21 @@ pub(crate) struct GenArgs {
 /// The kinds that can be made.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// A...: signs modules and providers
+    /// Signs modules and providers.
     Account,
-    /// M...: is an actor
+    /// Is an actor.
     Module,
-    /// O...: vouches for accounts
+    /// Vouches for accounts.
     Operator,
-    /// V...: is a provider
+    /// Is a provider.
     #[value(alias = "service")]
     Provider,
-    /// N...: is a host
+    /// Is a host.
     #[value(alias = "server")]
     Host,
-    /// C...: signs calls between hosts
+    /// Signs calls between hosts.
     Cluster,
-    /// U...: is a NATS user
+    /// Is a NATS user.
     User,
 }
 

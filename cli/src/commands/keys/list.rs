@@ -10,7 +10,7 @@ Examples:
   wattle keys list
   wattle keys list -o json";
 
-/// Lists the keys in the keys directory. Seeds are not shown.
+/// Lists the keys you have.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ListArgs {}

@@ -14,9 +14,11 @@ const EXAMPLES: &str = "\
 Examples:
   wattle link put Counter httpserver wasmcloud:httpserver address=127.0.0.1:8080
   wattle link put Counter store wasmcloud:keyvalue url=redis://127.0.0.1:6379
-  wattle link put Counter keyvalue-redb wasmcloud:keyvalue --replace @store.json";
+  wattle link put Counter keyvalue-redb wasmcloud:keyvalue --replace @store.json
 
-/// Links an actor to a provider: permission to use it, and how. The provider may be started before or after.
+The provider may be started before or after.";
+
+/// Links an actor to a provider: permission to use it, and how.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PutArgs {

@@ -9,12 +9,14 @@ const EXAMPLES: &str = "\
 Examples:
   wattle link query
   wattle link query --actor Counter
-  wattle link query --values -o json";
+  wattle link query --values -o json
+
+Values may hold secrets: they are shown only with --values.";
 
 /// What stands for a value that is not shown.
 const HIDDEN: &str = "***";
 
-/// Lists links. Values may hold secrets and are shown only when asked for.
+/// Lists links.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct QueryArgs {

@@ -14,9 +14,11 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   wattle start actor counter_s.wasm
-  wattle start actor 'https://example.com/counter.wasm#sha256=HEX' --max-in-flight 64";
+  wattle start actor 'https://example.com/counter.wasm#sha256=HEX' --max-in-flight 64
 
-/// Starts an actor: the host checks the module's claims, compiles it, tries it, and then takes calls for it.
+The host checks the module's claims, compiles it and tries it before it takes calls.";
+
+/// Starts an actor from a signed module.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StartActorArgs {

@@ -20,7 +20,7 @@ Examples:
 
 Built in: httpserver, keyvalue-memory, keyvalue-redb, keyvalue-redis.";
 
-/// Starts a capability provider. Links that name it begin to work.
+/// Starts a capability provider; links that name it begin to work.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StartProviderArgs {

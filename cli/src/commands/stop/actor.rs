@@ -10,7 +10,7 @@ Examples:
   wattle stop actor Counter
   wattle stop actor MDX3";
 
-/// Stops an actor after its calls in flight. Its links stay.
+/// Stops an actor after its calls in flight; its links stay.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StopActorArgs {

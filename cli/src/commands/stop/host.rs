@@ -14,7 +14,7 @@ Examples:
 
 For a host that `wattle up` started on this machine, `wattle down` also waits for its end.";
 
-/// Asks a host to take no new work, finish what is in flight, and end.
+/// Stops a host after its calls in flight.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StopHostArgs {

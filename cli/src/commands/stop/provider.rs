@@ -7,10 +7,11 @@ use crate::{context::Context, error::CliError};
 
 const EXAMPLES: &str = "\
 Examples:
-  wattle stop provider httpserver";
+  wattle stop provider httpserver
 
-/// Stops a provider after its calls in flight. Its links stay: actors get an error that says what is missing, until it
-/// is started again or another is linked.
+Its links stay: actors get an error that says what is missing, until it is started again or another is linked.";
+
+/// Stops a provider after its calls in flight.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StopProviderArgs {

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use wattle_wascap::{KeyKind, PublicKey, TrustPolicy};
 
-use crate::{context::Context, error::CliError, keystore::Keystore};
+use crate::{
+    context::Context,
+    error::CliError,
+    keystore::{DEFAULT_NAME, Keystore},
+};
 
 /// Whom to trust.
 #[derive(Debug, Args)]
@@ -34,7 +38,11 @@ pub(super) fn policy(context: &Context, keys: &Keystore, args: &TrustArgs) -> Re
     let mut operators = local(KeyKind::Operator)?;
     operators.extend(&args.trust_operator);
     if accounts.is_empty() && operators.is_empty() {
-        context.output.warn("this host trusts nobody yet, so it will refuse every actor; make an account first: wattle keys gen account");
+        if args.trust_no_local_keys {
+            context.output.warn("this host trusts nobody, so it will refuse every actor; name accounts with --trust");
+        } else {
+            accounts.push(first_account(context, keys)?);
+        }
     }
     let mut policy = TrustPolicy::new().allow_unverifiable_legacy(args.allow_unverifiable_legacy);
     for account in accounts {
@@ -48,4 +56,15 @@ pub(super) fn policy(context: &Context, keys: &Keystore, args: &TrustArgs) -> Re
         policy = policy.account_token(String::from_utf8_lossy(&token).trim())?;
     }
     Ok(policy)
+}
+
+/// Without an account there would be nothing this host could run, and what is signed later would come too late.
+fn first_account(context: &Context, keys: &Keystore) -> Result<PublicKey, CliError> {
+    let key = keys.generate(KeyKind::Account, DEFAULT_NAME)?;
+    context.output.remark(&format!(
+        "Made your account key {} and stored it in {}: this host accepts what it signs.",
+        key.name,
+        key.path.display()
+    ));
+    Ok(key.pair.public_key())
 }

@@ -9,10 +9,12 @@ use crate::{context::Context, error::CliError, reference};
 const EXAMPLES: &str = "\
 Examples:
   wattle update actor Counter counter2_s.wasm
-  wattle update actor MDX3 counter_s.wasm --force     back to a lower revision";
+  wattle update actor MDX3 counter_s.wasm --force     back to a lower revision
 
-/// Replaces a running actor's module. New calls go to the new one, calls in flight end on the old one; if the new one
-/// is refused, the old one goes on serving.
+New calls go to the new module, calls in flight end on the old one. If the new one is refused, or does not come up, the
+old one goes on serving.";
+
+/// Replaces a running actor's module, live.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpdateActorArgs {

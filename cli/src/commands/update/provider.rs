@@ -13,9 +13,12 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   wattle update provider httpserver httpserver
-  wattle update provider store keyvalue-redb --config path=/var/lib/store.redb";
+  wattle update provider store keyvalue-redb --config path=/var/lib/store.redb
 
-/// Replaces a running provider: its links and sockets go over to the new one, calls in flight end on the old one.
+Its links and listening sockets go over to the new one, calls in flight end on the old one. If the new one does not come
+up, the old one goes on serving.";
+
+/// Replaces a running provider, live.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpdateProviderArgs {

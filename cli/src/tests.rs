@@ -1,0 +1,8 @@
+//! Whole command lines against a scripted host, as people and programs see them.
+
+mod commands;
+mod help;
+mod live;
+mod mistakes;
+mod rig;
+mod up;

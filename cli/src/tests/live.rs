@@ -1,0 +1,47 @@
+//! `up` with a nats-server of its own, over real sockets.
+
+use std::sync::Arc;
+
+use wattle_bus::nats_server;
+
+use super::rig::{HOST, Rig, ScriptedHost};
+use crate::context::connect_nats;
+
+#[tokio::test]
+async fn up_brings_nats_and_takes_it_down_again() {
+    let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
+    let mut rig = Rig::new();
+    rig.connect = Arc::new(|options| Box::pin(connect_nats(options)));
+    rig.find_nats_server = nats_server::find;
+    let state_file = rig.path(".local/state/wattle/default/host.json");
+    let use_it = async {
+        while !state_file.exists() {
+            tokio::task::yield_now().await;
+        }
+        let state: serde_json::Value = serde_json::from_slice(&std::fs::read(&state_file).unwrap()).unwrap();
+        // No --nats-url: the state tells where NATS is.
+        let inventory = rig.run(&["get", "inventory", HOST, "-o", "json"]).await;
+        assert_eq!(inventory.json()["host_id"], HOST, "{inventory}");
+        let doctor = rig.run(&["doctor", "-o", "json"]).await;
+        assert_eq!(doctor.code, 0, "{doctor}");
+        assert!(doctor.out.contains(program.to_str().unwrap()), "{doctor}");
+        let down = rig.run(&["down"]).await;
+        assert_eq!(down.code, 0, "{down}");
+        state["nats_url"].as_str().unwrap().to_owned()
+    };
+    let up = rig.run_with(&["up", "--nats-port", "0"], Arc::new(ScriptedHost));
+    let (up, url) = tokio::join!(up, use_it);
+    assert_eq!(up.code, 0, "{up}");
+    let gone = rig.run(&["get", "hosts", "--nats-url", &url]).await;
+    assert_eq!(gone.code, 4, "NATS still runs: {gone}");
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_missing_and_how_to_get_it() {
+    let mut rig = Rig::new();
+    rig.connect = Arc::new(|options| Box::pin(connect_nats(options)));
+    let ran = rig.run(&["doctor", "--nats-url", "nats://127.0.0.1:1"]).await;
+    assert_eq!(ran.code, 4, "{ran}");
+    assert!(ran.out.contains("MISSING") && ran.out.contains("apt install nats-server"), "{ran}");
+    assert!(ran.out.contains("wattle keys gen account"), "{ran}");
+}

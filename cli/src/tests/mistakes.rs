@@ -1,0 +1,146 @@
+//! What people get wrong first, and what they are told.
+
+use std::{net::TcpListener, sync::Arc};
+
+use wattle_types::control::Progress;
+
+use super::rig::{NoHost, Rig, ScriptedHost, golden};
+use crate::context::connect_nats;
+
+/// Checks the text; and that programs get the same in one document, with the same exit code.
+async fn check(name: &str, rig: &Rig, arguments: &[&str]) {
+    let ran = rig.run(arguments).await;
+    assert_ne!(ran.code, 0, "{ran}");
+    assert!(ran.out.is_empty(), "errors do not belong to the result: {ran}");
+    assert!(ran.err.contains("hint:") || ran.err.contains("try '--help'"), "what now? {ran}");
+    golden(&format!("mistake-{name}"), &ran);
+    let json = rig.run(&[arguments, &["-o", "json"]].concat()).await;
+    assert_eq!(json.code, ran.code);
+    assert!(json.json()["error"]["hints"][0].is_string(), "{json}");
+}
+
+#[tokio::test]
+async fn no_nats_server_program() {
+    check("no-nats-server", &Rig::new(), &["up"]).await;
+}
+
+#[tokio::test]
+async fn nats_does_not_run() {
+    let mut rig = Rig::new();
+    rig.connect = Arc::new(|options| Box::pin(connect_nats(options)));
+    check("no-nats", &rig, &["get", "hosts", "--nats-url", "nats://127.0.0.1:1"]).await;
+}
+
+#[tokio::test]
+async fn the_port_is_taken() {
+    let mut rig = Rig::new();
+    rig.find_nats_server = || Ok("/bin/true".into());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let mut ran = rig.run(&["up", "--nats-port", &port]).await;
+    ran.err = ran.err.replace(&port, "[PORT]");
+    golden("mistake-port-taken", &ran);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_host_answers() {
+    check("no-host", &Rig::new(), &["start", "provider", "httpserver"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_such_host() {
+    let rig = Rig::with_host(|_| Vec::new()).await;
+    check("no-such-host", &rig, &["get", "inventory", "noisy-reed"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_hosts() {
+    let mut rig = Rig::with_host(|_| Vec::new()).await;
+    rig.add_host("loud-reed", "NAB3SLQRSCWFVCXAP4A77AFCGMPNEFZTDRXWCWTJQTQVGHGJYRUSMAAA", |_| Vec::new()).await;
+    check("several-hosts", &rig, &["link", "query"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsigned_module() {
+    let rig = Rig::with_host(|_| {
+        vec![Progress::Failed {
+            code: "claims_missing".into(),
+            message: "it is not signed: it carries no claims".into(),
+            remedy: Some("sign the module with: wattle claims sign MODULE.wasm --cap CONTRACT".into()),
+        }]
+    })
+    .await;
+    rig.file("plain.wasm", b"\0asm\x01\0\0\0");
+    check("unsigned-start", &rig, &["start", "actor", "plain.wasm"]).await;
+    check("unsigned-inspect", &rig, &["claims", "inspect", "plain.wasm"]).await;
+}
+
+#[tokio::test]
+async fn files_that_are_not_what_they_should_be() {
+    let rig = Rig::new();
+    rig.file("text.wasm", "hello");
+    check("no-file", &rig, &["start", "actor", "missing.wasm"]).await;
+    check("not-wasm", &rig, &["claims", "sign", "text.wasm"]).await;
+    assert!(
+        rig.run(&["keys", "list", "-o", "json"]).await.json().as_array().unwrap().is_empty(),
+        "keys made for nothing"
+    );
+    check("not-claims", &rig, &["claims", "inspect", "text.wasm"]).await;
+    check("no-digest", &rig, &["start", "actor", "https://example.com/a.wasm"]).await;
+}
+
+#[tokio::test]
+async fn unknown_and_taken_keys() {
+    let rig = Rig::new();
+    check("unknown-key", &rig, &["keys", "get", "nobody"]).await;
+    assert_eq!(rig.run(&["keys", "gen", "account"]).await.code, 0);
+    check("key-exists", &rig, &["keys", "gen", "account"]).await;
+    rig.file("m.wasm", b"\0asm\x01\0\0\0");
+    check("wrong-key", &rig, &["claims", "sign", "m.wasm", "--subject", "default_account"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_payloads_and_unknown_actors() {
+    let rig = Rig::with_host(|_| Vec::new()).await;
+    check("bad-json", &rig, &["call", "Counter", "Add", "{by: 2}"]).await;
+    check("unknown-actor", &rig, &["call", "Conter", "Add", "{}"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_host() {
+    let rig = Rig::with_host(|_| Vec::new()).await;
+    check("silent-host", &rig, &["stop", "provider", "store"]).await;
+}
+
+#[tokio::test]
+async fn mistyped_command_lines() {
+    let rig = Rig::new();
+    check("typo", &rig, &["strat", "actor", "a.wasm"]).await;
+    check("no-equals", &rig, &["link", "put", "A", "b", "c:d", "address"]).await;
+    check("bad-contract", &rig, &["claims", "sign", "a.wasm", "--cap", "key value"]).await;
+    check("bad-trust", &rig, &["up", "--trust", "ACCOUNT"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn up_and_down_twice() {
+    let rig = Rig::new();
+    assert_eq!(rig.run(&["keys", "gen", "account"]).await.code, 0);
+    check("not-up", &rig, &["down"]).await;
+    let up = ["up", "--nats-url", "nats://test"];
+    let twice = async {
+        while !rig.path(".local/state/wattle/default/host.json").exists() {
+            tokio::task::yield_now().await;
+        }
+        check("already-up", &rig, &up).await;
+        rig.run(&["down"]).await
+    };
+    let (first, down) = tokio::join!(rig.run_with(&up, Arc::new(ScriptedHost)), twice);
+    assert_eq!((first.code, down.code), (0, 0), "{first}{down}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_start() {
+    let ran = Rig::new().run_with(&["up", "--nats-url", "nats://test"], Arc::new(NoHost)).await;
+    assert_eq!(ran.code, 1);
+    golden("mistake-host-fails", &ran);
+}
