@@ -1,0 +1,45 @@
+//! Which parts a host of this program has.
+
+use std::sync::Arc;
+
+use wattle_bus::Bus;
+use wattle_cli::HostOptions;
+use wattle_host::{Engine, EngineConfig, Host, HostConfig, HostError};
+use wattle_httpserver_hyper::HttpServerFactory;
+use wattle_keyvalue_memory::MemoryFactory;
+use wattle_keyvalue_redb::RedbFactory;
+use wattle_keyvalue_redis::RedisFactory;
+use wattle_provider_builtin::BuiltinFactory;
+
+/// Puts a host together and starts it.
+pub(crate) async fn start(options: HostOptions, bus: Arc<dyn Bus>) -> Result<Host, HostError> {
+    let engine = Engine::new(EngineConfig { cache_dir: Some(options.cache_dir.clone()), ..EngineConfig::default() })?;
+    let config = config(&options);
+    let builder = Host::builder(engine, options.trust)
+        .config(config)
+        .bus(bus)
+        .builtin(BuiltinFactory)
+        .provider_kind("httpserver", HttpServerFactory)
+        .provider_kind("keyvalue-memory", MemoryFactory::default())
+        .provider_kind("keyvalue-redb", RedbFactory::default())
+        .provider_kind("keyvalue-redis", RedisFactory::default());
+    let builder = match options.identity {
+        Some(identity) => builder.key(identity),
+        None => builder,
+    };
+    builder.start().await
+}
+
+/// What the command line leaves open is the host's own default.
+fn config(options: &HostOptions) -> HostConfig {
+    let default = HostConfig::default();
+    HostConfig {
+        friendly_name: options.friendly_name.clone().unwrap_or(default.friendly_name),
+        labels: options.labels.clone(),
+        lattice: options.lattice.clone(),
+        call_timeout: options.call_timeout.unwrap_or(default.call_timeout),
+        drain_timeout: options.drain_timeout.unwrap_or(default.drain_timeout),
+        max_in_flight: options.max_in_flight.unwrap_or(default.max_in_flight),
+        ..default
+    }
+}
