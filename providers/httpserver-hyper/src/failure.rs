@@ -60,7 +60,8 @@ impl Failure {
 
     /// The request is not HTTP as it should be.
     pub(crate) fn bad_request(message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "request_invalid", message)
+        // Who sends this may mean something else by what follows.
+        Self { closes: true, ..Self::new(StatusCode::BAD_REQUEST, "request_invalid", message) }
     }
 
     /// CONNECT asks for a proxy.

@@ -1,14 +1,12 @@
 //! A listening socket, its table and its connections.
 
 use std::{
-    future::poll_fn,
     io,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
@@ -151,9 +149,16 @@ impl Listener {
                 }
             }
         }
-        // The kernel has accepted these clients: closing the socket now would reset them.
-        while let Poll::Ready(Ok((stream, _))) = poll_fn(|cx| Poll::Ready(socket.poll_accept(cx))).await {
-            self.serve(stream);
+        // The kernel has accepted these clients: closing the socket now would reset them. The kernel is asked, for the
+        // reactor may not have heard of them.
+        if let Ok(socket) = socket.into_std() {
+            while let Ok((stream, _)) = socket.accept() {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.serve(stream);
+                }
+            }
         }
         self.connections.close();
         self.streams.close();

@@ -1,0 +1,135 @@
+//! What a client may not do, and how long it may take for what it may.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::harness::{Actor, get, one, raw, rest, serve, split};
+
+#[tokio::test]
+async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
+    let (_server, address) = serve(Actor::echo(), &[("max_body_bytes", "8")]).await;
+    let refused = r#"{"error":"payload_too_large","message":"the request's body exceeds the limit of 8 bytes"}"#;
+    let announced = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    assert_eq!(split(&raw(address, announced).await), (413, refused.into()));
+    let chunked =
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\n6789\r\n0\r\n\r\n";
+    assert_eq!(split(&raw(address, chunked).await), (413, refused.into()));
+    let fits = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n12345678";
+    assert_eq!(split(&raw(address, fits).await), (200, "POST /? 12345678".into()));
+}
+
+#[tokio::test]
+async fn a_long_head_is_431_in_json_and_a_monstrous_one_is_431_at_least() {
+    let (_server, address) = serve(Actor::echo(), &[("max_header_bytes", "200")]).await;
+    let head = |length| format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\na: {}\r\n\r\n", "y".repeat(length));
+    assert_eq!(split(&raw(address, head(100)).await).0, 200);
+    let message = "the request's target and headers exceed the limit of 200 bytes";
+    let body = format!(r#"{{"error":"headers_too_large","message":"{message}"}}"#);
+    assert_eq!(split(&raw(address, head(200)).await), (431, body));
+    assert!(raw(address, head(1_000_000)).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
+async fn a_head_sent_slowly_ends_the_connection() {
+    let (_server, address) = serve(Actor::echo(), &[("header_timeout_ms", "100")]).await;
+    // Silent, stuck in the first line, and dripping.
+    assert_eq!(raw(address, "").await, "");
+    assert_eq!(raw(address, "GET / HTTP/1.1\r\nho").await, "");
+    let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+    let drip = async {
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(10));
+        loop {
+            tick.tick().await;
+            if write.write_all(b"a").await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _ = read.read_to_end(&mut answer) => {}
+        () = drip => unreachable!(),
+    }
+    assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let slow = Actor::playing(|_, _, _, _| async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        crate::harness::ok("late")
+    });
+    let (_server, address) = serve(slow, &[("idle_timeout_ms", "60"), ("header_timeout_ms", "60")]).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(one(&mut stream).await.ends_with("late"));
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_408_and_a_slow_actor_504() {
+    let (_server, address) = serve(Actor::hanging(), &[("timeout_ms", "50")]).await;
+    let answer = raw(address, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n12").await;
+    let body = r#"{"error":"request_timeout","message":"the request's body did not arrive within 50 ms"}"#;
+    assert_eq!(split(&answer), (408, body.into()));
+    let (status, body) = get(address, "x", "/").await;
+    assert_eq!(status, 504);
+    assert!(
+        body.starts_with(r#"{"error":"deadline_exceeded","message":"the actor did not answer within 50 ms""#),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_their_turn() {
+    let (_server, address) = serve(Actor::echo(), &[("max_connections", "1")]).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET /1 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    one(&mut first).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(b"GET /2 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let early = tokio::time::timeout(std::time::Duration::from_millis(50), one(&mut second)).await;
+    assert!(early.is_err());
+    drop(first);
+    assert!(one(&mut second).await.ends_with("GET /2? "));
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused_and_harm_nobody() {
+    let (_server, address) =
+        serve(Actor::echo(), &[("timeout_ms", "200"), ("header_timeout_ms", "100"), ("idle_timeout_ms", "100")]).await;
+    for bytes in [
+        &b"\0\0\0\0"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage that is no frame at all..",
+        b"PRI * HTTP/2.0\r\n\r\nXX",
+    ] {
+        let answer = raw(address, bytes).await;
+        assert!(!answer.contains(" 200 "), "{:?} -> {answer:?}", String::from_utf8_lossy(bytes));
+    }
+    // Noise from a fixed seed.
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    for length in 0..200 {
+        let noise: Vec<u8> = (0..length)
+            .map(|_| {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                seed as u8
+            })
+            .collect();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let _ = stream.write_all(&noise).await;
+    }
+    assert_eq!(get(address, "x", "/").await.0, 200);
+}
