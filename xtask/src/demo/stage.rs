@@ -47,7 +47,9 @@ impl Stage {
         let issuer = fs::read_to_string(stage.modules.join("issuer.pub"))?;
         let mut up = stage.command();
         up.args(["up", "--detached", "--trust", issuer.trim(), "--run-dir"]).arg(stage.run_dir());
-        up.args(["--nats-port", &nats_port.to_string()]).env("WATTLE_NATS_SERVER", nats);
+        up.args(["--nats-port", &nats_port.to_string(), "--cache-dir"]).arg(stage.path("cache"));
+        // With an address it would join that NATS instead of starting one.
+        up.env_remove("WATTLE_NATS_URL").env("WATTLE_NATS_SERVER", nats);
         read(&mut up).context("the host does not start")?;
         say(&format!("demo: a host is up, {}", stage.nats_url));
         Ok(stage)
