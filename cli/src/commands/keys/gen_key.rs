@@ -12,8 +12,8 @@ Examples:
   wattle keys gen module --name counter     the identity of an actor
   wattle keys gen operator --name acme
 
-Kinds: account (A..., signs modules and providers), module (M..., is an actor), operator (O..., vouches for accounts),
-provider (V..., is a provider), host (N..., is a host), cluster (C..., signs calls between hosts), user (U..., a NATS
+Kinds: account (A..., signs modules and providers), module (M..., is an actor), operator (O..., vouches for accounts), \
+provider (V..., is a provider), host (N..., is a host), cluster (C..., signs calls between hosts), user (U..., a NATS \
 user).";
 
 /// Makes a key and stores it, readable by you only.

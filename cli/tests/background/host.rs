@@ -1,0 +1,61 @@
+//! A host by script: what it does is said by an environment variable.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+use wattle_bus::{Bus, Message};
+use wattle_cli::{HostError, HostOptions, HostRunner, HostSignals, LogOptions, Ready};
+use wattle_types::{BoxFuture, HostId, subject};
+
+/// Names what the host does.
+pub(crate) const PART: &str = "WATTLE_TEST_PART";
+
+const ID: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
+
+/// Answers questions; ends when asked, unless it is deaf; does not come up if it is broken.
+pub(crate) struct Host;
+
+impl HostRunner for Host {
+    fn init_logging(&self, _options: &LogOptions) {}
+
+    fn run(
+        &self,
+        options: HostOptions,
+        bus: Arc<dyn Bus>,
+        signals: HostSignals,
+    ) -> BoxFuture<'_, Result<(), HostError>> {
+        Box::pin(async move {
+            let part = std::env::var(PART).unwrap_or_default();
+            if part == "broken" {
+                return Err(HostError {
+                    code: "config_invalid".into(),
+                    message: "broken by test".into(),
+                    remedy: None,
+                });
+            }
+            let id: HostId = ID.parse().unwrap();
+            let on = |verb| subject::control_host(&options.lattice, verb, &id);
+            let mut questions = bus.subscribe(&on("host.get"), None).await.unwrap();
+            let mut stops =
+                bus.subscribe(&on(if part == "deaf" { "nothing" } else { "host.stop" }), None).await.unwrap();
+            let _nobody_waits = signals.ready.send(Ready { id, friendly_name: "quiet-reed".into() });
+            loop {
+                tokio::select! {
+                    () = signals.stop.cancelled() => return Ok(()),
+                    Some(question) = questions.next() => answer(bus.as_ref(), question, json!({
+                        "success": true, "message": "", "response": { "host_id": ID, "friendly_name": "quiet-reed" },
+                    })).await,
+                    Some(stop) = stops.next() => {
+                        answer(bus.as_ref(), stop, json!({ "success": true, "message": "stopping" })).await;
+                        return Ok(());
+                    }
+                }
+            }
+        })
+    }
+}
+
+async fn answer(bus: &dyn Bus, question: Message, body: serde_json::Value) {
+    bus.publish(&question.reply.unwrap(), None, &[], Bytes::from(body.to_string())).await.unwrap();
+}

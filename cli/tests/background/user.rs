@@ -1,0 +1,91 @@
+//! What the user does, and must see.
+
+use std::{path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::host::PART;
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn json(&self, code: i32) -> Value {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
+    }
+}
+
+/// A home directory; no host outlives it, whatever goes wrong.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _nothing_left = wattle(self.path(), "", &["down", "--force", "--drain-seconds", "1"]);
+    }
+}
+
+/// Runs everything; panics when a promise is broken.
+pub(crate) fn plays() {
+    a_host_comes_up_once_and_goes_down_when_asked();
+    a_deaf_host_is_ended_by_signal();
+    a_host_that_fails_says_why();
+}
+
+fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(arguments).args(["-o", "json"]).env("HOME", home).env(PART, part);
+    for name in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "WATTLE_NATS_URL", "WATTLE_LATTICE", "WATTLE_KEYS_DIR"] {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn a_host_comes_up_once_and_goes_down_when_asked() {
+    let home = Home::new();
+    let up = ["up", "--detached", "--nats-port", "0"];
+    let state = wattle(home.path(), "", &up).json(0);
+    assert_ne!(state["pid"], std::process::id());
+    // It answers: no --nats-url, as its state tells where.
+    let id = state["host_id"].as_str().unwrap();
+    assert_eq!(wattle(home.path(), "", &["get", "inventory", id]).json(0)["host_id"], id);
+
+    assert_eq!(wattle(home.path(), "", &up).json(3)["error"]["code"], "already_up");
+    assert_eq!(wattle(home.path(), "", &["down"]).json(0)["stopped"], "asked");
+    assert_eq!(wattle(home.path(), "", &["down"]).json(3)["error"]["code"], "not_up");
+    let url = state["nats_url"].as_str().unwrap();
+    assert_eq!(
+        wattle(home.path(), "", &["get", "hosts", "--nats-url", url]).json(4)["error"]["code"],
+        "bus_disconnected"
+    );
+}
+
+fn a_deaf_host_is_ended_by_signal() {
+    let home = Home::new();
+    wattle(home.path(), "deaf", &["up", "--detached", "--nats-port", "0"]).json(0);
+    assert_eq!(wattle(home.path(), "", &["down"]).json(0)["stopped"], "terminated");
+}
+
+fn a_host_that_fails_says_why() {
+    let home = Home::new();
+    let failed = wattle(home.path(), "broken", &["up", "--detached", "--nats-port", "0"]).json(4);
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("broken by test"), "{message}");
+    assert!(failed["error"]["hints"][0].as_str().unwrap().contains("host.log"), "{failed}");
+}
