@@ -1,9 +1,13 @@
 //! A running provider and its slot.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use arc_swap::ArcSwapOption;
-use wattle_types::{Provider, ProviderId};
+use wattle_types::{LinkKey, Provider, ProviderId};
 
 use crate::slot::Slot;
 
@@ -31,4 +35,30 @@ pub(crate) struct ProviderSlot {
     pub(crate) order: u64,
     /// Why its last health check failed.
     pub(crate) unhealthy: ArcSwapOption<String>,
+    /// Links it did not accept when it was started, to be tried again: what they name may only be late.
+    unaccepted: Mutex<BTreeSet<LinkKey>>,
+}
+
+impl ProviderSlot {
+    pub(crate) fn new(
+        id: ProviderId,
+        running: RunningProvider,
+        annotations: BTreeMap<String, String>,
+        order: u64,
+        unaccepted: BTreeSet<LinkKey>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            slot: Slot::new(running),
+            annotations,
+            order,
+            unhealthy: ArcSwapOption::empty(),
+            unaccepted: Mutex::new(unaccepted),
+        })
+    }
+
+    /// Returns the links to be tried again.
+    pub(crate) fn unaccepted(&self) -> MutexGuard<'_, BTreeSet<LinkKey>> {
+        self.unaccepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

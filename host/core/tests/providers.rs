@@ -1,11 +1,14 @@
 //! Replacing and stopping providers.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use wattle_host::Steps;
+use wattle_host::{HostConfig, Steps};
 
-use crate::support::{Author, KEYVALUE, Script, host, link, start, start_script};
+use crate::support::{Author, KEYVALUE, Script, host, host_with, link, start, start_script};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_gets_links_and_handover_before_it_is_used() {
@@ -50,4 +53,30 @@ async fn a_provider_is_started_once() {
     };
     let error = host.start_provider(options, &Steps::ignore()).await.unwrap_err();
     assert_eq!(error.code(), "provider_running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_was_not_accepted_at_the_start_is_tried_again() {
+    let (author, script) = (Author::new(), Arc::new(Script::default()));
+    let config = HostConfig { health_interval: Duration::from_millis(10), ..HostConfig::default() };
+    let host = host_with(&author, &script, config).await;
+    host.put_link(link(author.id(), "kv"), false).await.unwrap();
+    script.away.store(true, Ordering::SeqCst);
+    start_script(&host, "kv").await;
+    let tries = || script.log().iter().filter(|line| line.ends_with("linked")).count();
+    while tries() < 3 {
+        tokio::task::yield_now().await;
+    }
+    script.away.store(false, Ordering::SeqCst);
+    let before = tries();
+    while tries() == before {
+        tokio::task::yield_now().await;
+    }
+    // Accepted: from now on it is left alone.
+    let mut quiet = tokio::time::interval(Duration::from_millis(10));
+    let after = tries();
+    for _ in 0..5 {
+        quiet.tick().await;
+    }
+    assert_eq!(tries(), after);
 }

@@ -151,6 +151,8 @@ pub(crate) struct Script {
     pub(crate) hold: AtomicBool,
     pub(crate) release: Notify,
     pub(crate) holding: Notify,
+    /// When set, no link is accepted: what is behind the provider is not there.
+    pub(crate) away: AtomicBool,
     /// When set, no further provider comes up.
     pub(crate) refuse: AtomicBool,
     pub(crate) created: AtomicUsize,
@@ -205,6 +207,9 @@ impl Provider for Scripted {
         Box::pin(async move {
             match link.values.get("bad") {
                 Some(_) => Err(ProviderError::BadConfig("bad is not allowed".into())),
+                None if self.script.away.load(Ordering::SeqCst) => {
+                    Err(ProviderError::BackendUnavailable("away".into()))
+                }
                 None => Ok(()),
             }
         })

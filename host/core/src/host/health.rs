@@ -28,6 +28,7 @@ impl Host {
         let slots: Vec<_> = self.state().providers.values().cloned().collect();
         for slot in slots {
             self.check_provider(&slot).await;
+            self.retry_links(&slot).await;
         }
     }
 

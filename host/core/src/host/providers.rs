@@ -1,9 +1,12 @@
 //! Starting, replacing and stopping providers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::json;
-use wattle_types::{Handover, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId};
+use wattle_types::{Handover, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId};
 
 use super::{Host, kind_names};
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
     error::HostError,
     inventory,
     provider::{ProviderSlot, RunningProvider},
-    slot::{Generation, Slot},
+    slot::Generation,
     steps::Steps,
 };
 
@@ -39,7 +42,8 @@ impl StartProvider {
 impl Host {
     /// Starts a provider and gives it the links that name it.
     ///
-    /// A link it does not accept is logged and stays; calls over it get the provider's answer.
+    /// A link it does not accept stays and is tried again at each health check; until then calls over it get the
+    /// provider's answer.
     ///
     /// # Errors
     /// Why it does not come up, or because it runs already.
@@ -68,8 +72,8 @@ impl Host {
         let running = self.create(&id, factory.as_ref(), options.reference.clone(), options.config.clone(), None);
         let running = running.await?;
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
-        self.replay_links(&id, running.provider.as_ref(), steps).await;
-        let slot = self.insert_provider(id.clone(), running, options.annotations.clone());
+        let unaccepted = self.replay_links(&id, running.provider.as_ref(), steps).await;
+        let slot = self.insert_provider(id.clone(), running, options.annotations.clone(), unaccepted);
         steps.done("published", "generation 1 takes calls");
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
         Ok(id)
@@ -99,6 +103,7 @@ impl Host {
         steps.done("started", format!("the new {id} is up"));
         self.must_replay_links(id, running.provider.as_ref(), steps).await?;
         slot.slot.publish(running);
+        slot.unaccepted().clear();
         steps.done("published", format!("generation {} takes calls", old.number() + 1));
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
         self.retire_provider(&old, steps).await;
@@ -137,13 +142,7 @@ impl Host {
             let id: ProviderId = "builtin".parse()?;
             let running = self.create(&id, factory.as_ref(), "builtin".into(), BTreeMap::new(), None).await?;
             let contracts = running.provider.contracts().to_vec();
-            let slot = Arc::new(ProviderSlot {
-                id,
-                slot: Slot::new(running),
-                annotations: BTreeMap::new(),
-                order: 0,
-                unhealthy: Default::default(),
-            });
+            let slot = ProviderSlot::new(id, running, BTreeMap::new(), 0, BTreeSet::new());
             self.change(|state| {
                 state.builtins.extend(contracts.into_iter().map(|contract| (contract, slot.clone())));
             });
@@ -165,18 +164,39 @@ impl Host {
         Ok(RunningProvider { provider, reference, config })
     }
 
-    /// Gives a new provider its links; those it refuses are logged.
-    async fn replay_links(&self, id: &ProviderId, provider: &dyn Provider, steps: &Steps) {
+    /// Gives a new provider its links, and returns those it does not accept.
+    async fn replay_links(&self, id: &ProviderId, provider: &dyn Provider, steps: &Steps) -> BTreeSet<LinkKey> {
         let links = self.state().links.of_provider(id);
         let total = links.len();
-        let mut accepted = 0;
+        let mut unaccepted = BTreeSet::new();
         for link in links {
-            match provider.put_link(link.clone()).await {
-                Ok(()) => accepted += 1,
-                Err(error) => tracing::warn!(provider = %id, link = ?link.key, %error, "a link was not accepted"),
+            if let Err(error) = provider.put_link(link.clone()).await {
+                tracing::warn!(provider = %id, link = ?link.key, %error, "a link is not accepted; it is tried again");
+                unaccepted.insert(link.key.clone());
             }
         }
-        steps.done("linked", format!("{accepted} of {total} links"));
+        steps.done("linked", format!("{} of {total} links", total - unaccepted.len()));
+        unaccepted
+    }
+
+    /// Gives a provider the links again that it did not accept when it was started.
+    pub(super) async fn retry_links(&self, slot: &ProviderSlot) {
+        let keys = slot.unaccepted().clone();
+        if keys.is_empty() {
+            return;
+        }
+        let _change = self.0.locks.lock(format!("provider {}", slot.id)).await;
+        let links = self.state().links.of_provider(&slot.id);
+        for key in keys {
+            let accepted = match links.iter().find(|link| link.key == key) {
+                Some(link) => slot.slot.current().provider.put_link(link.clone()).await.is_ok(),
+                // Deleted meanwhile.
+                None => true,
+            };
+            if accepted {
+                slot.unaccepted().remove(&key);
+            }
+        }
     }
 
     /// Gives a successor all links of its predecessor, or says which it refuses.
@@ -204,18 +224,11 @@ impl Host {
         id: ProviderId,
         running: RunningProvider,
         annotations: BTreeMap<String, String>,
+        unaccepted: BTreeSet<LinkKey>,
     ) -> Arc<ProviderSlot> {
         self.change(|state| {
             state.providers_started += 1;
-            let order = state.providers_started;
-            let slot = ProviderSlot {
-                id: id.clone(),
-                slot: Slot::new(running),
-                annotations,
-                order,
-                unhealthy: Default::default(),
-            };
-            let slot = Arc::new(slot);
+            let slot = ProviderSlot::new(id.clone(), running, annotations, state.providers_started, unaccepted);
             state.providers.insert(id, slot.clone());
             slot
         })
