@@ -104,7 +104,8 @@ pub(crate) struct Connection {
     pub(crate) host: Option<String>,
 
     /// How long a host may be silent while it works, in seconds.
-    #[arg(long, global = true, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    #[arg(long, global = true, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) timeout: u64,
 }
 

@@ -34,9 +34,8 @@ impl Kind {
     fn of_code(code: &str) -> Self {
         match code {
             "internal" => Self::Internal,
-            "wasm_malformed" | "archive_malformed" | "token_malformed" | "request_invalid" | "id_invalid"
-            | "reference_invalid" | "digest_missing" | "config_invalid" | "payload_too_large" | "operation_unknown"
-            | "subject_invalid" => Self::Usage,
+            "request_invalid" | "id_invalid" | "reference_invalid" | "digest_missing" | "config_invalid"
+            | "payload_too_large" | "operation_unknown" | "subject_invalid" => Self::Usage,
             "overloaded"
             | "draining"
             | "deadline_exceeded"

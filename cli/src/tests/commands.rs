@@ -155,7 +155,8 @@ async fn spy_shows_events_and_invocations() {
     golden("spy", &ran);
 
     let event = json!({ "specversion": "1.0", "type": "com.wasmcloud.lattice.provider_stopped", "source": "N",
-        "datacontenttype": "application/json", "id": "1", "time": "2026-09-21T00:00:00Z", "data": { "provider_id": "store" } });
+        "datacontenttype": "application/json", "id": "1", "time": "2026-09-21T00:00:00Z",
+        "data": { "provider_id": "store" } });
     let tell = async {
         let subject = subject::event(&Default::default(), "provider_stopped");
         loop {

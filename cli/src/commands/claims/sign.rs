@@ -17,8 +17,8 @@ Examples:
       --cap wasmcloud:httpserver --cap wasmcloud:keyvalue --out counter2.wasm
 
 Keys that are missing are made. The claims are embedded in the module; nothing else is changed.
-Contracts: wasmcloud:httpserver, wasmcloud:keyvalue, wasmcloud:builtin:logging, wasmcloud:builtin:numbergen; for actors \
-of 2020: wascc:http_server, wascc:keyvalue, wascc:logging, wascc:extras.
+Contracts: wasmcloud:httpserver, wasmcloud:keyvalue, wasmcloud:builtin:logging, wasmcloud:builtin:numbergen; for \
+actors of 2020: wascc:http_server, wascc:keyvalue, wascc:logging, wascc:extras.
 A new version of an actor is signed with the same subject (the same --name, or --subject) and a higher --rev.";
 
 /// Signs a module: who it is, who answers for it, what it may use.

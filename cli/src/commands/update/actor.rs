@@ -11,8 +11,8 @@ Examples:
   wattle update actor Counter counter2_s.wasm
   wattle update actor MDX3 counter_s.wasm --force     back to a lower revision
 
-New calls go to the new module, calls in flight end on the old one. If the new one is refused, or does not come up, the \
-old one goes on serving.";
+New calls go to the new module, calls in flight end on the old one. If the new one is refused, or does not come up, \
+the old one goes on serving.";
 
 /// Replaces a running actor's module, live.
 #[derive(Debug, Args)]

@@ -15,8 +15,8 @@ Examples:
   wattle update provider httpserver httpserver
   wattle update provider store keyvalue-redb --config path=/var/lib/store.redb
 
-Its links and listening sockets go over to the new one, calls in flight end on the old one. If the new one does not come \
-up, the old one goes on serving.";
+Its links and listening sockets go over to the new one, calls in flight end on the old one. If the new one does not \
+come up, the old one goes on serving.";
 
 /// Replaces a running provider, live.
 #[derive(Debug, Args)]
