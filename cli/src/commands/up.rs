@@ -159,9 +159,9 @@ async fn serve(
     let mut running = context.host.run(options, Arc::clone(&bus), signals);
     let tending = async {
         let Ok(ready) = ready.await else { return std::future::pending().await };
-        let state = state(&ready, &lattice, &nats_url, nats.is_some());
-        announce(context, run_dir, &state)?;
+        // The state comes last: whoever waits for it finds everything there that was asked for.
         start_providers(context, args, &bus, &ready, &lattice).await?;
+        announce(context, run_dir, &state(&ready, &lattice, &nats_url, nats.is_some()))?;
         std::future::pending::<Result<(), CliError>>().await
     };
     let ended = tokio::select! {

@@ -44,6 +44,7 @@ pub(crate) fn plays() {
     a_host_comes_up_once_and_goes_down_when_asked();
     a_deaf_host_is_ended_by_signal();
     a_host_that_fails_says_why();
+    a_host_without_the_provider_asked_for_is_none();
 }
 
 fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
@@ -88,4 +89,12 @@ fn a_host_that_fails_says_why() {
     let message = failed["error"]["message"].as_str().unwrap();
     assert!(message.contains("broken by test"), "{message}");
     assert!(failed["error"]["hints"][0].as_str().unwrap().contains("host.log"), "{failed}");
+}
+
+fn a_host_without_the_provider_asked_for_is_none() {
+    let home = Home::new();
+    let up = ["up", "--detached", "--nats-port", "0", "--provider", "./missing.par.gz"];
+    let failed = wattle(home.path(), "", &up).json(4);
+    assert!(failed["error"]["message"].as_str().unwrap().contains("missing.par.gz"), "{failed}");
+    assert_eq!(wattle(home.path(), "", &["down"]).json(3)["error"]["code"], "not_up");
 }
