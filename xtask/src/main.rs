@@ -5,6 +5,7 @@
 //! `target/actors`.
 
 mod actors;
+mod bench;
 mod ci;
 mod demo;
 mod load;
@@ -32,6 +33,7 @@ struct Cli {
 enum Task {
     Setup(setup::Args),
     BuildActors(actors::Args),
+    Bench(bench::Args),
     Demo(demo::Args),
     Test(test::Args),
     Tidy(tidy::Args),
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::BuildActors(args) => actors::run(&workspace, &args),
+        Task::Bench(args) => bench::run(&workspace, &args),
         Task::Demo(args) => demo::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy(args) => tidy::run(&workspace, &args),
