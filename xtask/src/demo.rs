@@ -26,7 +26,8 @@ use stage::Stage;
 ///
 /// Brings what is missing, builds everything, starts a host with its own nats-server, and plays the story: a counter
 /// service is replaced by a new version and back, its HTTP server is replaced, a broken module is refused, its
-/// key-value store is taken away and another takes its place. Ends with a table; exits with an error if a promise broke.
+/// key-value store is taken away and another takes its place. Ends with a table; exits with an error if a promise
+/// broke.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --once\n  \
                         cargo xtask demo --once --connections 128 --requests 1000000")]

@@ -1,7 +1,7 @@
 //! A constant HTTP load: a fixed number of keep-alive connections, each with one request in flight, in one thread.
 //!
-//! Every request is accounted for: answered with a status, or broken with a reason. Nothing is retried, so what a client
-//! without any patience would see is what is counted.
+//! Every request is accounted for: answered with a status, or broken with a reason. Nothing is retried, so what a
+//! client without any patience would see is what is counted.
 
 mod connection;
 mod report;

@@ -13,8 +13,8 @@ use crate::{
 
 /// Brings what is missing, builds the actors, and runs every test.
 ///
-/// Tests find the signed modules in WATTLE_ACTORS_DIR (target/actors) and the servers on PATH, which this task sets. Words
-/// after `--` go to `cargo test`.
+/// Tests find the signed modules in WATTLE_ACTORS_DIR (target/actors) and the servers on PATH, which this task sets.
+/// Words after `--` go to `cargo test`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -- -p wattle-host\n  \
                         cargo xtask test -- -p wattle-runtime recursion")]

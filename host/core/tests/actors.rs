@@ -155,7 +155,8 @@ async fn an_actor_that_calls_itself_for_ever_is_ended() {
 async fn a_call_alias_belongs_to_one_actor() {
     let author = Author::new();
     let host = host(&author, &Arc::default()).await;
-    let wat = "(module (memory (export \"memory\") 1) (func (export \"__guest_call\") (param i32 i32) (result i32) i32.const 1))";
+    let wat = r#"(module (memory (export "memory") 1)
+        (func (export "__guest_call") (param i32 i32) (result i32) i32.const 1))"#;
     let id = start(&host, author.sign(wat, Actor::new("A").call_alias("the/alias"))).await;
     assert_eq!(host.find_actor("A").unwrap(), id);
     assert!(host.call("the/alias", "Any", Bytes::new(), Some(Duration::from_secs(1))).await.is_ok());

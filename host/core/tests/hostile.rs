@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What the host may have grown by: allocators keep some of what was freed.
 const GROWTH_MAX: usize = 96 << 20;
 
-/// What is expected of each case: `start:CODE` when it must not start, otherwise the code of a call, or `ok`. Where a busy
-/// machine decides which limit is met first, both stand there.
+/// What is expected of each case: `start:CODE` when it must not start, otherwise the code of a call, or `ok`. Where a
+/// busy machine decides which limit is met first, both stand there.
 const EXPECTED: &str = include_str!("hostile/expected.txt");
 
 struct Rig {

@@ -468,10 +468,7 @@ mod tests {
 
     #[test]
     fn replies_have_the_control_interface_s_shape() {
-        assert_eq!(
-            serde_json::to_string(&Reply::<()>::ack("ok")).unwrap(),
-            r#"{"success":true,"message":"ok"}"#
-        );
+        assert_eq!(serde_json::to_string(&Reply::<()>::ack("ok")).unwrap(), r#"{"success":true,"message":"ok"}"#);
         let reply: Reply<Vec<u8>> = serde_json::from_str(r#"{"success":false,"message":"no"}"#).unwrap();
         assert_eq!(reply, Reply::error("no"));
     }

@@ -74,7 +74,8 @@ impl Host {
         self.state().links.all().cloned().collect()
     }
 
-    /// Refuses a link that a running actor's claims do not cover. An actor that does not run yet is checked when called.
+    /// Refuses a link that a running actor's claims do not cover. An actor that does not run yet is checked when
+    /// called.
     fn check_claimed(&self, key: &LinkKey) -> Result<(), HostError> {
         match self.actor_slot(key.actor) {
             Ok(slot) if !slot.slot.current().facts.claims(key.contract.as_str()) => {

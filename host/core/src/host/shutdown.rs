@@ -14,8 +14,8 @@ const TASKS_GRACE: Duration = Duration::from_secs(1);
 impl Host {
     /// Stops the host: refuses new work, lets providers finish what they took, drains actors, closes providers.
     ///
-    /// Each step is bounded by the drain timeout. Returns when all is closed; calling it again waits for nothing. The bus
-    /// stays as it is: it belongs to whoever gave it.
+    /// Each step is bounded by the drain timeout. Returns when all is closed; calling it again waits for nothing. The
+    /// bus stays as it is: it belongs to whoever gave it.
     pub async fn shutdown(&self) {
         if self.0.stopped.is_cancelled() {
             return;

@@ -1,7 +1,7 @@
 //! `Get`, `Add`, `Push` and so on.
 //!
-//! `Push` appends, as `wascc-codec` documents it and as the next generation's `ListAdd` does. (The Redis provider of the
-//! time put new items in front.)
+//! `Push` appends, as `wascc-codec` documents it and as the next generation's `ListAdd` does. (The Redis provider of
+//! the time put new items in front.)
 
 use std::time::Duration;
 
