@@ -23,7 +23,15 @@ use crate::{Error, FromPayload, Result, health, host, payload::Answer};
 #[macro_export]
 macro_rules! actor {
     ($($operation:expr => $handler:path),+ $(,)?) => {
-        // waPC's entry point. A second list or a second `#[handler]` in one crate is refused for its name.
+        // waPC's entry points. A second list or a second `#[handler]` in one crate is refused for its name.
+        #[doc(hidden)]
+        #[allow(unsafe_code, reason = "the name is waPC's, and belongs to the actor alone")]
+        #[cfg(target_arch = "wasm32")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn wapc_init() {
+            $crate::prepare();
+        }
+
         #[doc(hidden)]
         #[allow(unsafe_code, reason = "the name is waPC's, and belongs to the actor alone")]
         #[unsafe(no_mangle)]
@@ -38,13 +46,23 @@ macro_rules! actor {
     };
 }
 
+/// Room every call finds in its memory already: growing memory costs system calls, and most calls need less than this.
+const WARM_HEAP: usize = 64 << 10;
+
+/// Does once, when the module is loaded, what every call would have to do otherwise. Hosts that keep the image of a
+/// started module, as Wattle's do, then pay for it once; others at each instance.
+pub fn prepare() {
+    host::report_panics();
+    // Freed at once: what the allocator has asked for stays in its hands.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(WARM_HEAP)));
+}
+
 /// Serves one `__guest_call`: returns 1 when an answer was handed over, 0 when an error was.
 pub fn serve(
     operation_len: usize,
     payload_len: usize,
     handle: impl FnOnce(&str, Vec<u8>) -> Option<Result<Vec<u8>>>,
 ) -> i32 {
-    host::report_panics();
     let (operation, payload) = host::request(operation_len, payload_len);
     match answer(&operation, payload, handle) {
         Ok(response) => {

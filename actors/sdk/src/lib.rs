@@ -34,7 +34,7 @@ pub mod testing;
 pub use actor::{Link, call};
 pub use error::{Error, Result};
 #[doc(hidden)]
-pub use guest::{run, serve};
+pub use guest::{prepare, run, serve};
 pub use host::log;
 pub use keyvalue::KeyValue;
 pub use payload::{FromPayload, IntoPayload, Raw};

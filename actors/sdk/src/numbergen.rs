@@ -22,7 +22,7 @@ pub fn guid() -> Result<String> {
     LINK.call("NumberGen.GenerateGuid", ())
 }
 
-/// Returns a number from `min` to `max`, both included.
+/// Returns a number from `min` up to, but not including, `max`.
 ///
 /// # Errors
 /// When the contract is not claimed or the range is empty, in the host's words.
