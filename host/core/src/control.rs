@@ -5,7 +5,7 @@
 mod commands;
 mod verbs;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::SelectAll};
 use tokio::sync::Semaphore;
@@ -78,8 +78,8 @@ async fn handle(host: &Host, bus: &dyn Bus, request: Message) {
     if let Err(error) = bus.publish(reply, None, &[], answer.into()).await {
         tracing::warn!(%error, verb, "a control request was not answered");
     }
-    if verb == "host.stop" && verbs::means_this_host(host, &request.payload) {
-        host.shutdown_in_background();
+    if let Some(stop) = verbs::stop_of_this_host(host, verb, &request.payload) {
+        host.shutdown_in_background(stop.timeout_ms.map(Duration::from_millis));
     }
 }
 

@@ -84,6 +84,40 @@ pub enum HostError {
         /// What it could have been.
         known: String,
     },
+    /// A provider archive is refused.
+    #[error("the provider archive {reference} is refused: {error}")]
+    Archive {
+        /// Which.
+        reference: String,
+        /// Why.
+        #[source]
+        error: ClaimsError,
+    },
+    /// A provider archive has no program for this machine.
+    #[error("the provider archive {reference} has no program for {target}; it has {has}")]
+    NoBinary {
+        /// Which.
+        reference: String,
+        /// This machine's platform.
+        target: String,
+        /// The platforms it has programs for.
+        has: String,
+    },
+    /// A provider's program cannot be kept on disk.
+    #[error("a provider's program cannot be stored in {}: {error}", .folder.display())]
+    BinaryNotStored {
+        /// Where.
+        folder: std::path::PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A provider that is a process needs a lattice.
+    #[error("{reference} is a provider process, which needs NATS; this host has no connection it could hand over")]
+    ProviderNeedsBus {
+        /// The reference.
+        reference: String,
+    },
     /// The provider does not serve the contract.
     #[error("provider {provider} does not serve {contract}; it serves {served}")]
     ContractNotServed {
@@ -148,6 +182,10 @@ impl HostError {
             Self::ProviderNotFound { .. } => "provider_not_found",
             Self::ProviderRunning { .. } => "provider_running",
             Self::ProviderUnknown { .. } => "provider_unknown",
+            Self::Archive { error, .. } => error.code(),
+            Self::NoBinary { .. } => "target_missing",
+            Self::BinaryNotStored { .. } => "binary_not_stored",
+            Self::ProviderNeedsBus { .. } => "provider_needs_bus",
             Self::ContractNotServed { .. } => "contract_not_served",
             Self::Provider { error, .. } => error.code(),
             Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
@@ -164,7 +202,10 @@ impl HostError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Claims(_) | Self::RevisionTooLow { .. } | Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
+            Self::Claims(_)
+            | Self::Archive { .. }
+            | Self::RevisionTooLow { .. }
+            | Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
             Self::Provider { error, .. } => error.kind(),
             Self::Invoke(error) => error.kind(),
             Self::Draining => ErrorKind::Unavailable,
@@ -198,6 +239,15 @@ impl HostError {
             }
             Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
+            Self::NoBinary { target, .. } => format!("get or build an archive with a program for {target}"),
+            Self::BinaryNotStored { .. } => "check that the folder is yours and has room".into(),
+            Self::ProviderNeedsBus { .. } => {
+                "start the host with NATS: wattle up, or --nats-url nats://HOST:PORT".into()
+            }
+            Self::Archive { error, .. } => return archive_remedy(error),
+            Self::Provider { error: ProviderError::ProcessExited(_) | ProviderError::ProcessNotReady(_), .. } => {
+                "see what the process wrote: it is in the host's log, under wattle::provider".into()
+            }
             Self::Claims(error) => return claims_remedy(error),
             Self::Invoke(error) => return error.remedy(),
             _ => return None,
@@ -211,6 +261,16 @@ fn claims_remedy(error: &ClaimsError) -> Option<String> {
         "issuer_not_trusted" => Some("start the host with --trust and that issuer, if you do trust it".into()),
         "claims_expired" => Some("sign the module again with: wattle claims sign MODULE.wasm".into()),
         "module_hash_mismatch" | "signature_invalid" => {
+            Some("the file was changed after it was signed: get it again from its issuer".into())
+        }
+        _ => None,
+    }
+}
+
+fn archive_remedy(error: &ClaimsError) -> Option<String> {
+    match error.code() {
+        "issuer_not_trusted" => Some("start the host with --trust and that issuer, if you do trust it".into()),
+        "signature_invalid" | "target_hash_mismatch" => {
             Some("the file was changed after it was signed: get it again from its issuer".into())
         }
         _ => None,

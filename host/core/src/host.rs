@@ -8,7 +8,7 @@ mod shutdown;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -27,8 +27,16 @@ pub use actors::StartActor;
 pub use providers::StartProvider;
 
 use crate::{
-    config::HostConfig, control, dispatch::Dispatcher, error::HostError, events::Events, inventory, locks::ChangeLocks,
-    observe::Watcher, state::State,
+    config::HostConfig,
+    control,
+    dispatch::Dispatcher,
+    error::HostError,
+    events::Events,
+    inventory,
+    locks::ChangeLocks,
+    observe::Watcher,
+    process::{Processes, ProviderRpc},
+    state::State,
 };
 
 /// A running host. Cheap to clone; all clones are the same host.
@@ -48,8 +56,12 @@ struct Inner {
     tasks: TaskTracker,
     /// Cancelled when the host has stopped.
     stopped: CancellationToken,
+    /// How long the last drain may take, if whoever stops the host said so.
+    last_drain: OnceLock<Duration>,
     started: Instant,
     bus: Option<Arc<dyn Bus>>,
+    /// For providers that are processes; they need a bus.
+    processes: Option<Arc<Processes>>,
 }
 
 /// Puts a host together.
@@ -61,6 +73,8 @@ pub struct HostBuilder {
     kinds: BTreeMap<String, Arc<dyn ProviderFactory>>,
     builtins: Vec<Arc<dyn ProviderFactory>>,
     bus: Option<Arc<dyn Bus>>,
+    provider_rpc: Option<ProviderRpc>,
+    cluster_key: Option<KeyPair>,
 }
 
 impl HostBuilder {
@@ -99,6 +113,20 @@ impl HostBuilder {
         self
     }
 
+    /// Lets the host start providers that are processes, on the lattice of its bus. Without a bus it has no effect.
+    #[must_use]
+    pub fn provider_rpc(mut self, rpc: ProviderRpc) -> Self {
+        self.provider_rpc = Some(rpc);
+        self
+    }
+
+    /// Sets the key (`C...`) that signs what the host sends to provider processes; a new one is made otherwise.
+    #[must_use]
+    pub fn cluster_key(mut self, key: KeyPair) -> Self {
+        self.cluster_key = Some(key);
+        self
+    }
+
     /// Starts the host.
     ///
     /// # Errors
@@ -106,8 +134,13 @@ impl HostBuilder {
     pub async fn start(self) -> Result<Host, HostError> {
         let key_error = |error: KeyError| HostError::Internal(format!("the host's key: {error}"));
         let key = self.key.map_or_else(|| KeyPair::generate(KeyKind::Host), Ok).map_err(key_error)?;
+        let id = key.public_key().try_into()?;
+        let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
+        cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
+        let processes = self.bus.clone().zip(self.provider_rpc);
+        let processes = processes.map(|(bus, rpc)| Processes::new(bus, id, &self.config, rpc, cluster));
         let host = Host(Arc::new(Inner {
-            id: key.public_key().try_into()?,
+            id,
             config: self.config,
             trust: self.trust,
             engine: self.engine,
@@ -118,8 +151,10 @@ impl HostBuilder {
             events: Events::default(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
+            last_drain: OnceLock::new(),
             started: crate::dispatch::now(),
             bus: self.bus,
+            processes: processes.map(Arc::new),
         }));
         host.start_builtins(self.builtins).await?;
         host.start_health_checks();
@@ -143,6 +178,8 @@ impl Host {
             kinds: BTreeMap::new(),
             builtins: Vec::new(),
             bus: None,
+            provider_rpc: None,
+            cluster_key: None,
         }
     }
 

@@ -29,7 +29,9 @@ struct Rig {
 
 impl Rig {
     async fn new(author: &Author, trust: TrustPolicy) -> Self {
-        let engine = EngineConfig { start_timeout: PATIENCE, ..EngineConfig::default() };
+        // Few sandboxes are kept warm, so that what grows is a leak and not a cache.
+        let engine =
+            EngineConfig { start_timeout: PATIENCE, pool_size: 64, max_warm_sandboxes: 4, ..EngineConfig::default() };
         let engine = Engine::new(engine).unwrap();
         let limits = Limits { host_calls: 100, ..Limits::default() };
         let config = HostConfig { drain_timeout: PATIENCE, limits, ..HostConfig::default() };
@@ -84,6 +86,7 @@ async fn every_hostile_guest_gets_its_own_error_and_leaves_nothing_behind() {
         }
         if round % 10 == 0 {
             rig.check_neighbour().await;
+            println!("after {} attempts {} MiB", round * cases.len(), resident() >> 20);
         }
     }
     let after = resident();

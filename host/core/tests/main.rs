@@ -9,6 +9,9 @@ mod hostile;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+#[cfg(unix)]
+mod process;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod shutdown;

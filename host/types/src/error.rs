@@ -244,6 +244,20 @@ pub enum ProviderError {
     /// Too many calls are waiting for the back end.
     #[error("the provider is overloaded")]
     Overloaded,
+    /// Request or response is larger than what carries it.
+    #[error("a message of {size} bytes exceeds the limit of {limit}")]
+    PayloadTooLarge {
+        /// Bytes found.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The process that is the provider ended when it should have started.
+    #[error("the provider's process ended: {0}")]
+    ProcessExited(String),
+    /// The process that is the provider runs, but did not answer in time.
+    #[error("the provider's process did not answer: {0}")]
+    ProcessNotReady(String),
     /// The operation itself failed, for example on a value of another type.
     #[error("{0}")]
     Failed(String),
@@ -260,6 +274,9 @@ impl ProviderError {
             Self::BackendUnavailable(_) => "backend_unavailable",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Overloaded => "overloaded",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::ProcessExited(_) => "process_exited",
+            Self::ProcessNotReady(_) => "process_not_ready",
             Self::Failed(_) => "provider_failed",
         }
     }
@@ -268,9 +285,13 @@ impl ProviderError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownOperation { .. } | Self::BadRequest(_) => ErrorKind::Caller,
+            Self::UnknownOperation { .. } | Self::BadRequest(_) | Self::PayloadTooLarge { .. } => ErrorKind::Caller,
             Self::BadConfig(_) => ErrorKind::Denied,
-            Self::BackendUnavailable(_) | Self::DeadlineExceeded | Self::Overloaded => ErrorKind::Unavailable,
+            Self::BackendUnavailable(_)
+            | Self::DeadlineExceeded
+            | Self::Overloaded
+            | Self::ProcessExited(_)
+            | Self::ProcessNotReady(_) => ErrorKind::Unavailable,
             Self::Failed(_) => ErrorKind::Guest,
         }
     }

@@ -41,9 +41,10 @@ pub(super) async fn answer(host: &Host, verb: &str, payload: &[u8]) -> Vec<u8> {
 
 type Ack = Reply<()>;
 
-/// Whether a request to stop a host names this one.
-pub(super) fn means_this_host(host: &Host, payload: &[u8]) -> bool {
-    serde_json::from_slice::<StopHost>(payload).is_ok_and(|stop| stop.host_id == host.id().to_string())
+/// Returns the request to stop this host, if it is one and names it.
+pub(super) fn stop_of_this_host(host: &Host, verb: &str, payload: &[u8]) -> Option<StopHost> {
+    let stop: StopHost = serde_json::from_slice(payload).ok().filter(|_| verb == "host.stop")?;
+    (stop.host_id == host.id().to_string()).then_some(stop)
 }
 
 fn stop_host(host: &Host, stop: &StopHost) -> Ack {
@@ -59,6 +60,12 @@ fn scale_component(host: &Host, scale: ScaleComponent) -> Ack {
     let count = scale.count as usize;
     match running {
         Some(id) if count == 0 => queue(host, move |host| async move { host.stop_actor(id, &Steps::ignore()).await }),
+        Some(id) if scale.allow_update && is_elsewhere(host, id, &scale.component_ref) => {
+            queue(host, move |host| async move {
+                host.resize_actor(id, count)?;
+                host.update_actor_from(id, &scale.component_ref, false, &Steps::ignore()).await
+            })
+        }
         Some(id) => match host.resize_actor(id, count) {
             Ok(()) => Ack::ack("scaled"),
             Err(error) => Ack::error(error.to_string()),
@@ -73,6 +80,11 @@ fn scale_component(host: &Host, scale: ScaleComponent) -> Ack {
             host.start_actor_from(&scale.component_ref, options, &Steps::ignore()).await.map(drop)
         }),
     }
+}
+
+/// Whether a running actor's module came from another place.
+fn is_elsewhere(host: &Host, id: ActorId, reference: &str) -> bool {
+    host.actor_slot(id).is_ok_and(|slot| slot.slot.current().reference != reference)
 }
 
 fn update_component(host: &Host, update: UpdateComponent) -> Ack {

@@ -175,7 +175,7 @@ impl Host {
 
     /// Waits for the calls inside a module, then interrupts those that are left.
     pub(super) async fn drain_module(&self, module: &Generation<ActorModule>, steps: &Steps) {
-        let drained = module.drain(self.0.config.drain_timeout).await;
+        let drained = module.drain(self.drain_timeout()).await;
         if drained.left > 0 {
             module.interrupt.trigger();
             module.drain(INTERRUPT_GRACE).await;

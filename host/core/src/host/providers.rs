@@ -12,7 +12,7 @@ use super::{Host, kind_names};
 use crate::{
     dispatch::ProviderGate,
     error::HostError,
-    inventory,
+    inventory, process,
     provider::{ProviderSlot, RunningProvider},
     slot::Generation,
     steps::Steps,
@@ -21,9 +21,9 @@ use crate::{
 /// How to start a provider.
 #[derive(Debug, Clone, Default)]
 pub struct StartProvider {
-    /// `builtin:KIND`.
+    /// `builtin:KIND`, or where a provider archive is: `file:///path` or `https://host/path#sha256=HEX`.
     pub reference: String,
-    /// Its identity; the kind by default.
+    /// Its identity; by default the kind, or the archive's key (`V...`).
     pub id: Option<ProviderId>,
     /// Configuration for all its links. May hold secrets.
     pub config: BTreeMap<String, String>,
@@ -63,8 +63,8 @@ impl Host {
         if self.0.stopped.is_cancelled() {
             return Err(HostError::Draining);
         }
-        let (kind, factory) = self.factory(&options.reference)?;
-        let id = options.id.clone().map_or_else(|| kind.parse(), Ok)?;
+        let (kind, factory) = self.factory(&options.reference).await?;
+        let id = options.id.clone().unwrap_or(kind);
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         if self.state().providers.contains_key(&id) {
             return Err(HostError::ProviderRunning { provider: id });
@@ -95,7 +95,7 @@ impl Host {
     ) -> Result<(), HostError> {
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         let slot = self.provider_slot(id)?;
-        let (_, factory) = self.factory(reference)?;
+        let (_, factory) = self.factory(reference).await?;
         let old = slot.slot.current();
         let config = config.unwrap_or_else(|| old.config.clone());
         let handover = old.provider.handover();
@@ -126,7 +126,7 @@ impl Host {
 
     /// Ends one generation of a provider: no more work from outside, then none from actors, then close.
     pub(super) async fn retire_provider(&self, old: &Generation<RunningProvider>, steps: &Steps) {
-        let wait = self.0.config.drain_timeout;
+        let wait = self.drain_timeout();
         let quiet = tokio::time::timeout(wait, old.provider.quiesce()).await.is_ok();
         let drained = old.drain(wait).await;
         let closed = tokio::time::timeout(wait, old.provider.shutdown()).await.is_ok();
@@ -234,10 +234,15 @@ impl Host {
         })
     }
 
-    fn factory(&self, reference: &str) -> Result<(String, Arc<dyn ProviderFactory>), HostError> {
+    /// Returns what makes the provider a reference names, and the id it has when none is given.
+    async fn factory(&self, reference: &str) -> Result<(ProviderId, Arc<dyn ProviderFactory>), HostError> {
+        if reference.contains("://") {
+            let archive = process::resolve(reference, &self.0.trust, self.0.processes.as_ref()).await?;
+            return Ok((archive.key, archive.factory));
+        }
         let kind = reference.strip_prefix("builtin:").unwrap_or(reference);
         match self.0.kinds.get(kind) {
-            Some(factory) => Ok((kind.to_owned(), factory.clone())),
+            Some(factory) => Ok((kind.parse()?, factory.clone())),
             None => {
                 let known = kind_names(&self.0.kinds);
                 Err(HostError::ProviderUnknown { reference: reference.to_owned(), known })

@@ -8,6 +8,8 @@ use serde_json::json;
 use super::Host;
 use crate::steps::Steps;
 
+/// Longest drain anybody may ask for.
+const DRAIN_MAX: Duration = Duration::from_secs(3600);
 /// Tasks of the host itself only pass messages on; a second is plenty.
 const TASKS_GRACE: Duration = Duration::from_secs(1);
 
@@ -33,12 +35,21 @@ impl Host {
         }
     }
 
-    /// Begins to stop the host, in a task that outlives the caller's.
-    pub(crate) fn shutdown_in_background(&self) {
+    /// Begins to stop the host, in a task that outlives the caller's. Calls in flight get `drain`, or what is configured.
+    pub(crate) fn shutdown_in_background(&self, drain: Option<Duration>) {
+        if let Some(drain) = drain {
+            // Whoever asked first has decided.
+            let _ = self.0.last_drain.set(drain.min(DRAIN_MAX));
+        }
         let host = self.clone();
         // Not tracked: shutting down waits for the tracked tasks, and this one is the shutting down.
         #[expect(clippy::disallowed_methods, reason = "ends by itself, each of its steps is bounded")]
         tokio::spawn(async move { host.shutdown().await });
+    }
+
+    /// Returns how long calls in flight may take to end.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        self.0.last_drain.get().copied().unwrap_or(self.0.config.drain_timeout)
     }
 
     /// Waits until the host has been stopped.
@@ -50,7 +61,7 @@ impl Host {
     async fn quiesce_providers(&self) {
         let providers: Vec<_> = self.state().providers.values().map(|slot| slot.slot.current()).collect();
         let quiet = join_all(providers.iter().map(|running| running.provider.quiesce()));
-        if tokio::time::timeout(self.0.config.drain_timeout, quiet).await.is_err() {
+        if tokio::time::timeout(self.drain_timeout(), quiet).await.is_err() {
             tracing::warn!("some providers did not finish their work in time");
         }
     }

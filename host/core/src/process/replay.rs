@@ -1,0 +1,101 @@
+//! Remembering invocations, so that each is taken once.
+//!
+//! Tokens of processes never expire by themselves, so only fresh ones are taken, and each is remembered for as long as
+//! it could still pass for fresh. When there are too many to remember, further ones are refused rather than forgotten.
+
+use std::collections::{HashSet, VecDeque};
+
+/// How old a token may be. Its sender has long given up by then.
+const AGE_MAX_SECS: u64 = 15;
+/// How far the sender's clock may be ahead; it is the same machine's.
+const SKEW_MAX_SECS: u64 = 5;
+/// Invocations remembered for one process: about 12,000 a second for as long as they can be fresh.
+const REMEMBERED_MAX: usize = 256 * 1024;
+
+/// Why an invocation was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Replayed {
+    #[error("the invocation was sent before")]
+    Repeated,
+    #[error("the invocation is not fresh: it was signed more than {AGE_MAX_SECS} seconds ago, or ahead of time")]
+    Stale,
+    #[error("too many invocations in a short time")]
+    TooMany,
+}
+
+/// The invocations of one process that could still be repeated.
+#[derive(Debug)]
+pub(super) struct ReplayWindow {
+    seen: HashSet<[u8; 32]>,
+    /// In order of arrival, with the second in which they may be forgotten.
+    order: VecDeque<(u64, [u8; 32])>,
+    remembered_max: usize,
+}
+
+impl Default for ReplayWindow {
+    fn default() -> Self {
+        Self { seen: HashSet::new(), order: VecDeque::new(), remembered_max: REMEMBERED_MAX }
+    }
+}
+
+impl ReplayWindow {
+    /// Takes the invocation with this hash of its id, signed at `issued_at`, if it is fresh and new. Times in seconds.
+    pub(super) fn take(&mut self, id: [u8; 32], issued_at: u64, now: u64) -> Result<(), Replayed> {
+        self.forget(now);
+        if issued_at.saturating_add(AGE_MAX_SECS) < now || issued_at > now.saturating_add(SKEW_MAX_SECS) {
+            return Err(Replayed::Stale);
+        }
+        if self.seen.contains(&id) {
+            return Err(Replayed::Repeated);
+        }
+        if self.seen.len() >= self.remembered_max {
+            return Err(Replayed::TooMany);
+        }
+        self.seen.insert(id);
+        self.order.push_back((now.saturating_add(AGE_MAX_SECS + SKEW_MAX_SECS + 1), id));
+        Ok(())
+    }
+
+    fn forget(&mut self, now: u64) {
+        while let Some((until, id)) = self.order.front() {
+            if *until > now {
+                return;
+            }
+            self.seen.remove(id);
+            self.order.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invocation_is_taken_once_while_it_is_fresh() {
+        let mut window = ReplayWindow::default();
+        assert_eq!(window.take([1; 32], 100, 100), Ok(()));
+        assert_eq!(window.take([1; 32], 100, 100), Err(Replayed::Repeated));
+        assert_eq!(window.take([2; 32], 100, 115), Ok(()));
+        assert_eq!(window.take([3; 32], 100, 116), Err(Replayed::Stale));
+        assert_eq!(window.take([4; 32], 122, 116), Err(Replayed::Stale));
+    }
+
+    #[test]
+    fn nothing_is_forgotten_while_it_could_pass_for_fresh() {
+        let mut window = ReplayWindow::default();
+        window.take([1; 32], 105, 100).unwrap();
+        for now in 100..200 {
+            assert!(window.take([1; 32], 105, now).is_err(), "{now}");
+        }
+        assert!(window.seen.is_empty() && window.order.is_empty());
+    }
+
+    #[test]
+    fn a_full_window_refuses_rather_than_forgets() {
+        let mut window = ReplayWindow { remembered_max: 1, ..ReplayWindow::default() };
+        window.take([1; 32], 100, 100).unwrap();
+        assert_eq!(window.take([2; 32], 100, 100), Err(Replayed::TooMany));
+        assert_eq!(window.take([2; 32], 121, 121), Ok(()));
+    }
+}
