@@ -42,6 +42,9 @@ impl Kind {
             | "provider_unavailable"
             | "backend_unavailable"
             | "fetch_failed"
+            | "interrupted"
+            | "process_exited"
+            | "process_not_ready"
             | "no_responders" => Self::Unavailable,
             "provider_failed" | "call_depth_exceeded" => Self::Guest,
             code if code.starts_with("guest_") => Self::Guest,
@@ -86,13 +89,17 @@ impl CliError {
             std::io::ErrorKind::PermissionDenied => {
                 Self::new(Kind::Refused, "file_denied", message).hint("check the file's owner and permissions")
             }
+            std::io::ErrorKind::IsADirectory | std::io::ErrorKind::NotADirectory => {
+                Self::usage(message).hint("give the path of a file")
+            }
             _ => Self::new(Kind::Internal, "file_failed", message),
         }
     }
 
     /// Makes the error a host reported.
     pub(crate) fn from_host(code: String, message: String, remedy: Option<String>) -> Self {
-        Self { kind: Kind::of_code(&code), code, message, hints: remedy.into_iter().collect(), is_told: false }
+        let hint = remedy.unwrap_or_else(|| format!("what to do about it: docs/errors/{code}.md"));
+        Self { kind: Kind::of_code(&code), code, message, hints: vec![hint], is_told: false }
     }
 
     /// Adds what to do about it.
@@ -128,6 +135,9 @@ impl From<BusError> for CliError {
             BusError::Disconnected(_) => made
                 .hint("start a host with NATS on this machine: wattle up")
                 .hint("or say where NATS is: --nats-url nats://HOST:PORT (or WATTLE_NATS_URL)"),
+            BusError::TooLarge { .. } => made.hint(
+                "send less: payloads of calls grow by a third on their way over NATS; HTTP requests may be larger",
+            ),
             BusError::TimedOut { .. } => made.hint("try again, or wait longer with --timeout SECONDS"),
             _ => made,
         }

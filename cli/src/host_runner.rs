@@ -21,7 +21,9 @@ pub struct HostOptions {
     pub identity: Option<KeyPair>,
     /// Whose modules and providers it accepts.
     pub trust: TrustPolicy,
-    /// Where compiled modules are kept.
+    /// How processes of the host's reach NATS: where it is, and the user they are.
+    pub nats: NatsAccess,
+    /// Where compiled modules and unpacked providers are kept.
     pub cache_dir: PathBuf,
     /// How long a call may take when its caller does not say.
     pub call_timeout: Option<Duration>,
@@ -31,6 +33,35 @@ pub struct HostOptions {
     pub max_in_flight: Option<usize>,
     /// What is logged, and how.
     pub log: LogOptions,
+}
+
+/// How to reach NATS.
+#[derive(Default)]
+pub struct NatsAccess {
+    /// `nats://host:port`.
+    pub url: String,
+    /// The user's JWT, or empty.
+    pub user_jwt: String,
+    /// The user's seed, or empty.
+    pub user_seed: String,
+}
+
+impl NatsAccess {
+    /// Reads the user out of a NATS credentials file's text. What is not there stays empty.
+    pub(crate) fn with_credentials(url: String, credentials: &str) -> Self {
+        let block = |kind: &str| {
+            let (_, rest) = credentials.split_once(&format!("-----BEGIN {kind}-----"))?;
+            Some(rest.split_once("------END")?.0.trim_matches(['-', '\r', '\n', ' ']).to_owned())
+        };
+        let user_jwt = block("NATS USER JWT").unwrap_or_default();
+        Self { url, user_jwt, user_seed: block("USER NKEY SEED").unwrap_or_default() }
+    }
+}
+
+impl std::fmt::Debug for NatsAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsAccess").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// What is logged, and how. Logs go to standard error.
@@ -103,4 +134,19 @@ pub trait HostRunner: Send + Sync + 'static {
         bus: Arc<dyn Bus>,
         signals: HostSignals,
     ) -> BoxFuture<'_, Result<(), HostError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_read_from_a_credentials_file_and_never_shown() {
+        let file = "-----BEGIN NATS USER JWT-----\neyJ0.x.y\n------END NATS USER JWT------\n\n\
+                    -----BEGIN USER NKEY SEED-----\nSUA\n------END USER NKEY SEED------\n";
+        let access = NatsAccess::with_credentials("nats://x".into(), file);
+        assert_eq!((access.user_jwt.as_str(), access.user_seed.as_str()), ("eyJ0.x.y", "SUA"));
+        assert!(!format!("{access:?}").contains("SUA"));
+        assert_eq!(NatsAccess::with_credentials(String::new(), "nothing").user_jwt, "");
+    }
 }

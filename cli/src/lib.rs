@@ -17,7 +17,7 @@ mod run_dir;
 mod table;
 
 pub use context::run;
-pub use host_runner::{HostError, HostOptions, HostRunner, HostSignals, LogFormat, LogOptions, Ready};
+pub use host_runner::{HostError, HostOptions, HostRunner, HostSignals, LogFormat, LogOptions, NatsAccess, Ready};
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ use super::{
     start::start_provider,
 };
 use crate::{
-    HostError, HostOptions, HostSignals, LogFormat, LogOptions, Ready,
+    HostError, HostOptions, HostSignals, LogFormat, LogOptions, NatsAccess, Ready,
     context::Context,
     control::Client,
     error::{CliError, Kind},
@@ -93,6 +93,9 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), CliError>
     }
     let lock = run_dir.claim()?;
     context.host.init_logging(&options.log);
+    if run_dir.end_leftover(&lock).await? {
+        context.output.remark("Ended the nats-server that a killed host had left here.");
+    }
     let nats = start_nats(context, &args, &run_dir).await?;
     let result = serve(context, &args, options, &run_dir, nats.as_ref()).await;
     run_dir.clear();
@@ -121,6 +124,7 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
         labels: args.labels.iter().cloned().collect(),
         identity,
         trust: trust::policy(context, &keys, &args.trust)?,
+        nats: NatsAccess::default(),
         cache_dir: cache_dir.map_or_else(|| context.cache_dir(), Ok)?,
         call_timeout: args.call_timeout_ms.map(Duration::from_millis),
         drain_timeout: args.drain_seconds.map(Duration::from_secs),
@@ -146,12 +150,16 @@ async fn start_nats(context: &Context, args: &UpArgs, run_dir: &RunDir) -> Resul
 async fn serve(
     context: &Context,
     args: &UpArgs,
-    options: HostOptions,
+    mut options: HostOptions,
     run_dir: &RunDir,
     nats: Option<&NatsServer>,
 ) -> Result<(), CliError> {
     let nats_url = nats.map_or_else(|| context.nats_url(), |nats| nats.url().to_owned());
     let bus = context.bus(nats_url.clone()).await?;
+    let credentials = context.connection.nats_creds.as_ref().map(std::fs::read_to_string);
+    // A file that cannot be read has kept us from connecting already.
+    let credentials = credentials.and_then(Result::ok).unwrap_or_default();
+    options.nats = NatsAccess::with_credentials(nats_url.clone(), &credentials);
     let lattice = options.lattice.clone();
     let (ready_sender, ready) = oneshot::channel();
     let stop = CancellationToken::new();
@@ -219,6 +227,9 @@ fn tell(context: &Context, state: &State) -> Result<(), CliError> {
     context
         .output
         .remark("Next: wattle start actor MODULE.wasm, wattle start provider httpserver, wattle get inventory");
+    if context.found_nats_url() != state.nats_url {
+        context.output.remark(&format!("Give those --nats-url {} (or set WATTLE_NATS_URL).", state.nats_url));
+    }
     Ok(())
 }
 

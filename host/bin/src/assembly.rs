@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wattle_bus::Bus;
 use wattle_cli::HostOptions;
-use wattle_host::{Engine, EngineConfig, Host, HostConfig, HostError};
+use wattle_host::{Engine, EngineConfig, Host, HostConfig, HostError, ProviderRpc};
 use wattle_httpserver_hyper::HttpServerFactory;
 use wattle_keyvalue_memory::MemoryFactory;
 use wattle_keyvalue_redb::RedbFactory;
@@ -15,9 +15,16 @@ use wattle_provider_builtin::BuiltinFactory;
 pub(crate) async fn start(options: HostOptions, bus: Arc<dyn Bus>) -> Result<Host, HostError> {
     let engine = Engine::new(EngineConfig { cache_dir: Some(options.cache_dir.clone()), ..EngineConfig::default() })?;
     let config = config(&options);
+    let processes = ProviderRpc {
+        nats_url: options.nats.url,
+        user_jwt: options.nats.user_jwt,
+        user_seed: options.nats.user_seed,
+        binaries: options.cache_dir.join("providers"),
+    };
     let builder = Host::builder(engine, options.trust)
         .config(config)
         .bus(bus)
+        .provider_rpc(processes)
         .builtin(BuiltinFactory)
         .provider_kind("httpserver", HttpServerFactory)
         .provider_kind("keyvalue-memory", MemoryFactory::default())
