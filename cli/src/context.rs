@@ -199,11 +199,18 @@ impl Context {
     /// Returns the run directory: the one given, or the lattice's own under the user's state directory.
     pub(crate) fn run_dir(&self, given: Option<&Path>) -> Result<RunDir, CliError> {
         if let Some(given) = given {
-            return Ok(RunDir::new(self.directory.join(given)));
+            let path = self.directory.join(given);
+            let down = format!("wattle down --run-dir {}", path.display());
+            return Ok(RunDir::new(path, down));
         }
         let state = || self.home_dir().map(|home| home.join(".local").join("state"));
         let state = self.state_home.clone().map_or_else(state, Ok)?;
-        Ok(RunDir::new(state.join("wattle").join(self.connection.lattice.as_str())))
+        let lattice = self.connection.lattice.as_str();
+        let down = match lattice {
+            "default" => "wattle down".into(),
+            other => format!("wattle down --lattice {other}"),
+        };
+        Ok(RunDir::new(state.join("wattle").join(lattice), down))
     }
 
     /// Returns where compiled modules are kept by default.
@@ -255,9 +262,11 @@ impl Context {
 
     /// Returns where NATS is: as given, as the host of this lattice left it, or its usual place on this machine.
     pub(crate) fn nats_url(&self) -> String {
-        if let Some(url) = &self.connection.nats_url {
-            return url.clone();
-        }
+        self.connection.nats_url.clone().unwrap_or_else(|| self.found_nats_url())
+    }
+
+    /// Returns where NATS is for a command that does not say.
+    pub(crate) fn found_nats_url(&self) -> String {
         let state = self.run_dir(None).and_then(|run_dir| run_dir.running());
         state.ok().flatten().map_or_else(|| DEFAULT_NATS_URL.into(), |state| state.nats_url)
     }

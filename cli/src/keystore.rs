@@ -138,15 +138,12 @@ impl Keystore {
         if let Some(path) = candidates.into_iter().flatten().find(|path| path.is_file()) {
             return read(&path).map(Some);
         }
-        if wanted.len() < PREFIX_LEN_MIN {
-            return Ok(None);
-        }
         let mut found = self.list()?;
-        found.retain(|key| key.pair.public_key().to_string().starts_with(wanted));
+        found.retain(|key| is_prefix(key, wanted) || is_named(key, wanted, kind));
         match found.len() {
             0 | 1 => Ok(found.pop()),
-            count => Err(CliError::new(Kind::Usage, "key_ambiguous", format!("{wanted:?} begins {count} keys"))
-                .hint("give more of the key, or its name: wattle keys list")),
+            count => Err(CliError::new(Kind::Usage, "key_ambiguous", format!("{wanted:?} means {count} keys"))
+                .hint("give more of the key, or its whole name: wattle keys list")),
         }
     }
 
@@ -165,6 +162,15 @@ impl Keystore {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&self.directory).map_err(|error| CliError::file("make", &self.directory, &error))
     }
+}
+
+fn is_prefix(key: &StoredKey, wanted: &str) -> bool {
+    wanted.len() >= PREFIX_LEN_MIN && key.pair.public_key().to_string().starts_with(wanted)
+}
+
+/// Whether it is the name of a key whose kind nobody said.
+fn is_named(key: &StoredKey, wanted: &str, kind: Option<KeyKind>) -> bool {
+    kind.is_none() && key.name == format!("{wanted}_{}", key.pair.public_key().kind())
 }
 
 fn read(path: &Path) -> Result<StoredKey, CliError> {
@@ -224,9 +230,11 @@ mod tests {
         for wanted in ["mine", "mine_account", &public, &public[..10], key.path.to_str().unwrap()] {
             assert_eq!(store.find(wanted, Some(KeyKind::Account)).unwrap().name, "mine_account", "{wanted}");
         }
-        assert_eq!(store.find("mine", None).unwrap_err().code, "key_not_found");
+        assert_eq!(store.find("mine", None).unwrap().name, "mine_account");
+        assert_eq!(store.find("min", None).unwrap_err().code, "key_not_found");
         assert_eq!(store.find("mine_account", Some(KeyKind::Module)).unwrap_err().code, "key_invalid");
         assert!(store.find_or_generate("mine", KeyKind::Module).unwrap().is_new);
+        assert_eq!(store.find("mine", None).unwrap_err().code, "key_ambiguous");
         assert!(!store.find_or_generate("mine", KeyKind::Module).unwrap().is_new);
         assert_eq!(store.find_or_generate("./no.nk", KeyKind::Module).unwrap_err().code, "key_not_found");
     }

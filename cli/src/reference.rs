@@ -53,7 +53,8 @@ fn file(text: &str, directory: &Path) -> Result<String, CliError> {
     let path = directory.join(text.strip_prefix(FILE).unwrap_or(text));
     let path = path.canonicalize().map_err(|error| CliError::file("read", &path, &error))?;
     if !path.is_file() {
-        return Err(CliError::usage(format!("{} is not a file", path.display())));
+        let error = CliError::usage(format!("{} is not a file", path.display()));
+        return Err(error.hint("give the path of a file"));
     }
     Ok(format!("{FILE}{}", path.display()))
 }

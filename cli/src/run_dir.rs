@@ -2,6 +2,8 @@
 //!
 //! Whoever holds the lock is the host the state speaks of; a state without a held lock is a leftover.
 
+mod leftover;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -28,6 +30,8 @@ pub(crate) struct State {
 #[derive(Debug, Clone)]
 pub(crate) struct RunDir {
     path: PathBuf,
+    /// What people type to end the host here.
+    down: String,
 }
 
 /// Held while a host runs from the directory. Let go by the kernel even if the process is killed.
@@ -37,20 +41,36 @@ pub(crate) struct Lock {
 }
 
 impl RunDir {
-    pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(crate) const fn new(path: PathBuf, down: String) -> Self {
+        Self { path, down }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Returns what people type to end the host here.
+    pub(crate) fn down(&self) -> &str {
+        &self.down
+    }
+
     pub(crate) fn log_file(&self) -> PathBuf {
         self.path.join("host.log")
     }
 
+    /// Returns where the log of the host before this one is.
+    pub(crate) fn old_log_file(&self) -> PathBuf {
+        self.path.join("host.old.log")
+    }
+
     pub(crate) fn nats_directory(&self) -> PathBuf {
         self.path.join("nats")
+    }
+
+    /// Ends the nats-server of a host that was killed, and returns whether there was one. The lock shows that no host
+    /// runs.
+    pub(crate) async fn end_leftover(&self, _lock: &Lock) -> Result<bool, CliError> {
+        leftover::end(&self.nats_directory().join("nats-server.conf")).await
     }
 
     /// Makes the directory.
@@ -87,7 +107,7 @@ impl RunDir {
                 _ => "a host".into(),
             };
             CliError::new(Kind::Refused, "already_up", format!("{who} already runs from {}", self.path.display()))
-                .hint("stop it: wattle down")
+                .hint(format!("stop it: {}", self.down))
                 .hint("or run another beside it: wattle up --run-dir DIR --nats-url URL")
         })
     }
@@ -141,7 +161,7 @@ mod tests {
     #[test]
     fn a_state_counts_only_while_its_host_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
-        let run_dir = RunDir::new(folder.path().join("run"));
+        let run_dir = RunDir::new(folder.path().join("run"), "wattle down".into());
         assert_eq!(run_dir.running().unwrap(), None);
         let lock = run_dir.claim().unwrap();
         let state = State {

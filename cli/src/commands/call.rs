@@ -26,6 +26,7 @@ pub(crate) struct CallArgs {
     /// The operation, as the actor's contract spells it.
     operation: String,
     /// The request: JSON, @FILE, or @- [default: an empty object].
+    #[arg(allow_negative_numbers = true)]
     payload: Option<String>,
     /// Send the payload as it is, and write the answer as it is.
     #[arg(long)]
@@ -34,7 +35,7 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "payload")]
     file: Option<PathBuf>,
     /// How long the actor may take, in milliseconds [default: the host's own limit].
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout_ms: Option<u64>,
 }
 

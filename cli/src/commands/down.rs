@@ -45,6 +45,10 @@ pub(crate) struct DownArgs {
 pub(super) async fn run(context: &Context, args: DownArgs) -> Result<(), CliError> {
     let run_dir = context.run_dir(args.run_dir.as_deref())?;
     let Some(state) = run_dir.running()? else {
+        if end_leftover(&run_dir).await? {
+            let text = "The host had been killed; the nats-server it left has ended";
+            return context.output.result(&json!({ "stopped": "leftover" }), |_| text.into());
+        }
         let message = format!("no host runs from {}", run_dir.path().display());
         return Err(CliError::new(Kind::Refused, "not_up", message)
             .hint("see the hosts that answer: wattle get hosts; stop one elsewhere: wattle stop host HOST"));
@@ -79,13 +83,26 @@ async fn stop(
     }
     if !force {
         let message = format!("host {} (process {}) does not end", state.friendly_name, state.pid);
-        return Err(CliError::new(Kind::Unavailable, "still_up", message).hint("kill it: wattle down --force"));
+        return Err(
+            CliError::new(Kind::Unavailable, "still_up", message).hint(format!("kill it: {} --force", run_dir.down()))
+        );
     }
     signal(state.pid, true)?;
     if ended(run_dir, GRACE).await? {
         return Ok("killed");
     }
     Err(CliError::internal(format!("process {} survived being killed", state.pid)))
+}
+
+/// Ends what a killed host left.
+async fn end_leftover(run_dir: &RunDir) -> Result<bool, CliError> {
+    if !run_dir.path().is_dir() {
+        return Ok(false);
+    }
+    match run_dir.lock()? {
+        Some(lock) => run_dir.end_leftover(&lock).await,
+        None => Ok(false),
+    }
 }
 
 async fn ask(context: &Context, state: &State, drain: Duration) -> Result<(), CliError> {

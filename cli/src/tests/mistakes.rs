@@ -86,6 +86,8 @@ async fn files_that_are_not_what_they_should_be() {
         "keys made for nothing"
     );
     check("not-claims", &rig, &["claims", "inspect", "text.wasm"]).await;
+    check("a-directory", &rig, &["claims", "inspect", "."]).await;
+    check("start-a-directory", &rig, &["start", "actor", "."]).await;
     check("no-digest", &rig, &["start", "actor", "https://example.com/a.wasm"]).await;
 }
 
@@ -104,6 +106,8 @@ async fn bad_payloads_and_unknown_actors() {
     let rig = Rig::with_host(|_| Vec::new()).await;
     check("bad-json", &rig, &["call", "Counter", "Add", "{by: 2}"]).await;
     check("unknown-actor", &rig, &["call", "Conter", "Add", "{}"]).await;
+    // A number below zero is a payload, not an option.
+    assert_eq!(rig.run(&["call", "Conter", "Add", "-3"]).await.code, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,6 +43,8 @@ impl Drop for Home {
 pub(crate) fn plays() {
     a_host_comes_up_once_and_goes_down_when_asked();
     a_deaf_host_is_ended_by_signal();
+    #[cfg(target_os = "linux")]
+    what_a_killed_host_leaves_is_ended();
     a_host_that_fails_says_why();
     a_host_without_the_provider_asked_for_is_none();
 }
@@ -81,6 +83,35 @@ fn a_deaf_host_is_ended_by_signal() {
     let home = Home::new();
     wattle(home.path(), "deaf", &["up", "--detached", "--nats-port", "0"]).json(0);
     assert_eq!(wattle(home.path(), "", &["down"]).json(0)["stopped"], "terminated");
+}
+
+/// Kills the host and waits until all it held is let go.
+#[cfg(target_os = "linux")]
+fn kill(state: &Value) {
+    let pid = state["pid"].to_string();
+    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn what_a_killed_host_leaves_is_ended() {
+    let home = Home::new();
+    let state = wattle(home.path(), "", &["up", "--detached", "--nats-port", "0"]).json(0);
+    kill(&state);
+    let url = state["nats_url"].as_str().unwrap();
+    let port = url.rsplit(':').next().unwrap();
+    // Its nats-server has the port still.
+    let state = wattle(home.path(), "", &["up", "--detached", "--nats-port", port]).json(0);
+    assert!(home.path().join(".local/state/wattle/default/host.old.log").exists());
+    kill(&state);
+    assert_eq!(wattle(home.path(), "", &["down"]).json(0)["stopped"], "leftover");
+    assert_eq!(
+        wattle(home.path(), "", &["get", "hosts", "--nats-url", url]).json(4)["error"]["code"],
+        "bus_disconnected"
+    );
+    assert_eq!(wattle(home.path(), "", &["down"]).json(3)["error"]["code"], "not_up");
 }
 
 fn a_host_that_fails_says_why() {

@@ -1,6 +1,6 @@
 //! `wattle claims inspect`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -57,12 +57,26 @@ struct Finding {
 
 pub(super) fn run(context: &Context, args: &InspectArgs) -> Result<(), CliError> {
     let bytes = context.read(&args.file)?;
-    let inspection = inspect(&bytes, context.now, Some(&trust(context, &args.trust)?))?;
+    let inspection = inspect(&bytes, context.now, Some(&trust(context, &args.trust)?));
+    let inspection = inspection.map_err(|error| unlike_all(error, &bytes, &args.file))?;
     let first = inspection.findings.first().cloned();
     context.output.result(&shown(inspection, args.raw), |found| describe(found, context.now))?;
     match first {
         Some(finding) if args.strict => Err(CliError::from(finding).already_told()),
         _ => Ok(()),
+    }
+}
+
+/// Says of a file that cannot even be meant as a token that it is none of the three.
+fn unlike_all(error: ClaimsError, bytes: &[u8], file: &Path) -> CliError {
+    let is_token = bytes.iter().filter(|byte| **byte == b'.').count() == 2;
+    let made = CliError::from(error.clone());
+    match error {
+        ClaimsError::TokenMalformed(_) if !is_token => {
+            let message = format!("{} is no WebAssembly module, provider archive or token", file.display());
+            CliError { message, ..made }
+        }
+        _ => made,
     }
 }
 

@@ -46,8 +46,9 @@ pub(super) async fn start(context: &Context, run_dir: &RunDir) -> Result<(), Cli
     };
     super::tell(context, &state)?;
     context.output.remark(&format!(
-        "It runs in the background and logs to {}. Stop it: wattle down",
-        run_dir.log_file().display()
+        "It runs in the background and logs to {}. Stop it: {}",
+        run_dir.log_file().display(),
+        run_dir.down()
     ));
     Ok(())
 }
@@ -56,6 +57,8 @@ fn spawn(context: &Context, run_dir: &RunDir) -> Result<Child, CliError> {
     let program =
         std::env::current_exe().map_err(|error| CliError::internal(format!("cannot find myself: {error}")))?;
     let log_file = run_dir.log_file();
+    // The last words of a host that was killed are kept until the next one ends. Without a log, there is none to keep.
+    let _no_log = std::fs::rename(&log_file, run_dir.old_log_file());
     let log = File::create(&log_file).and_then(|log| Ok((log.try_clone()?, log)));
     let (out, err) = log.map_err(|error| CliError::file("write", &log_file, &error))?;
     let arguments = context.command_line.iter().skip(1).filter(|argument| *argument != "--detached");
