@@ -96,6 +96,7 @@ fn report_early(error: &CliError) -> ExitCode {
 
 /// Carries out one command line and returns the exit code.
 pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, host: Arc<dyn HostRunner>) -> u8 {
+    let arguments = spelled_out(arguments);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &arguments, environment),
@@ -134,6 +135,15 @@ pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, 
             error.kind.exit_code()
         }
     }
+}
+
+/// Spells `wattle help start actor` as `wattle start actor --help`.
+fn spelled_out(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.get(1).is_some_and(|first| first == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
 }
 
 /// Help and version go to standard output with 0, all else to standard error with 2; or, for programs, as the one

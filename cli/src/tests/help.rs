@@ -19,6 +19,13 @@ async fn every_help_reads_as_agreed() {
     }
 }
 
+#[tokio::test]
+async fn help_may_come_first() {
+    let rig = Rig::new();
+    let first = rig.run(&["help", "start", "actor"]).await;
+    assert_eq!((first.code, first.out), (0, rig.run(&["start", "actor", "--help"]).await.out));
+}
+
 #[test]
 fn every_command_that_acts_has_examples() {
     let mut paths = Vec::new();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use wattle_wascap::{ClaimsError, Container, Distrust, Inspection, KeyKind, PublicKey, TrustPolicy, inspect};
 
 use crate::{context::Context, error::CliError, table};
@@ -172,11 +173,18 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// Writes a time as its distance from now, which needs no time zone.
+/// Writes a time as its distance from now, and in UTC.
 fn moment(value: Option<&Value>, now: u64) -> String {
     let Some(at) = value.and_then(Value::as_u64) else { return String::new() };
     let span = duration(at.abs_diff(now));
-    if at > now { format!("in {span} (at {at})") } else { format!("{span} ago (at {at})") }
+    let date = date(at).unwrap_or_else(|| at.to_string());
+    if at > now { format!("in {span} ({date})") } else { format!("{span} ago ({date})") }
+}
+
+/// Returns `None` for years nobody writes with four digits.
+fn date(at: u64) -> Option<String> {
+    let date = OffsetDateTime::from_unix_timestamp(at.try_into().ok()?).ok()?;
+    date.format(&Rfc3339).ok()
 }
 
 fn duration(seconds: u64) -> String {

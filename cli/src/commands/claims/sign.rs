@@ -46,7 +46,7 @@ pub(crate) struct SignArgs {
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// When the claims end [default: never].
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     expires_in_days: Option<u32>,
     /// The account that answers for it: a key's name or file.
     #[arg(long, value_name = "KEY", default_value = keystore::DEFAULT_NAME)]

@@ -53,7 +53,7 @@ pub(crate) struct TokenArgs {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pairs::pair)]
     labels: Vec<Pair>,
     /// When the claims end [default: never].
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     expires_in_days: Option<u32>,
     /// Where the token goes [default: standard output].
     #[arg(long, value_name = "FILE")]
