@@ -1,8 +1,8 @@
 //! Compiled modules kept on disk over restarts.
 //!
-//! One file per module, `{key}.{pre|raw}.{digest}.cwasm`: `key` names what was compiled and by which engine, `pre` means
-//! pre-initialized, and `digest` is the SHA-256 of the file itself, so that a damaged file is noticed and a file appears
-//! whole or not at all. Nothing here fails a start: what cannot be read is compiled again.
+//! One file per module, `{key}.{pre|raw}.{digest}.cwasm`: `key` names what was compiled and by which engine, `pre`
+//! means pre-initialized, and `digest` is the SHA-256 of the file itself, so that a damaged file is noticed and a file
+//! appears whole or not at all. Nothing here fails a start: what cannot be read is compiled again.
 
 use std::{
     fs::{self, File},
@@ -154,10 +154,10 @@ fn load(engine: &Engine, file: &CachedFile) -> Result<Module, String> {
     }
     // Only decides which file is evicted first.
     let _ = code.set_modified(SystemTime::now());
-    // SAFETY: the file must be what `Module::serialize` made and must not change while it is mapped. It is the very file
-    // whose digest was just checked, by the same handle. Nobody but this user can write to the folder, and we write to no
-    // file in place: files appear by renaming and go by unlinking. A process of the same user that forges or truncates
-    // files here could just as well replace our executable.
+    // SAFETY: the file must be what `Module::serialize` made and must not change while it is mapped. It is the very
+    // file whose digest was just checked, by the same handle. Nobody but this user can write to the folder, and we
+    // write to no file in place: files appear by renaming and go by unlinking. A process of the same user that forges
+    // or truncates files here could just as well replace our executable.
     #[expect(unsafe_code, reason = "mapping machine code that we made ourselves; argued above")]
     let module = unsafe { Module::deserialize_open_file(engine, code) };
     module.map_err(|error| format!("{error:#}"))

@@ -32,8 +32,8 @@ impl Engine {
     /// Builds an engine, reserves address space for its sandboxes, and starts its threads.
     ///
     /// # Errors
-    /// [`EngineError::Config`] if this machine cannot do what `config` asks; [`EngineError::Cache`] if the cache's folder
-    /// can neither be found nor made.
+    /// [`EngineError::Config`] if this machine cannot do what `config` asks; [`EngineError::Cache`] if the cache's
+    /// folder can neither be found nor made.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config)?)
             .map_err(|error| EngineError::Config(format!("{error:#}")))?;

@@ -1,9 +1,9 @@
 //! Runs verified actor modules in fresh wasmtime sandboxes, one per call.
 //!
-//! Owns compiling, caching, pre-initializing and calling guests, and every limit a guest is held to. Is handed bytes that
-//! somebody else verified; knows no claims, no links, no transport. Invariants: no state of one call reaches another, and
-//! whatever a guest does ends as an [`EngineError`] or a [`GuestError`], never as a panic, a blocked thread or unbounded
-//! memory.
+//! Owns compiling, caching, pre-initializing and calling guests, and every limit a guest is held to. Is handed bytes
+//! that somebody else verified; knows no claims, no links, no transport. Invariants: no state of one call reaches
+//! another, and whatever a guest does ends as an [`EngineError`] or a [`GuestError`], never as a panic, a blocked
+//! thread or unbounded memory.
 
 mod abi;
 mod cache;

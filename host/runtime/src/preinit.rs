@@ -1,7 +1,7 @@
 //! Pre-initialization: starters run once, and every call starts from the memory and globals they left.
 //!
-//! The idea, and the rewriting, are Wizer's. Not every module can be rewritten (one that changes its tables cannot), and
-//! not every state is worth keeping (one that saw a clock or random numbers must not be shared).
+//! The idea, and the rewriting, are Wizer's. Not every module can be rewritten (one that changes its tables cannot),
+//! and not every state is worth keeping (one that saw a clock or random numbers must not be shared).
 
 use wasmtime::Val;
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
@@ -10,11 +10,15 @@ use crate::{prepare::block_on, sandbox::Sandbox};
 
 /// Wizer's prefix for exports of its own, which it cannot add beside others of the same names.
 const RESERVED: &[u8] = b"__wizer_";
+/// Bytes a snapshot may add to its module. A guest that fills its memory at start is better off doing so for each call
+/// than with an image of all that on disk.
+const MAX_ADDED_BYTES: usize = 16 << 20;
 
 /// A module that exports all its state, to be read after its starters have run.
 pub(crate) struct Instrumented<'a> {
     context: ModuleContext<'a>,
     wasm: Vec<u8>,
+    original_bytes: usize,
     has_start_section: bool,
 }
 
@@ -26,7 +30,8 @@ pub(crate) fn instrument(wasm: &[u8]) -> Option<Instrumented<'_>> {
     }
     match Wizer::new().instrument(wasm) {
         Ok((context, instrumented)) => {
-            Some(Instrumented { context, wasm: instrumented, has_start_section: has_start_section(wasm) })
+            let has_start_section = has_start_section(wasm);
+            Some(Instrumented { context, wasm: instrumented, original_bytes: wasm.len(), has_start_section })
         }
         Err(reason) => {
             tracing::debug!("not pre-initialized: {reason:#}");
@@ -56,6 +61,9 @@ impl Instrumented<'_> {
         let missed = reader.missed;
         match snapshot {
             Ok(_) if missed => Err("a part of its state is of a kind that cannot be read".into()),
+            Ok(snapshot) if snapshot.len() > self.original_bytes + MAX_ADDED_BYTES => {
+                Err(format!("its state needs {} bytes", snapshot.len()))
+            }
             Ok(snapshot) => Ok(snapshot),
             Err(error) => Err(format!("{error:#}")),
         }

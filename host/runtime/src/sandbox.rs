@@ -37,7 +37,7 @@ impl Image {
             "a memory of 32-bit addresses",
             |ty| matches!(ty, ExternType::Memory(memory) if !memory.is_64() && !memory.is_shared()),
         )?;
-        let guest_call = find(module, GUEST_CALL, "a function (i32, i32) -> i32", |ty| is_guest_call(ty))?;
+        let guest_call = find(module, GUEST_CALL, "a function (i32, i32) -> i32", is_guest_call)?;
         let starters = if preinitialized { Vec::new() } else { starters(module) };
         Ok(Self { memory, guest_call, starters, instance })
     }

@@ -1,7 +1,7 @@
 //! WASI preview 1 without any authority: no files, no environment, no arguments, no network.
 //!
-//! Clocks and random numbers work, standard output goes to the guest's log, standard input is empty, and everything else
-//! answers with an error number.
+//! Clocks and random numbers work, standard output goes to the guest's log, standard input is empty, and everything
+//! else answers with an error number.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,100 @@
+//! The compile cache: found again, never trusted blindly, never too large.
+
+use std::{fs, path::Path};
+
+use wattle_runtime::{Engine, EngineConfig, PrepareStep};
+
+use crate::harness::{call, config, fixture, prepare_steps};
+
+fn engine(dir: &Path, max: u64) -> Engine {
+    Engine::new(EngineConfig { cache_dir: Some(dir.join("code")), cache_max_bytes: max, ..config() }).unwrap()
+}
+
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    fs::read_dir(dir.join("code")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Prepares a guest, checks that it answers, and tells whether it came from the cache.
+async fn cached(engine: &Engine, text: &str, answer: &str) -> bool {
+    let (guest, steps) = prepare_steps(engine, text).await.unwrap();
+    assert_eq!(call(&guest, b"").await.unwrap(), answer);
+    matches!(steps[0], PrepareStep::Compiled { cached: true, .. })
+}
+
+#[tokio::test]
+async fn a_module_is_compiled_once_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["minimal", "exits-with-zero-in-start"] {
+        assert!(!cached(&engine(dir.path(), 1 << 30), &fixture(name), "ok").await);
+        assert!(cached(&engine(dir.path(), 1 << 30), &fixture(name), "ok").await);
+    }
+    assert_eq!(files(dir.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn damage_is_noticed_and_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), 1 << 30);
+    assert!(!cached(&engine, &fixture("minimal"), "ok").await);
+    let path = files(dir.path()).remove(0);
+    let whole = fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for damaged in [flipped, whole[..whole.len() / 2].to_vec(), Vec::new(), b"something else".to_vec()] {
+        // Replaced, not written in place: the old file is still mapped by the guest prepared above.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, damaged).unwrap();
+        assert!(!cached(&engine, &fixture("minimal"), "ok").await, "damaged code was trusted");
+        assert!(cached(&engine, &fixture("minimal"), "ok").await, "the damage was not repaired");
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_a_right_digest_but_foreign_content_is_not_loaded() {
+    use sha2::{Digest, Sha256};
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), 1 << 30);
+    assert!(!cached(&engine, &fixture("minimal"), "ok").await);
+    let path = files(dir.path()).remove(0);
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let (key, _) = name.split_once('.').unwrap();
+    let digest = Sha256::digest(b"no code").iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    fs::remove_file(&path).unwrap();
+    fs::write(path.with_file_name(format!("{key}.raw.{digest}.cwasm")), b"no code").unwrap();
+    assert!(!cached(&engine, &fixture("minimal"), "ok").await);
+    assert_eq!(files(dir.path()), [path]);
+}
+
+#[tokio::test]
+async fn the_longest_unused_code_goes_first_and_foreign_files_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
+    let size = fs::metadata(files(dir.path()).remove(0)).unwrap().len();
+    let foreign = dir.path().join("code/notes.txt");
+    fs::write(&foreign, "mine").unwrap();
+    let small = engine(dir.path(), size + size / 2);
+    assert!(!cached(&small, &fixture("exits-with-zero-in-start"), "ok").await);
+    assert!(cached(&small, &fixture("exits-with-zero-in-start"), "ok").await);
+    assert!(!cached(&small, &fixture("minimal"), "ok").await, "it should have gone");
+    assert!(foreign.exists());
+    assert_eq!(files(dir.path()).len(), 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_write_what_we_execute() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir.path().join("code")), 0o700);
+    assert_eq!(mode(&files(dir.path())[0]), 0o600);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("code"), "a file").unwrap();
+    let config = EngineConfig { cache_dir: Some(dir.path().join("code")), ..config() };
+    assert_eq!(Engine::new(config).unwrap_err().code(), "compile_cache_unusable");
+}

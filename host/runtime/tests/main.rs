@@ -1,0 +1,16 @@
+//! The engine against guests: good, old, strange and hostile ones.
+
+#[cfg(test)]
+mod abi;
+#[cfg(test)]
+mod cache;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod preinit;
+#[cfg(test)]
+mod wasi;
