@@ -2,8 +2,8 @@
 //!
 //! Texts, lists and sets are Redis's own, under the actor's keys, so that providers of other makes and generations work
 //! on the same data. One multiplexed connection for each distinct link configuration pipelines all calls; when it
-//! breaks, calls fail at once as unavailable while each of them has it tried again, and the first that succeeds heals
-//! it.
+//! breaks, calls fail at once as unavailable while each of them has it tried again, and the first after the server is
+//! back succeeds.
 
 mod explain;
 mod kind;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use redis::{Cmd, FromRedisValue, aio::ConnectionManager, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, aio::ConnectionManager, cmd};
 use wattle_provider_sdk::{KeyValue, KeyValueError, ValueKind};
 
 use crate::explain::explain;
@@ -54,7 +54,12 @@ impl RedisStore {
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd, expected: ValueKind) -> Result<T, KeyValueError> {
         let mut connection = self.connection.clone();
-        let answer = command.query_async(&mut connection).await;
+        let mut answer = command.query_async(&mut connection).await;
+        if answer.as_ref().is_err_and(RedisError::is_connection_refusal) {
+            // The refusal may be old: the connection keeps its last failure until a call asks, and only then tries
+            // anew. Nothing was sent yet. After any other failure something may have been, and INCRBY twice is wrong.
+            answer = command.query_async(&mut connection).await;
+        }
         answer.map_err(|error| explain(&error, expected, &self.address))
     }
 }

@@ -147,12 +147,7 @@ async fn a_crashed_redis_is_unavailable_and_heals_when_it_is_back() {
     assert_eq!(rig.provider.health().await.unwrap_err().code(), "backend_unavailable");
 
     let _back = RedisServer::start_at(port).await.unwrap();
-    let healed = async {
-        while count().await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), healed).await.unwrap();
+    assert_eq!(count().await.unwrap(), json!({"value": 1}), "the very next call works, and counts once");
     rig.provider.health().await.unwrap();
 }
 
