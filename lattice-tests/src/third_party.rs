@@ -106,7 +106,8 @@ impl ThirdParty {
         Self { projects: crate_dir.join("third-party"), target: root.join("target/third-party") }
     }
 
-    /// Makes the guest if it is missing or out of date, and returns its file. `say` is told of every step that takes time.
+    /// Makes the guest if it is missing or out of date, and returns its file. `say` is told of every step that takes
+    /// time.
     ///
     /// Waits while another process makes one.
     ///

@@ -16,7 +16,8 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
 const SYSTEM_LIBRARY: &str = "/usr/lib/rustlib/src/rust/library";
 
-/// Compiles a project and puts `NAME.wasm` into `target`. All projects share one build folder, and so one standard library.
+/// Compiles a project and puts `NAME.wasm` into `target`. All projects share one build folder, and so one standard
+/// library.
 pub(super) fn build(project: &Path, target: &Path, name: &str) -> Result<()> {
     let build_dir = target.join("build");
     let mut command = cargo(project);

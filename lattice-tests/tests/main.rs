@@ -1,0 +1,8 @@
+//! Guests and tools of others, run unmodified.
+
+#[cfg(test)]
+mod counters;
+#[cfg(test)]
+mod guests;
+#[cfg(test)]
+mod rig;
