@@ -44,7 +44,7 @@ impl Keys {
 }
 
 fn metadata(recipe: &Recipe) -> Actor {
-    let mut actor = Actor::new(&recipe.name).revision(recipe.revision).version(&recipe.version);
+    let mut actor = Actor::new(&recipe.title).revision(recipe.revision).version(&recipe.version);
     for capability in &recipe.capabilities {
         actor = actor.capability(capability);
     }

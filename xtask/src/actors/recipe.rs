@@ -1,9 +1,9 @@
 //! What modules there are, and what their claims say.
 //!
-//! In Rust, a crate lists its modules in `[[package.metadata.wattle.modules]]`: `name`, and as needed `key` (whose
-//! modules share a subject key; the name unless given), `features`, `capabilities`, `alias`, `revision`, `version`.
-//! In WAT, comment lines `;; @capabilities A B` and `;; @alias NAME` before the module say the same; the module is
-//! called `fixtures/FILE`.
+//! In Rust, a crate lists its modules in `[[package.metadata.wattle.modules]]`: `name` (of the file), and as needed
+//! `title` (what the claims call it; the file's name unless given), `key` (whose modules share a subject key; the name
+//! unless given), `features`, `capabilities`, `alias`, `revision`, `version`. In WAT, comment lines
+//! `;; @capabilities A B` and `;; @alias NAME` before the module say the same; the module is called `fixtures/FILE`.
 
 use std::{fs, path::PathBuf};
 
@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Recipe {
     /// Path of the result below the folder of modules, without its extension.
     pub(super) name: String,
+    /// What its claims call it: versions of one actor have one title.
+    pub(super) title: String,
     /// Which development key is its subject.
     pub(super) key: String,
     /// What it is made of.
@@ -69,7 +71,7 @@ fn of_crates(metadata: &Value) -> Result<Vec<Recipe>> {
 }
 
 fn of_crate(package: &str, module: &Value) -> Result<Recipe> {
-    const KNOWN: [&str; 7] = ["name", "key", "features", "capabilities", "alias", "revision", "version"];
+    const KNOWN: [&str; 8] = ["name", "title", "key", "features", "capabilities", "alias", "revision", "version"];
     if let Some(unknown) = module.as_object().into_iter().flatten().find(|(key, _)| !KNOWN.contains(&key.as_str())) {
         bail!("the key {:?} means nothing; known are {}", unknown.0, KNOWN.join(", "));
     }
@@ -77,6 +79,7 @@ fn of_crate(package: &str, module: &Value) -> Result<Recipe> {
     let texts = |key: &str| list(&module[key]).iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let name = text("name").context("a module needs a name")?;
     Ok(Recipe {
+        title: text("title").unwrap_or_else(|| last_part(&name)),
         key: text("key").unwrap_or_else(|| name.clone()),
         name,
         source: Source::Crate { package: package.to_owned(), features: texts("features") },
@@ -105,6 +108,7 @@ fn of_text(file: PathBuf) -> Result<Recipe> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).context("a file's name is not UTF-8")?;
     let name = format!("fixtures/{stem}");
     Ok(Recipe {
+        title: stem.to_owned(),
         key: name.clone(),
         name,
         capabilities: said("capabilities").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
@@ -113,6 +117,10 @@ fn of_text(file: PathBuf) -> Result<Recipe> {
         version: "0.1.0".into(),
         source: Source::Wat(file),
     })
+}
+
+fn last_part(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_owned()
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -127,12 +135,12 @@ mod tests {
     #[test]
     fn a_crate_may_make_several_modules_of_one_subject() {
         let metadata = json!({"packages": [{"name": "counter", "metadata": {"wattle": {"modules": [
-            {"name": "a", "key": "k"},
-            {"name": "b", "key": "k", "revision": 2, "features": ["v2"], "capabilities": ["x:y"]},
+            {"name": "a", "title": "A", "key": "k"},
+            {"name": "fixtures/b", "key": "k", "revision": 2, "features": ["v2"], "capabilities": ["x:y"]},
         ]}}}, {"name": "sdk", "metadata": null}]});
         let [first, second] = of_crates(&metadata).unwrap().try_into().unwrap();
-        assert_eq!((first.key.as_str(), first.revision), ("k", 1));
-        assert_eq!((second.key.as_str(), second.revision), ("k", 2));
+        assert_eq!((first.key.as_str(), first.title.as_str(), first.revision), ("k", "A", 1));
+        assert_eq!((second.key.as_str(), second.title.as_str(), second.revision), ("k", "b", 2));
         assert_eq!(second.source, Source::Crate { package: "counter".into(), features: vec!["v2".into()] });
         assert_eq!(second.capabilities, ["x:y"]);
     }

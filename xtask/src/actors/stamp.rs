@@ -31,7 +31,7 @@ impl Stamp {
         let mut hasher = DefaultHasher::new();
         toolchain.to_string().hash(&mut hasher);
         keys.issuer().to_string().hash(&mut hasher);
-        include_str!("keys.rs").hash(&mut hasher);
+        [include_str!("keys.rs"), include_str!("recipe.rs")].hash(&mut hasher);
         add_folder(&workspace.guests(), &mut hasher)?;
         fs::read(workspace.root().join("rust-toolchain.toml")).ok().hash(&mut hasher);
         let outputs =
