@@ -76,6 +76,10 @@ pub(crate) struct Connection {
     #[arg(long, global = true, env = "WATTLE_NATS_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) nats_url: Option<String>,
 
+    /// Where `wattle up` keeps state, log and NATS's files [default: ~/.local/state/wattle/LATTICE].
+    #[arg(long, global = true, env = "WATTLE_RUN_DIR", hide_env_values = true, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+
     /// A NATS credentials file (.creds).
     #[arg(long, global = true, env = "WATTLE_NATS_CREDS", hide_env_values = true, value_name = "FILE")]
     pub(crate) nats_creds: Option<PathBuf>,

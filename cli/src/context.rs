@@ -24,7 +24,7 @@ use crate::{
     error::CliError,
     keystore::Keystore,
     output::{Format, Output, Stream},
-    run_dir::RunDir,
+    run_dir::{Nats, RunDir},
 };
 
 /// Where NATS is when nobody says.
@@ -207,8 +207,8 @@ impl Context {
     }
 
     /// Returns the run directory: the one given, or the lattice's own under the user's state directory.
-    pub(crate) fn run_dir(&self, given: Option<&Path>) -> Result<RunDir, CliError> {
-        if let Some(given) = given {
+    pub(crate) fn run_dir(&self) -> Result<RunDir, CliError> {
+        if let Some(given) = &self.connection.run_dir {
             let path = self.directory.join(given);
             let down = format!("wattle down --run-dir {}", path.display());
             return Ok(RunDir::new(path, down));
@@ -243,7 +243,7 @@ impl Context {
 
     /// Connects to the lattice's hosts.
     pub(crate) async fn client(&self) -> Result<Client, CliError> {
-        let bus = self.bus(self.nats_url()).await?;
+        let bus = self.bus(&self.nats()).await?;
         let timeout = Duration::from_secs(self.connection.timeout);
         Ok(Client::new(bus, self.connection.lattice.clone(), timeout))
     }
@@ -255,30 +255,34 @@ impl Context {
         Ok((client, host))
     }
 
-    /// Connects to NATS at `url` with the credentials given.
-    pub(crate) async fn bus(&self, url: String) -> Result<Arc<dyn Bus>, CliError> {
-        let connection = &self.connection;
-        let auth = match (&connection.nats_creds, &connection.nats_nkey) {
-            (Some(file), _) => NatsAuth::CredentialsFile(self.directory.join(file)),
+    /// Connects to NATS.
+    pub(crate) async fn bus(&self, nats: &Nats) -> Result<Arc<dyn Bus>, CliError> {
+        let auth = match (&nats.credentials, &self.connection.nats_nkey) {
+            (Some(file), _) => NatsAuth::CredentialsFile(file.clone()),
             (None, Some(file)) => {
                 let seed = String::from_utf8_lossy(&self.read(file)?).trim().to_owned();
                 NatsAuth::NkeySeed(seed)
             }
             (None, None) => NatsAuth::None,
         };
-        let tls_ca = connection.nats_tls_ca.as_ref().map(|file| self.directory.join(file));
-        (self.connect)(NatsOptions { urls: vec![url], auth, tls_ca, name: "wattle".into() }).await
+        let tls_ca = self.connection.nats_tls_ca.as_ref().map(|file| self.directory.join(file));
+        (self.connect)(NatsOptions { urls: vec![nats.url.clone()], auth, tls_ca, name: "wattle".into() }).await
     }
 
-    /// Returns where NATS is: as given, as the host of this lattice left it, or its usual place on this machine.
-    pub(crate) fn nats_url(&self) -> String {
-        self.connection.nats_url.clone().unwrap_or_else(|| self.found_nats_url())
-    }
-
-    /// Returns where NATS is for a command that does not say.
-    pub(crate) fn found_nats_url(&self) -> String {
-        let state = self.run_dir(None).and_then(|run_dir| run_dir.running());
-        state.ok().flatten().map_or_else(|| DEFAULT_NATS_URL.into(), |state| state.nats_url)
+    /// Returns where NATS is and what it lets us in with: as given, as the host of this run directory left it, or its
+    /// usual place on this machine.
+    pub(crate) fn nats(&self) -> Nats {
+        let Connection { nats_url, nats_creds, nats_nkey, .. } = &self.connection;
+        let state = self.run_dir().and_then(|run_dir| run_dir.running()).ok().flatten();
+        let found = state.filter(|state| nats_url.as_ref().is_none_or(|url| *url == state.nats_url));
+        let given = || Nats { url: nats_url.clone().unwrap_or_else(|| DEFAULT_NATS_URL.into()), credentials: None };
+        let nats = found.map_or_else(given, |state| state.nats());
+        let credentials = match (nats_creds, nats_nkey) {
+            (Some(file), _) => Some(self.directory.join(file)),
+            (None, Some(_)) => None,
+            (None, None) => nats.credentials,
+        };
+        Nats { credentials, ..nats }
     }
 
     /// Tells every step of a command.

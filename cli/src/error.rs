@@ -132,6 +132,9 @@ impl From<BusError> for CliError {
         };
         let made = Self::new(kind, error.code(), error.to_string());
         match error {
+            BusError::Disconnected(why) if why.contains("authorization violation") => made
+                .hint("say who you are: --nats-creds FILE or --nats-nkey FILE")
+                .hint("or, for NATS of a `wattle up` on this machine: --run-dir DIR (or WATTLE_RUN_DIR), as its user"),
             BusError::Disconnected(_) => made
                 .hint("start a host with NATS on this machine: wattle up")
                 .hint("or say where NATS is: --nats-url nats://HOST:PORT (or WATTLE_NATS_URL)"),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use wattle_bus::nats_server::NatsServer;
 
 use crate::error::{CliError, Kind};
 
@@ -21,9 +22,33 @@ pub(crate) struct State {
     pub(crate) friendly_name: String,
     pub(crate) lattice: String,
     pub(crate) nats_url: String,
+    /// The credentials file that NATS lets us in with, where it asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nats_creds: Option<PathBuf>,
     /// Whether `wattle up` runs that NATS itself.
     pub(crate) owns_nats: bool,
     pub(crate) version: String,
+}
+
+impl State {
+    pub(crate) fn nats(&self) -> Nats {
+        Nats { url: self.nats_url.clone(), credentials: self.nats_creds.clone() }
+    }
+}
+
+/// Where NATS is, and what it lets us in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nats {
+    pub(crate) url: String,
+    /// A credentials file, absolute.
+    pub(crate) credentials: Option<PathBuf>,
+}
+
+impl Nats {
+    /// Returns how to reach our own server.
+    pub(crate) fn of(server: &NatsServer) -> Self {
+        Self { url: server.url().to_owned(), credentials: server.credentials().map(Path::to_owned) }
+    }
 }
 
 /// The run directory of one lattice.
@@ -73,16 +98,30 @@ impl RunDir {
         leftover::end(&self.nats_directory().join("nats-server.conf")).await
     }
 
-    /// Makes the directory.
+    /// Makes the directory, for its owner alone.
     pub(crate) fn create(&self) -> Result<(), CliError> {
-        fs::create_dir_all(&self.path).map_err(|error| CliError::file("make", &self.path, &error))
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.path).map_err(|error| CliError::file("make", &self.path, &error))?;
+        // One that an older version made is closed; any other directory of the user's is left as it is.
+        #[cfg(unix)]
+        if self.lock_file().exists() {
+            fs::set_permissions(&self.path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+                .map_err(|error| CliError::file("close", &self.path, &error))?;
+        }
+        Ok(())
     }
 
     /// Takes the lock, `None` if a host holds it.
     pub(crate) fn lock(&self) -> Result<Option<Lock>, CliError> {
-        let path = self.path.join("host.lock");
-        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| CliError::file("open", &path, &error))?;
+        let path = self.lock_file();
+        let mut options = fs::OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| CliError::file("open", &path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -116,7 +155,7 @@ impl RunDir {
     pub(crate) fn write(&self, state: &State) -> Result<(), CliError> {
         let text = serde_json::to_string_pretty(state).map_err(|error| CliError::internal(error.to_string()))?;
         let path = self.state_file();
-        write_whole(&path, text.as_bytes()).map_err(|error| CliError::file("write", &path, &error))
+        write_private(&path, text.as_bytes()).map_err(|error| CliError::file("write", &path, &error))
     }
 
     /// Removes the state.
@@ -136,22 +175,42 @@ impl RunDir {
         }
     }
 
+    fn lock_file(&self) -> PathBuf {
+        self.path.join("host.lock")
+    }
+
     fn state_file(&self) -> PathBuf {
         self.path.join("host.json")
     }
 }
 
-/// Writes a file beside its place and moves it there, so that nobody ever sees half of it.
+/// Writes a file that everybody may read beside its place and moves it there, so that nobody ever sees half of it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = write_beside(path, bytes)?;
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Writes a file as [`write_whole`] does, for its owner alone.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_beside(path, bytes)?.persist(path).map(drop).map_err(|error| error.error)
+}
+
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     io::Write::write_all(&mut file, bytes)?;
+    Ok(file)
+}
+
+/// Makes an empty file, for its owner alone.
+pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    file.persist(path).map(drop).map_err(|error| error.error)
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 #[cfg(test)]
@@ -170,10 +229,20 @@ mod tests {
             friendly_name: "quiet-reed".into(),
             lattice: "default".into(),
             nats_url: "nats://127.0.0.1:4222".into(),
+            nats_creds: Some("/run/nats.creds".into()),
             owns_nats: true,
             version: "0".into(),
         };
         run_dir.write(&state).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(run_dir.path()), mode(&run_dir.state_file())), (0o700, 0o600));
+            fs::set_permissions(run_dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            run_dir.create().unwrap();
+            assert_eq!(mode(run_dir.path()), 0o700, "a directory made by an older version");
+        }
         assert_eq!(run_dir.running().unwrap(), Some(state));
         let error = run_dir.claim().unwrap_err();
         assert!(error.message.contains("quiet-reed (process 1)"), "{error}");

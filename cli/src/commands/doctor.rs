@@ -98,11 +98,11 @@ fn server(context: &Context, is_reachable: bool) -> Check {
 
 async fn nats(context: &Context) -> Check {
     let (name, needed_for) = ("NATS", "every command that talks to a host");
-    let url = context.nats_url();
-    match context.bus(url.clone()).await {
+    let nats = context.nats();
+    match context.bus(&nats).await {
         Ok(bus) => {
             bus.drain().await;
-            Check { name, needed_for, status: Status::Ok, detail: format!("answers at {url}"), remedy: None }
+            Check { name, needed_for, status: Status::Ok, detail: format!("answers at {}", nats.url), remedy: None }
         }
         Err(error) => Check {
             name,

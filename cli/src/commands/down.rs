@@ -1,6 +1,6 @@
 //! `wattle down`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -31,9 +31,6 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DownArgs {
-    /// Where its state is kept [default: ~/.local/state/wattle/LATTICE].
-    #[arg(long, value_name = "DIR")]
-    run_dir: Option<PathBuf>,
     /// How long calls in flight may take to end.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain_seconds: u64,
@@ -43,7 +40,7 @@ pub(crate) struct DownArgs {
 }
 
 pub(super) async fn run(context: &Context, args: DownArgs) -> Result<(), CliError> {
-    let run_dir = context.run_dir(args.run_dir.as_deref())?;
+    let run_dir = context.run_dir()?;
     let Some(state) = run_dir.running()? else {
         if end_leftover(&run_dir).await? {
             let text = "The host had been killed; the nats-server it left has ended";
@@ -106,7 +103,7 @@ async fn end_leftover(run_dir: &RunDir) -> Result<bool, CliError> {
 }
 
 async fn ask(context: &Context, state: &State, drain: Duration) -> Result<(), CliError> {
-    let bus = context.bus(state.nats_url.clone()).await?;
+    let bus = context.bus(&state.nats()).await?;
     let client = Client::new(bus, state.lattice.parse()?, REQUEST_TIMEOUT);
     client.stop_host(&state.host_id.parse()?, Some(drain)).await
 }

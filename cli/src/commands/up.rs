@@ -25,7 +25,7 @@ use crate::{
     context::Context,
     control::Client,
     error::{CliError, Kind},
-    run_dir::{Lock, RunDir, State},
+    run_dir::{Lock, Nats, RunDir, State},
     table,
 };
 
@@ -62,9 +62,6 @@ pub(crate) struct UpArgs {
     /// Where our nats-server listens on this machine; 0 for any free port.
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
-    /// Where state, log and NATS's files are kept [default: ~/.local/state/wattle/LATTICE].
-    #[arg(long, value_name = "DIR")]
-    run_dir: Option<PathBuf>,
     /// Where compiled modules are kept [default: ~/.cache/wattle].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -86,7 +83,7 @@ pub(crate) struct UpArgs {
 }
 
 pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), CliError> {
-    let run_dir = context.run_dir(args.run_dir.as_deref())?;
+    let run_dir = context.run_dir()?;
     let options = options(context, &args)?;
     if args.detached {
         return background::start(context, &run_dir).await;
@@ -152,14 +149,14 @@ async fn serve(
     args: &UpArgs,
     mut options: HostOptions,
     run_dir: &RunDir,
-    nats: Option<&NatsServer>,
+    own_nats: Option<&NatsServer>,
 ) -> Result<(), CliError> {
-    let nats_url = nats.map_or_else(|| context.nats_url(), |nats| nats.url().to_owned());
-    let bus = context.bus(nats_url.clone()).await?;
-    let credentials = context.connection.nats_creds.as_ref().map(std::fs::read_to_string);
+    let nats = own_nats.map_or_else(|| context.nats(), Nats::of);
+    let bus = context.bus(&nats).await?;
+    let credentials = nats.credentials.as_ref().map(std::fs::read_to_string);
     // A file that cannot be read has kept us from connecting already.
     let credentials = credentials.and_then(Result::ok).unwrap_or_default();
-    options.nats = NatsAccess::with_credentials(nats_url.clone(), &credentials);
+    options.nats = NatsAccess::with_credentials(nats.url.clone(), &credentials);
     let lattice = options.lattice.clone();
     let (ready_sender, ready) = oneshot::channel();
     let stop = CancellationToken::new();
@@ -169,7 +166,7 @@ async fn serve(
         let Ok(ready) = ready.await else { return std::future::pending().await };
         // The state comes last: whoever waits for it finds everything there that was asked for.
         start_providers(context, args, &bus, &ready, &lattice).await?;
-        announce(context, run_dir, &state(&ready, &lattice, &nats_url, nats.is_some()))?;
+        announce(context, run_dir, &state(&ready, &lattice, nats, own_nats.is_some()))?;
         std::future::pending::<Result<(), CliError>>().await
     };
     let ended = tokio::select! {
@@ -198,13 +195,14 @@ async fn finish(running: &mut wattle_types::BoxFuture<'_, Result<(), HostError>>
     }
 }
 
-fn state(ready: &Ready, lattice: &LatticeId, nats_url: &str, owns_nats: bool) -> State {
+fn state(ready: &Ready, lattice: &LatticeId, nats: Nats, owns_nats: bool) -> State {
     State {
         pid: std::process::id(),
         host_id: ready.id.to_string(),
         friendly_name: ready.friendly_name.clone(),
         lattice: lattice.to_string(),
-        nats_url: nats_url.to_owned(),
+        nats_url: nats.url,
+        nats_creds: nats.credentials,
         owns_nats,
         version: env!("CARGO_PKG_VERSION").into(),
     }
@@ -227,8 +225,9 @@ fn tell(context: &Context, state: &State) -> Result<(), CliError> {
     context
         .output
         .remark("Next: wattle start actor MODULE.wasm, wattle start provider httpserver, wattle get inventory");
-    if context.found_nats_url() != state.nats_url {
-        context.output.remark(&format!("Give those --nats-url {} (or set WATTLE_NATS_URL).", state.nats_url));
+    if context.connection.run_dir.is_some() {
+        let run_dir = context.run_dir()?;
+        context.output.remark(&format!("Give those --run-dir {} (or set WATTLE_RUN_DIR).", run_dir.path().display()));
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ async fn up_brings_nats_and_takes_it_down_again() {
         let doctor = rig.run(&["doctor", "-o", "json"]).await;
         assert_eq!(doctor.code, 0, "{doctor}");
         assert!(doctor.out.contains(program.to_str().unwrap()), "{doctor}");
+        check_strangers(&rig, &state).await;
         let down = rig.run(&["down"]).await;
         assert_eq!(down.code, 0, "{down}");
         state["nats_url"].as_str().unwrap().to_owned()
@@ -34,6 +35,25 @@ async fn up_brings_nats_and_takes_it_down_again() {
     assert_eq!(up.code, 0, "{up}");
     let gone = rig.run(&["get", "hosts", "--nats-url", &url]).await;
     assert_eq!(gone.code, 4, "NATS still runs: {gone}");
+}
+
+/// Who cannot read the state's credentials cannot command the host, and nobody is shown them.
+async fn check_strangers(rig: &Rig, state: &serde_json::Value) {
+    let url = state["nats_url"].as_str().unwrap();
+    let creds = state["nats_creds"].as_str().unwrap();
+    let ask = ["get", "inventory", HOST, "--run-dir", "elsewhere", "--nats-url", url];
+    let stranger = rig.run(&ask).await;
+    assert_eq!(stranger.code, 4, "{stranger}");
+    assert!(stranger.err.contains("authorization violation") && stranger.err.contains("--nats-creds"), "{stranger}");
+    for known in [&["--nats-creds", creds][..], &["--run-dir", ".local/state/wattle/default"]] {
+        let ask = if known[0] == "--run-dir" { &ask[..3] } else { &ask[..] };
+        let ran = rig.run(&[ask, known].concat()).await;
+        assert_eq!(ran.code, 0, "{ran}");
+    }
+    let same_url = rig.run(&["get", "inventory", HOST, "--nats-url", url]).await;
+    assert_eq!(same_url.code, 0, "{same_url}");
+    let seed = std::fs::read_to_string(creds).unwrap().lines().find(|line| line.starts_with("SU")).unwrap().to_owned();
+    assert!(!state.to_string().contains(&seed));
 }
 
 #[tokio::test]

@@ -52,7 +52,9 @@ pub(crate) fn plays() {
 fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments).args(["-o", "json"]).env("HOME", home).env(PART, part);
-    for name in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "WATTLE_NATS_URL", "WATTLE_LATTICE", "WATTLE_KEYS_DIR"] {
+    for name in
+        ["XDG_STATE_HOME", "XDG_CACHE_HOME", "WATTLE_NATS_URL", "WATTLE_RUN_DIR", "WATTLE_LATTICE", "WATTLE_KEYS_DIR"]
+    {
         command.env_remove(name);
     }
     let output = command.output().unwrap();
@@ -68,6 +70,14 @@ fn a_host_comes_up_once_and_goes_down_when_asked() {
     // It answers: no --nats-url, as its state tells where.
     let id = state["host_id"].as_str().unwrap();
     assert_eq!(wattle(home.path(), "", &["get", "inventory", id]).json(0)["host_id"], id);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let run_dir = home.path().join(".local/state/wattle/default");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&run_dir), 0o700);
+        assert_eq!(["host.json", "host.log", "host.lock"].map(|name| mode(&run_dir.join(name))), [0o600; 3]);
+    }
 
     assert_eq!(wattle(home.path(), "", &up).json(3)["error"]["code"], "already_up");
     assert_eq!(wattle(home.path(), "", &["down"]).json(0)["stopped"], "asked");

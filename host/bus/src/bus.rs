@@ -32,6 +32,10 @@ impl Message {
     }
 }
 
+/// Largest message, headers included, in bytes, that our own servers and buses take: as much as NATS recommends at most.
+/// Payloads of calls grow by a third on their way.
+pub(crate) const MESSAGE_LEN_MAX: usize = 8 * 1024 * 1024;
+
 /// The header that carries a status of the bus itself.
 pub(crate) const STATUS_HEADER: &str = "Status";
 

@@ -19,15 +19,12 @@ use wattle_types::BoxFuture;
 
 use crate::{
     Bus, BusError, Message, Subscription,
-    bus::{STATUS_HEADER, check_headers, message_len},
+    bus::{MESSAGE_LEN_MAX, STATUS_HEADER, check_headers, message_len},
     subject,
 };
 
 /// Messages one subscription may hold before the next are lost. Small bursts fit; a stuck receiver costs little.
 const SUBSCRIPTION_LEN_MAX: usize = 4096;
-
-/// Largest message, headers included, in bytes: NATS's default, so that what works here works there.
-const MESSAGE_LEN_MAX: usize = 1024 * 1024;
 
 /// One connection to an in-process network.
 ///

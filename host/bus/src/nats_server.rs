@@ -1,7 +1,9 @@
 //! A nats-server of our own: found, configured, started, watched and ended.
 //!
-//! Owns the child process. The server listens on loopback only, with JetStream in a directory of its own.
+//! Owns the child process. The server listens on loopback only, lets in one user only, and has JetStream in a directory
+//! of its own.
 
+mod access;
 mod process;
 
 use std::{
@@ -14,7 +16,8 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use process::Process;
+use access::Access;
+use process::{Process, Setup};
 
 /// Environment variable that names the program when it is not on `PATH`.
 pub const PROGRAM_VARIABLE: &str = "WATTLE_NATS_SERVER";
@@ -90,7 +93,7 @@ impl NatsServerError {
 pub struct NatsServerOptions {
     /// The program; see [`find`].
     pub program: PathBuf,
-    /// Where its configuration, log and JetStream's files go. Made when missing.
+    /// Where its configuration, keys, log and JetStream's files go. Made when missing; its user's alone.
     pub directory: PathBuf,
     /// Where it listens on loopback; any free port when `None`.
     pub port: Option<u16>,
@@ -119,6 +122,7 @@ fn find_in(named: Option<OsString>, path: Option<OsString>) -> Option<PathBuf> {
 pub struct NatsServer {
     url: String,
     port: u16,
+    credentials: Option<PathBuf>,
     status: watch::Receiver<Status>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -132,25 +136,49 @@ struct Status {
 }
 
 impl NatsServer {
-    /// Starts a server and waits until it answers.
+    /// Starts a server that lets in who has its [`credentials`](Self::credentials), and waits until it answers.
     ///
     /// # Errors
     /// A [`NatsServerError`]; nothing is left running then.
     pub async fn start(options: NatsServerOptions) -> Result<Self, NatsServerError> {
-        let process = Process::start(&options, options.port).await?;
+        let access = Access::open(&options.directory).map_err(|source| NatsServerError::Io {
+            what: format!("cannot write {}", options.directory.display()),
+            source,
+        })?;
+        Self::start_with(Setup { options, access: Some(access) }).await
+    }
+
+    /// Starts a server that lets in everybody on this machine, for tests.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_open(options: NatsServerOptions) -> Result<Self, NatsServerError> {
+        Self::start_with(Setup { options, access: None }).await
+    }
+
+    async fn start_with(setup: Setup) -> Result<Self, NatsServerError> {
+        let process = Process::start(&setup, setup.options.port).await?;
         let port = process.port();
+        let credentials = setup.access.as_ref().map(|access| access.credentials().to_owned());
         let (report, status) = watch::channel(Status { pid: process.pid(), restarts: 0 });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(supervise(process, options, report, stop.clone()));
+        tasks.spawn(supervise(process, setup, report, stop.clone()));
         tasks.close();
-        Ok(Self { url: format!("nats://127.0.0.1:{port}"), port, status, stop, tasks })
+        Ok(Self { url: format!("nats://127.0.0.1:{port}"), port, credentials, status, stop, tasks })
     }
 
     /// Returns `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the file that lets its bearer in (a `.creds` file of NATS's, readable by its owner only); `None` if
+    /// everybody is let in.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Path> {
+        self.credentials.as_deref()
     }
 
     /// Returns where it listens; the same after a restart.
@@ -194,12 +222,7 @@ impl Drop for NatsServer {
     }
 }
 
-async fn supervise(
-    mut process: Process,
-    options: NatsServerOptions,
-    report: watch::Sender<Status>,
-    stop: CancellationToken,
-) {
+async fn supervise(mut process: Process, setup: Setup, report: watch::Sender<Status>, stop: CancellationToken) {
     let port = process.port();
     let mut pause = Duration::ZERO;
     loop {
@@ -215,18 +238,18 @@ async fn supervise(
         process = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            process = restart(&options, port, &mut pause) => process,
+            process = restart(&setup, port, &mut pause) => process,
         };
         report.send_modify(|status| *status = Status { pid: process.pid(), restarts: status.restarts + 1 });
     }
 }
 
 /// Tries until it is up: without it the lattice is down, so there is no giving up, only longer pauses.
-async fn restart(options: &NatsServerOptions, port: u16, pause: &mut Duration) -> Process {
+async fn restart(setup: &Setup, port: u16, pause: &mut Duration) -> Process {
     loop {
         tokio::time::sleep(*pause).await;
         *pause = (*pause * 2).clamp(Duration::from_millis(100), RESTART_PAUSE_MAX);
-        match Process::start(options, Some(port)).await {
+        match Process::start(setup, Some(port)).await {
             Ok(process) => return process,
             Err(error) => tracing::warn!(%error, pause = ?*pause, "nats-server could not be started again"),
         }

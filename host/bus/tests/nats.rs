@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wattle_bus::{Bus as _, NatsBus, NatsOptions, nats_server::NatsServer};
+use wattle_bus::{Bus as _, NatsAuth, NatsBus, NatsOptions, nats_server::NatsServer};
 
 use crate::server::start;
 
 async fn connect(server: &NatsServer) -> NatsBus {
-    let options = NatsOptions { urls: vec![server.url().into()], name: "test".into(), ..NatsOptions::default() };
+    let auth = NatsAuth::CredentialsFile(server.credentials().unwrap().into());
+    let options = NatsOptions { urls: vec![server.url().into()], auth, name: "test".into(), ..NatsOptions::default() };
     NatsBus::connect(options).await.unwrap()
 }
 

@@ -20,11 +20,54 @@ async fn starts_on_loopback_with_jetstream_and_ends() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(&folder.path().join("new"), None).await;
     let port = server.port();
-    let client = async_nats::connect(server.url()).await.unwrap();
-    assert!(client.server_info().jetstream);
-    assert_eq!(client.server_info().host, "127.0.0.1");
+    let client = connect(&server).await.unwrap();
+    assert_eq!((client.server_info().host.as_str(), client.server_info().max_payload), ("127.0.0.1", 8 * 1024 * 1024));
+    let made = client.request("$JS.API.STREAM.CREATE.X", r#"{"name":"X","subjects":["x"]}"#.into()).await.unwrap();
+    assert!(!String::from_utf8_lossy(&made.payload).contains("error"), "{made:?}");
     server.stop().await;
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "still listening");
+}
+
+#[tokio::test]
+async fn strangers_are_refused_and_the_user_stays_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let error = async_nats::connect(server.url()).await.unwrap_err();
+    assert_eq!(error.kind(), async_nats::ConnectErrorKind::AuthorizationViolation);
+    let other = tempfile::tempdir().unwrap();
+    let stranger = start(other.path(), None).await;
+    let error = open(server.url(), stranger.credentials().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), async_nats::ConnectErrorKind::AuthorizationViolation);
+    stranger.stop().await;
+    let old = folder.path().join("old.creds");
+    std::fs::copy(server.credentials().unwrap(), &old).unwrap();
+    server.stop().await;
+    let server = start(folder.path(), None).await;
+    open(server.url(), &old).await.unwrap();
+    server.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn its_files_are_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("nats");
+    let server = start(&directory, None).await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    for name in ["nats-server.conf", "nats-server.keys", "nats.creds"] {
+        assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+    }
+    server.stop().await;
+}
+
+async fn connect(server: &NatsServer) -> Result<async_nats::Client, async_nats::ConnectError> {
+    open(server.url(), server.credentials().unwrap()).await
+}
+
+async fn open(url: &str, credentials: &Path) -> Result<async_nats::Client, async_nats::ConnectError> {
+    async_nats::ConnectOptions::new().credentials_file(credentials).await.unwrap().connect(url).await
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
         let options = NatsServerOptions { program, directory: folder.path().join("nats"), port: None };
-        let server = NatsServer::start(options).await.unwrap();
+        let server = NatsServer::start_open(options).await.unwrap();
         let urls = vec![server.url().to_owned()];
         let bus = NatsBus::connect(NatsOptions { urls, ..NatsOptions::default() }).await.unwrap();
         let author = Author::new();

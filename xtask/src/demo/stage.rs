@@ -21,7 +21,6 @@ pub(super) struct Stage {
     wattle: PathBuf,
     folder: PathBuf,
     modules: PathBuf,
-    nats_url: String,
     /// Where the story's HTTP server listens.
     pub(super) http: SocketAddr,
     left: Cell<bool>,
@@ -35,7 +34,6 @@ impl Stage {
         let stage = Self {
             wattle: workspace.root().join("target/release/wattle"),
             modules: workspace.modules(),
-            nats_url: format!("nats://127.0.0.1:{nats_port}"),
             http: SocketAddr::from(([127, 0, 0, 1], free_port()?)),
             folder,
             left: Cell::new(false),
@@ -46,12 +44,11 @@ impl Stage {
         fs::create_dir_all(&stage.folder)?;
         let issuer = fs::read_to_string(stage.modules.join("issuer.pub"))?;
         let mut up = stage.command();
-        up.args(["up", "--detached", "--trust", issuer.trim(), "--run-dir"]).arg(stage.run_dir());
+        up.args(["up", "--detached", "--trust", issuer.trim()]);
         up.args(["--nats-port", &nats_port.to_string(), "--cache-dir"]).arg(stage.path("cache"));
-        // With an address it would join that NATS instead of starting one.
-        up.env_remove("WATTLE_NATS_URL").env("WATTLE_NATS_SERVER", nats);
+        up.env("WATTLE_NATS_SERVER", nats);
         read(&mut up).context("the host does not start")?;
-        say(&format!("demo: a host is up, {}", stage.nats_url));
+        say(&format!("demo: a host is up, with NATS at 127.0.0.1:{nats_port}"));
         Ok(stage)
     }
 
@@ -88,15 +85,14 @@ impl Stage {
         let wattle = self.wattle.display();
         say(&format!(
             "\nThe host is still running. Try:\n\
-             \x20 export WATTLE_NATS_URL={url}\n\
+             \x20 export WATTLE_RUN_DIR={run}\n\
              \x20 curl -X POST http://{http}/counter/mine\n\
              \x20 {wattle} get inventory\n\
              \x20 {wattle} spy\n\
              \x20 {wattle} update actor counter {v2} --force\n\
              \x20 {wattle} stop provider store2      (then curl again)\n\
              End it with:\n\
-             \x20 {wattle} down --run-dir {run}",
-            url = self.nats_url,
+             \x20 {wattle} down",
             http = self.http,
             v2 = self.module("counter-v2.wasm"),
             run = self.run_dir().display(),
@@ -113,7 +109,9 @@ impl Stage {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.wattle);
-        command.env("WATTLE_NATS_URL", &self.nats_url).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
+        command.env("WATTLE_RUN_DIR", self.run_dir()).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
+        // With an address it would join that NATS instead of starting one.
+        command.env_remove("WATTLE_NATS_URL");
         command
     }
 
@@ -123,7 +121,7 @@ impl Stage {
 
     fn down(&self) {
         if self.run_dir().exists() {
-            drop(read(self.command().args(["down", "--run-dir"]).arg(self.run_dir())));
+            drop(read(self.command().arg("down")));
         }
     }
 }

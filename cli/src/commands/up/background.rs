@@ -1,6 +1,6 @@
 //! `wattle up --detached`: the same program again, in the background.
 
-use std::{fs::File, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use tokio::{
     process::{Child, Command},
@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     control::Client,
     error::{CliError, Kind},
-    run_dir::{RunDir, State},
+    run_dir::{RunDir, State, create_private},
 };
 
 /// How long the host may take to answer.
@@ -59,7 +59,7 @@ fn spawn(context: &Context, run_dir: &RunDir) -> Result<Child, CliError> {
     let log_file = run_dir.log_file();
     // The last words of a host that was killed are kept until the next one ends. Without a log, there is none to keep.
     let _no_log = std::fs::rename(&log_file, run_dir.old_log_file());
-    let log = File::create(&log_file).and_then(|log| Ok((log.try_clone()?, log)));
+    let log = create_private(&log_file).and_then(|log| Ok((log.try_clone()?, log)));
     let (out, err) = log.map_err(|error| CliError::file("write", &log_file, &error))?;
     let arguments = context.command_line.iter().skip(1).filter(|argument| *argument != "--detached");
     let mut command = Command::new(program);
@@ -81,7 +81,7 @@ async fn answering(context: &Context, run_dir: &RunDir, pid: Option<u32>) -> Res
         tokio::time::sleep(READY_POLL).await;
     };
     let host: HostId = state.host_id.parse()?;
-    let bus = context.bus(state.nats_url.clone()).await?;
+    let bus = context.bus(&state.nats()).await?;
     let client = Client::new(bus, context.connection.lattice.clone(), PING_TIMEOUT);
     let begun = Instant::now();
     while let Err(error) = client.inventory(&host).await {

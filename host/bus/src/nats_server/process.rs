@@ -8,7 +8,11 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{NatsServerError, NatsServerOptions};
+use super::{
+    NatsServerError, NatsServerOptions,
+    access::{Access, write_private},
+};
+use crate::bus::MESSAGE_LEN_MAX;
 
 /// How long it may take to answer. JetStream reads its store first.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -25,6 +29,14 @@ const PORT_ATTEMPTS: usize = 5;
 /// Bytes after which the log file is rotated.
 const LOG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
+/// Where it runs, and who may use it.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) options: NatsServerOptions,
+    /// Everybody on this machine when `None`.
+    pub(super) access: Option<Access>,
+}
+
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -33,13 +45,13 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts it and waits until it, and no other server, answers on the port.
-    pub(super) async fn start(options: &NatsServerOptions, port: Option<u16>) -> Result<Self, NatsServerError> {
+    pub(super) async fn start(setup: &Setup, port: Option<u16>) -> Result<Self, NatsServerError> {
         if let Some(port) = port {
-            return Self::start_at(options, free_port(port).await?).await;
+            return Self::start_at(setup, free_port(port).await?).await;
         }
         let mut result = Err(NatsServerError::NotReady { message: "no free port".into() });
         for _ in 0..PORT_ATTEMPTS {
-            result = Self::start_at(options, free_port(0).await?).await;
+            result = Self::start_at(setup, free_port(0).await?).await;
             if !matches!(&result, Err(NatsServerError::NotReady { message }) if message.contains("in use")) {
                 break;
             }
@@ -47,9 +59,10 @@ impl Process {
         result
     }
 
-    async fn start_at(options: &NatsServerOptions, port: u16) -> Result<Self, NatsServerError> {
+    async fn start_at(setup: &Setup, port: u16) -> Result<Self, NatsServerError> {
+        let options = &setup.options;
         let name = format!("wattle-{}-{port}", std::process::id());
-        let config = write_config(&options.directory, &name, port).await?;
+        let config = write_config(setup, &name, port).await?;
         let mut command = Command::new(&options.program);
         command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.kill_on_drop(true);
@@ -137,21 +150,25 @@ async fn free_port(port: u16) -> Result<u16, NatsServerError> {
     }
 }
 
-async fn write_config(directory: &Path, name: &str, port: u16) -> Result<std::path::PathBuf, NatsServerError> {
+async fn write_config(setup: &Setup, name: &str, port: u16) -> Result<std::path::PathBuf, NatsServerError> {
+    let directory = &setup.options.directory;
     let store = directory.join("jetstream");
     tokio::fs::create_dir_all(&store).await.map_err(io_error(format!("cannot make {}", store.display())))?;
     let config = format!(
         "# Written by wattle at every start.\n\
          listen: \"127.0.0.1:{port}\"\n\
          server_name: {name}\n\
+         max_payload: {MESSAGE_LEN_MAX}\n\
          jetstream {{ store_dir: {} }}\n\
          log_file: {}\n\
-         logfile_size_limit: {LOG_LEN_MAX}\n",
+         logfile_size_limit: {LOG_LEN_MAX}\n\
+         {}",
         quoted(&store),
         quoted(&directory.join("nats-server.log")),
+        setup.access.as_ref().map(Access::config).unwrap_or_default(),
     );
     let path = directory.join("nats-server.conf");
-    tokio::fs::write(&path, config).await.map_err(io_error(format!("cannot write {}", path.display())))?;
+    write_private(&path, config.as_bytes()).map_err(io_error(format!("cannot write {}", path.display())))?;
     Ok(path)
 }
 
