@@ -175,7 +175,10 @@ impl Host {
                 unaccepted.insert(link.key.clone());
             }
         }
-        steps.done("linked", format!("{} of {total} links", total - unaccepted.len()));
+        match unaccepted.len() {
+            0 => steps.done("linked", counted(total)),
+            failed => steps.done("linked", format!("{} of {}", total - failed, counted(total))),
+        }
         unaccepted
     }
 
@@ -215,7 +218,7 @@ impl Host {
                 return Err(failed(id, error));
             }
         }
-        steps.done("linked", format!("{total} links"));
+        steps.done("linked", counted(total));
         Ok(())
     }
 
@@ -253,6 +256,13 @@ impl Host {
     pub(crate) fn provider_slot(&self, id: &ProviderId) -> Result<Arc<ProviderSlot>, HostError> {
         let slot = self.state().providers.get(id).cloned();
         slot.ok_or_else(|| HostError::ProviderNotFound { provider: id.clone() })
+    }
+}
+
+fn counted(links: usize) -> String {
+    match links {
+        1 => "1 link".into(),
+        many => format!("{many} links"),
     }
 }
 
