@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use wattle_runtime::{Interrupt, Prepared};
-use wattle_types::{ActorId, ContractId, IssuerId};
+use wattle_types::{ActorId, ContractId, InvokeError, IssuerId};
 
 use crate::{admission::Admission, slot::Slot};
 
@@ -32,6 +32,24 @@ impl ActorFacts {
     #[must_use]
     pub fn claims(&self, contract: &str) -> bool {
         self.capabilities.iter().any(|claimed| claimed.as_str() == contract)
+    }
+
+    /// Lists what the claims name, for messages: of very many, the first.
+    pub(crate) fn claimed(&self) -> String {
+        const SHOWN_MAX: usize = 16;
+        if self.capabilities.is_empty() {
+            return "none".into();
+        }
+        let names: Vec<_> = self.capabilities.iter().take(SHOWN_MAX).map(ContractId::as_str).collect();
+        match self.capabilities.len().saturating_sub(SHOWN_MAX) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    }
+
+    /// Says that the claims do not name `contract`.
+    pub(crate) fn not_claimed(&self, contract: ContractId) -> InvokeError {
+        InvokeError::CapabilityNotClaimed { actor: self.id, contract, claimed: self.claimed() }
     }
 }
 

@@ -122,8 +122,7 @@ impl Dispatcher {
         let routes = self.routes();
         if let Some(route) = routes.link(&origin.id, namespace, link_name) {
             if !origin.claims(namespace) {
-                let contract = route.link.key.contract.clone();
-                return Err(InvokeError::CapabilityNotClaimed { actor: origin.id, contract });
+                return Err(origin.not_claimed(route.link.key.contract.clone()));
             }
             return Ok(Target::Provider(route.clone()));
         }
@@ -146,7 +145,7 @@ impl Dispatcher {
         let not_found = || InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() };
         let contract: ContractId = namespace.parse().map_err(|_| not_found())?;
         if !origin.claims(namespace) {
-            return Err(InvokeError::CapabilityNotClaimed { actor: origin.id, contract });
+            return Err(origin.not_claimed(contract));
         }
         let link_name = link_name.parse().map_err(|_| not_found())?;
         let key = LinkKey { actor: origin.id, contract, link_name };
@@ -185,7 +184,7 @@ impl Dispatcher {
         let stopped = || InvokeError::ActorNotFound { target: slot.id.to_string() };
         let inside = slot.slot.enter().ok_or_else(stopped)?;
         if let Some(contract) = call.contract.filter(|contract| !inside.facts.claims(contract.as_str())) {
-            return Err(InvokeError::CapabilityNotClaimed { actor: slot.id, contract: contract.clone() });
+            return Err(inside.facts.not_claimed(contract.clone()));
         }
         self.run_guest(inside, call.operation, call.payload, call.context).await
     }

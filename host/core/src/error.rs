@@ -138,12 +138,14 @@ pub enum HostError {
         error: ProviderError,
     },
     /// The actor's claims do not name the contract it is to be linked to.
-    #[error("actor {actor} may not use {contract}: its claims do not name that capability")]
+    #[error("actor {actor} may not use {contract}: its claims do not name that capability; it claims {claimed}")]
     CapabilityNotClaimed {
         /// Which actor.
         actor: ActorId,
         /// The contract.
         contract: ContractId,
+        /// What the claims do name, so that a mistyped contract is seen.
+        claimed: String,
     },
     /// The link cannot be put or is not there.
     #[error(transparent)]
@@ -235,7 +237,16 @@ impl HostError {
                 format!("replace it live with: wattle update provider {provider} REFERENCE; or give another --id")
             }
             Self::CapabilityNotClaimed { contract, .. } => {
-                format!("sign the module with the claim: wattle claims sign MODULE.wasm --cap {contract}")
+                format!(
+                    "check the contract's spelling, or sign the module with the claim: \
+                     wattle claims sign MODULE.wasm --cap {contract}"
+                )
+            }
+            Self::ProviderUnknown { .. } => {
+                "use one of those, or the path of a provider archive (.par, .par.gz)".into()
+            }
+            Self::ContractNotServed { contract, .. } => {
+                format!("link it to a provider that serves {contract}: wattle get inventory lists what each serves")
             }
             Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
@@ -248,6 +259,15 @@ impl HostError {
             Self::Provider { error: ProviderError::ProcessExited(_) | ProviderError::ProcessNotReady(_), .. } => {
                 "see what the process wrote: it is in the host's log, under wattle::provider".into()
             }
+            Self::Provider { error: ProviderError::BadConfig(_), .. } => {
+                "give the values again as KEY=VALUE; their names, forms and defaults are in docs/providers.md".into()
+            }
+            Self::Provider { error: ProviderError::BackendUnavailable(_), .. } => {
+                "check that it runs and can be reached from the host (an address to listen on: that it is free), then \
+                 try again"
+                    .into()
+            }
+            Self::Engine(error) => return engine_remedy(error),
             Self::Claims(error) => return claims_remedy(error),
             Self::Invoke(error) => return error.remedy(),
             _ => return None,
@@ -263,8 +283,29 @@ fn claims_remedy(error: &ClaimsError) -> Option<String> {
         "module_hash_mismatch" | "signature_invalid" => {
             Some("the file was changed after it was signed: get it again from its issuer".into())
         }
+        "wasm_malformed" => Some(NO_MODULE.into()),
         _ => None,
     }
+}
+
+/// What to do about a file that is no module.
+const NO_MODULE: &str = "check that it is the whole file, built as a core module: \
+                         cargo build --release --target wasm32-unknown-unknown";
+
+fn engine_remedy(error: &EngineError) -> Option<String> {
+    Some(match error {
+        EngineError::WasmMalformed(_) => NO_MODULE.into(),
+        EngineError::ImportUnknown { .. } => {
+            "leave out the crate or feature that needs it; docs/actors.md lists what an actor may import".into()
+        }
+        EngineError::ExportMissing { .. } => {
+            "build it with an actor SDK, in Rust as a cdylib with #[wattle_actor::handler(...)]: docs/actors.md".into()
+        }
+        EngineError::ProbeFailed(_) => {
+            "mend its start section or data; if a tool rewrote the module after the compiler, try it without".into()
+        }
+        _ => return None,
+    })
 }
 
 fn archive_remedy(error: &ClaimsError) -> Option<String> {
@@ -274,5 +315,31 @@ fn archive_remedy(error: &ClaimsError) -> Option<String> {
             Some("the file was changed after it was signed: get it again from its issuer".into())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_meets_first_has_a_remedy() {
+        let provider = || "store".parse::<ProviderId>().unwrap();
+        let failed = |error| HostError::Provider { provider: provider(), error };
+        let contract = "wasmcloud:keyvalue".parse().unwrap();
+        let import = || "env".to_owned();
+        for (error, words) in [
+            (HostError::ProviderUnknown { reference: "kv".into(), known: "builtin:kv".into() }, ".par"),
+            (HostError::ContractNotServed { provider: provider(), contract, served: "a:b".into() }, "keyvalue"),
+            (failed(ProviderError::BadConfig("url".into())), "KEY=VALUE"),
+            (failed(ProviderError::BackendUnavailable("refused".into())), "reached"),
+            (EngineError::WasmMalformed("cut".into()).into(), "wasm32-unknown-unknown"),
+            (ClaimsError::WasmMalformed { what: "cut", offset: 0 }.into(), "wasm32-unknown-unknown"),
+            (EngineError::ExportMissing { name: "memory", expected: "a memory" }.into(), "cdylib"),
+            (EngineError::ImportUnknown { module: import(), name: import(), reason: import() }.into(), "import"),
+        ] {
+            let remedy = error.remedy().unwrap_or_default();
+            assert!(remedy.contains(words), "{}: {remedy:?}", error.code());
+        }
     }
 }

@@ -41,7 +41,9 @@ async fn a_capability_must_be_claimed_whatever_is_linked() {
     let id = start(&host, author.forward(KEYVALUE, &[], 1)).await;
     assert_eq!(root(&host, id).await.code(), "capability_not_claimed");
     host.delete_link(&link(id, "kv").key).await.unwrap();
-    assert_eq!(host.put_link(link(id, "kv"), false).await.unwrap_err().code(), "capability_not_claimed");
+    let refused = host.put_link(link(id, "kv"), false).await.unwrap_err();
+    assert_eq!(refused.code(), "capability_not_claimed");
+    assert!(refused.to_string().ends_with("; it claims none"), "{refused}");
     assert_eq!(root(&host, id).await.code(), "capability_not_claimed");
 }
 
@@ -72,5 +74,7 @@ async fn values_a_provider_refuses_leave_the_link_as_it_was() {
     assert!(host.links()[0].values.is_empty());
     let mut other = link(id, "kv");
     other.key.contract = "wasmcloud:messaging".parse().unwrap();
-    assert_eq!(host.put_link(other, false).await.unwrap_err().code(), "capability_not_claimed");
+    let refused = host.put_link(other, false).await.unwrap_err();
+    assert_eq!(refused.code(), "capability_not_claimed");
+    assert!(refused.to_string().ends_with("; it claims wasmcloud:keyvalue"), "{refused}");
 }

@@ -30,12 +30,14 @@ pub enum InvokeError {
         target: String,
     },
     /// The actor's claims do not name the contract.
-    #[error("actor {actor} may not use {contract}: its claims do not name that capability")]
+    #[error("actor {actor} may not use {contract}: its claims do not name that capability; it claims {claimed}")]
     CapabilityNotClaimed {
         /// Who called.
         actor: ActorId,
         /// What it asked for.
         contract: ContractId,
+        /// What the claims do name, so that a mistyped contract is seen.
+        claimed: String,
     },
     /// The actor has no such link.
     #[error("actor {} has no link {:?} for {}", .link.actor, .link.link_name.as_str(), .link.contract)]
@@ -198,9 +200,10 @@ impl InvokeError {
             Self::ActorNotFound { target } => {
                 Some(format!("start it: wattle start actor FILE (and check {target} with: wattle get inventory)"))
             }
-            Self::CapabilityNotClaimed { contract, .. } => {
-                Some(format!("sign the module with the claim: wattle claims sign MODULE.wasm --cap {contract}"))
-            }
+            Self::CapabilityNotClaimed { contract, .. } => Some(format!(
+                "check the contract's spelling, or sign the module with the claim: \
+                 wattle claims sign MODULE.wasm --cap {contract}"
+            )),
             Self::LinkNotFound { link } => Some(format!(
                 "link it: wattle link put {} PROVIDER {} --link-name {}",
                 link.actor, link.contract, link.link_name
@@ -210,10 +213,45 @@ impl InvokeError {
                  wattle link put {} PROVIDER {} --link-name {} --replace",
                 link.actor, link.contract, link.link_name
             )),
+            Self::ProviderFailed { link, provider, error, .. } => provider_remedy(link, provider, error),
+            Self::GuestFailed { cause, .. } => {
+                let remedy = cause.as_ref().and_then(|cause| cause.remedy());
+                Some(remedy.unwrap_or_else(|| OWN_WORDS.into()))
+            }
+            Self::GuestTrapped { code, .. } => {
+                Some(format!("see the actor's last lines in the host's log, and docs/errors/{code}.md"))
+            }
+            Self::DeadlineExceeded { .. } => Some(SLOW.into()),
             Self::Overloaded { .. } => Some("try again later, or start the actor with a higher --max-in-flight".into()),
             Self::Draining => Some("send the request to another host".into()),
             _ => None,
         }
+    }
+}
+
+/// What to do about an answer that comes too late.
+const SLOW: &str = "see what is slow with: wattle spy; or give it longer: timeout_ms=MS on the HTTP link, \
+                    wattle call --timeout-ms MS, or wattle up --call-timeout-ms MS";
+
+/// What to do about an actor that fails for no reason of ours.
+const OWN_WORDS: &str = "the words are the actor's own: see its lines in the host's log, or watch what it calls \
+                         with: wattle spy";
+
+fn provider_remedy(link: &LinkKey, provider: &ProviderId, error: &ProviderError) -> Option<String> {
+    let LinkKey { actor, contract, link_name } = link;
+    match error {
+        ProviderError::BackendUnavailable(_) => Some(format!(
+            "check that the back end which link {:?} for {contract} names runs and can be reached from the host; \
+             provider {provider} connects again by itself",
+            link_name.as_str()
+        )),
+        ProviderError::BadConfig(_) => Some(format!(
+            "put the link with other values: wattle link put {actor} {provider} {contract} KEY=VALUE \
+             --link-name {link_name}"
+        )),
+        ProviderError::DeadlineExceeded => Some(SLOW.into()),
+        ProviderError::Overloaded => Some("try again later".into()),
+        _ => None,
     }
 }
 
@@ -315,5 +353,21 @@ mod tests {
         assert_eq!(failed.root().code(), "provider_unavailable");
         assert_eq!(failed.root().link(), Some(&link));
         assert!(failed.root().remedy().unwrap().contains("wattle start provider"));
+    }
+
+    #[test]
+    fn a_failed_guest_is_mended_where_its_cause_is() {
+        let actor = "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP".parse().unwrap();
+        let contract = "wasmcloud:keyvalu".parse().unwrap();
+        let denied = InvokeError::CapabilityNotClaimed { actor, contract, claimed: "wasmcloud:keyvalue".into() };
+        assert!(
+            denied.to_string().ends_with("its claims do not name that capability; it claims wasmcloud:keyvalue"),
+            "{denied}"
+        );
+        let failed = |cause| InvokeError::GuestFailed { actor, message: "no".into(), cause };
+        assert_eq!(failed(None).remedy().as_deref(), Some(OWN_WORDS));
+        assert_eq!(failed(Some(Arc::new(denied.clone()))).remedy(), denied.remedy());
+        let fault = InvokeError::Internal { message: String::new() };
+        assert_eq!(failed(Some(Arc::new(fault))).remedy().as_deref(), Some(OWN_WORDS));
     }
 }

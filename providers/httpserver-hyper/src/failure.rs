@@ -42,6 +42,11 @@ impl Failure {
         Self { status, body, retry: false, closes: false }
     }
 
+    fn remedy(mut self, remedy: &str) -> Self {
+        self.body.remedy = Some(remedy.into());
+        self
+    }
+
     /// Returns the stable name of the error.
     pub(crate) const fn code(&self) -> &'static str {
         self.body.error
@@ -49,7 +54,9 @@ impl Failure {
 
     /// No link serves this host and path. Which others there are is nobody's business.
     pub(crate) fn no_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "route_not_found", "no actor is linked to this host and path")
+        const REMEDY: &str = "link an actor to this address and path: \
+                              wattle link put ACTOR PROVIDER wasmcloud:httpserver address=HOST:PORT path=PATH";
+        Self::new(StatusCode::NOT_FOUND, "route_not_found", "no actor is linked to this host and path").remedy(REMEDY)
     }
 
     /// The server is being stopped.
@@ -104,7 +111,9 @@ impl Failure {
     /// The actor did not answer in time.
     pub(crate) fn too_slow(route: &Route) -> Self {
         let message = format!("the actor did not answer within {} ms", route.settings.timeout.as_millis());
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message).about(route, None)
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message)
+            .about(route, None)
+            .remedy("see what is slow with: wattle spy; or give the link more than this: timeout_ms=MS")
     }
 
     /// The actor's answer is not HTTP.
@@ -149,7 +158,9 @@ impl Failure {
 
     /// Makes the response.
     pub(crate) fn response(&self) -> Response<Full<Bytes>> {
-        let body = serde_json::to_vec(&self.body).unwrap_or_default();
+        let mut body = serde_json::to_vec(&self.body).unwrap_or_default();
+        // For terminals.
+        body.push(b'\n');
         let mut response = Response::new(Full::new(body.into()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

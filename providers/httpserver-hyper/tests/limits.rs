@@ -10,12 +10,14 @@ use crate::harness::{Actor, get, one, raw, rest, serve, split};
 #[tokio::test]
 async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
     let (_server, address) = serve(Actor::echo(), &[("max_body_bytes", "8")]).await;
-    let refused = r#"{"error":"payload_too_large","message":"the request's body exceeds the limit of 8 bytes"}"#;
+    let refused = r#"{"error":"payload_too_large","message":"the request's body exceeds the limit of 8 bytes"}"#
+        .to_owned()
+        + "\n";
     let announced = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
-    assert_eq!(split(&raw(address, announced).await), (413, refused.into()));
+    assert_eq!(split(&raw(address, announced).await), (413, refused.clone()));
     let chunked =
         "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\n6789\r\n0\r\n\r\n";
-    assert_eq!(split(&raw(address, chunked).await), (413, refused.into()));
+    assert_eq!(split(&raw(address, chunked).await), (413, refused));
     let fits = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n12345678";
     assert_eq!(split(&raw(address, fits).await), (200, "POST /? 12345678".into()));
 }
@@ -26,7 +28,7 @@ async fn a_long_head_is_431_in_json_and_a_monstrous_one_is_431_at_least() {
     let head = |length| format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\na: {}\r\n\r\n", "y".repeat(length));
     assert_eq!(split(&raw(address, head(100)).await).0, 200);
     let message = "the request's target and headers exceed the limit of 200 bytes";
-    let body = format!(r#"{{"error":"headers_too_large","message":"{message}"}}"#);
+    let body = format!(r#"{{"error":"headers_too_large","message":"{message}"}}"#) + "\n";
     assert_eq!(split(&raw(address, head(200)).await), (431, body));
     assert!(raw(address, head(1_000_000)).await.starts_with("HTTP/1.1 431 "));
 }
@@ -72,8 +74,9 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
 async fn a_slow_body_is_408_and_a_slow_actor_504() {
     let (_server, address) = serve(Actor::hanging(), &[("timeout_ms", "50")]).await;
     let answer = raw(address, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n12").await;
-    let body = r#"{"error":"request_timeout","message":"the request's body did not arrive within 50 ms"}"#;
-    assert_eq!(split(&answer), (408, body.into()));
+    let body =
+        r#"{"error":"request_timeout","message":"the request's body did not arrive within 50 ms"}"#.to_owned() + "\n";
+    assert_eq!(split(&answer), (408, body));
     let (status, body) = get(address, "x", "/").await;
     assert_eq!(status, 504);
     assert!(

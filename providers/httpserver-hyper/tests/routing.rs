@@ -27,7 +27,16 @@ async fn many_links_share_a_port_by_host_and_path() {
     server.delete_link(&key("any")).await;
     assert_eq!(
         get(address, "x", "/").await,
-        (404, r#"{"error":"route_not_found","message":"no actor is linked to this host and path"}"#.into())
+        (
+            404,
+            concat!(
+                r#"{"error":"route_not_found","message":"no actor is linked to this host and path","#,
+                r#""remedy":"link an actor to this address and path: wattle link put ACTOR PROVIDER "#,
+                r#"wasmcloud:httpserver address=HOST:PORT path=PATH"}"#,
+                "\n"
+            )
+            .into()
+        )
     );
 }
 

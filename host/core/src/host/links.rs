@@ -77,12 +77,13 @@ impl Host {
     /// Refuses a link that a running actor's claims do not cover. An actor that does not run yet is checked when
     /// called.
     fn check_claimed(&self, key: &LinkKey) -> Result<(), HostError> {
-        match self.actor_slot(key.actor) {
-            Ok(slot) if !slot.slot.current().facts.claims(key.contract.as_str()) => {
-                Err(HostError::CapabilityNotClaimed { actor: key.actor, contract: key.contract.clone() })
-            }
-            _ => Ok(()),
+        let Ok(slot) = self.actor_slot(key.actor) else { return Ok(()) };
+        let facts = &slot.slot.current().facts;
+        if facts.claims(key.contract.as_str()) {
+            return Ok(());
         }
+        let (actor, contract, claimed) = (key.actor, key.contract.clone(), facts.claimed());
+        Err(HostError::CapabilityNotClaimed { actor, contract, claimed })
     }
 }
 
