@@ -32,8 +32,8 @@ impl Message {
     }
 }
 
-/// Largest message, headers included, in bytes, that our own servers and buses take: as much as NATS recommends at most.
-/// Payloads of calls grow by a third on their way.
+/// Largest message, headers included, in bytes, that our own servers and buses take: as much as NATS recommends at
+/// most. Payloads of calls grow by a third on their way.
 pub(crate) const MESSAGE_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// The header that carries a status of the bus itself.

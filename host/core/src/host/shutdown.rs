@@ -35,7 +35,8 @@ impl Host {
         }
     }
 
-    /// Begins to stop the host, in a task that outlives the caller's. Calls in flight get `drain`, or what is configured.
+    /// Begins to stop the host, in a task that outlives the caller's. Calls in flight get `drain`, or what is
+    /// configured.
     pub(crate) fn shutdown_in_background(&self, drain: Option<Duration>) {
         if let Some(drain) = drain {
             // Whoever asked first has decided.
