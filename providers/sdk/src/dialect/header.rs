@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, Visitor},
+    de::{self, DeserializeSeed, MapAccess, SeqAccess, Unexpected, Visitor},
     ser::SerializeMap,
 };
 
@@ -12,6 +12,8 @@ type Pair = (String, String);
 
 /// Most headers taken from an actor's answer; what a guest sends is bounded before memory is spent on it.
 const HEADERS_MAX: usize = 1024;
+/// Most bytes of them, a name counted with each of its values: that is how they are kept.
+const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// Writes `{name: [value, ...]}`: one entry for a name, spelled as at its first occurrence.
 pub(super) struct ManyValues<'a>(pub(super) &'a [Pair]);
@@ -61,13 +63,6 @@ impl Serialize for OneValue<'_> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Values {
-    One(String),
-    Many(Vec<String>),
-}
-
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(PairsVisitor)
@@ -88,17 +83,70 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some((name, values)) = map.next_entry::<String, Values>()? {
-            match values {
-                Values::One(value) => pairs.push((name, value)),
-                Values::Many(values) => pairs.extend(values.into_iter().map(|value| (name.clone(), value))),
-            }
-            if pairs.len() > HEADERS_MAX {
-                return Err(serde::de::Error::custom(format!("more than {HEADERS_MAX} headers")));
-            }
+        let mut read = Read::default();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(Values { name, read: &mut read })?;
         }
-        Ok(Pairs(pairs))
+        Ok(Pairs(read.pairs))
+    }
+}
+
+/// What was read of an answer's headers so far.
+#[derive(Default)]
+struct Read {
+    pairs: Vec<Pair>,
+    bytes: usize,
+}
+
+impl Read {
+    fn push<E: de::Error>(&mut self, name: &str, value: &str) -> Result<(), E> {
+        if self.pairs.len() >= HEADERS_MAX {
+            return Err(E::custom(format_args!("more than {HEADERS_MAX} headers")));
+        }
+        self.bytes = self.bytes.saturating_add(name.len()).saturating_add(value.len());
+        if self.bytes > HEADER_BYTES_MAX {
+            return Err(E::custom(format_args!("more than {HEADER_BYTES_MAX} bytes of headers")));
+        }
+        self.pairs.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+}
+
+/// Reads what one name has: a value, or a list of them. The first value too many ends the reading.
+struct Values<'r> {
+    name: String,
+    read: &'r mut Read,
+}
+
+impl<'de> DeserializeSeed<'de> for Values<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a header's value or a list of its values")
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        self.read.push(&self.name, value)
+    }
+
+    fn visit_bytes<E: de::Error>(self, value: &[u8]) -> Result<(), E> {
+        let text = str::from_utf8(value).map_err(|_| E::invalid_value(Unexpected::Bytes(value), &self))?;
+        self.read.push(&self.name, text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        while let Some(value) = values.next_element::<String>()? {
+            self.read.push(&self.name, &value)?;
+        }
+        Ok(())
     }
 }
 
@@ -130,5 +178,31 @@ mod tests {
         assert!(codec::decode::<Pairs>(&codec::encode(&OneValue(&flood)).unwrap()).is_err());
         let wide = pairs(&vec![("h", "v"); HEADERS_MAX + 1]);
         assert!(codec::decode::<Pairs>(&codec::encode(&ManyValues(&wide)).unwrap()).is_err());
+    }
+    /// Reads headers that go wrong at the first value too many: what comes after it is not even there.
+    fn refusal(start: &[u8]) -> String {
+        codec::decode::<Pairs>(start).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_list_of_values_is_left_at_the_first_too_many() {
+        // One name, "a", that is said to have 2^32 - 1 values.
+        let endless = [b"\x81\xa1a\xdd\xff\xff\xff\xff".as_slice(), &[0xa0; HEADERS_MAX + 1]].concat();
+        assert!(refusal(&endless).contains("more than 1024 headers"), "{}", refusal(&endless));
+        let long = "n".repeat(HEADER_BYTES_MAX / 2);
+        let repeated = pairs(&[(&long, "v"), (&long, "v")]);
+        let repeated = codec::encode(&ManyValues(&repeated)).unwrap();
+        assert!(refusal(&repeated).contains("bytes of headers"), "{}", refusal(&repeated));
+    }
+
+    #[test]
+    fn a_value_is_a_text_in_either_of_messagepacks_shapes_and_nothing_else() {
+        let one = Pairs(pairs(&[("a", "b")]));
+        for value in [b"\xa1b".as_slice(), b"\xc4\x01b", b"\x91\xa1b", b"\x91\xc4\x01b"] {
+            assert_eq!(codec::decode::<Pairs>(&[b"\x81\xa1a", value].concat()).unwrap(), one);
+        }
+        for value in [b"\x01".as_slice(), b"\xc0", b"\x80", b"\x91\x01", b"\x91\x91\xa1b", b"\xc4\x01\xff"] {
+            assert!(codec::decode::<Pairs>(&[b"\x81\xa1a", value].concat()).is_err(), "{value:?}");
+        }
     }
 }

@@ -46,6 +46,24 @@ fn check(dialect: Dialect, operation: &str, call: &str) {
 }
 
 #[test]
+fn sets_are_named_by_few_keys_in_both_dialects() {
+    for (dialect, operation, start) in [
+        (Dialect::Wasmcloud, "KeyValue.SetUnion", b"".as_slice()),
+        (Dialect::Wasmcloud, "KeyValue.SetIntersection", b""),
+        (Dialect::Wascc, "SetUnion", b"\x81\xa4keys"),
+        (Dialect::Wascc, "SetIntersection", b"\x81\xa4keys"),
+    ] {
+        let scripted = Scripted::default();
+        let flood = [start, b"\xdd\x00\x00\x04\x01", &[0xa0; 1025]].concat();
+        let refused = keyvalue(&scripted, dialect, operation, &flood).unwrap_err();
+        assert!(matches!(refused, ProviderError::BadRequest(_)), "{operation}: {refused}");
+        assert!(scripted.calls().is_empty(), "{operation}");
+        keyvalue(&scripted, dialect, operation, &[start, b"\x93\xa1a\xa1b\xa1a"].concat()).unwrap();
+        assert!(scripted.calls().concat().ends_with(" a b"), "{operation}");
+    }
+}
+
+#[test]
 fn wasmcloud_keyvalue_is_the_published_one() {
     let check = |operation: &str, call: &str| check(Dialect::Wasmcloud, &format!("KeyValue.{operation}"), call);
     check("Get", "get counter");

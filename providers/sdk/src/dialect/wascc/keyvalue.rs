@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wattle_types::ProviderError;
 
-use super::super::{counter, unknown_operation};
+use super::super::{counter, keys::Keys, unknown_operation};
 use crate::{
     KeyValue,
     codec::{decode, encode},
@@ -21,9 +21,9 @@ struct Key<'a> {
 }
 
 #[derive(Deserialize)]
-struct Keys {
+struct SetsRequest {
     #[serde(default)]
-    keys: Vec<String>,
+    keys: Keys,
 }
 
 #[derive(Deserialize)]
@@ -147,9 +147,13 @@ async fn handle_set<K: KeyValue>(store: &K, operation: &str, payload: &[u8]) -> 
             let values = store.set_members(decode::<Key<'_>>(payload)?.key).await?;
             encode(&ValuesResponse { values })
         }
-        "SetUnion" => encode(&ValuesResponse { values: store.set_union(&decode::<Keys>(payload)?.keys).await? }),
+        "SetUnion" => {
+            let SetsRequest { keys: Keys(keys) } = decode(payload)?;
+            encode(&ValuesResponse { values: store.set_union(&keys).await? })
+        }
         "SetIntersection" => {
-            encode(&ValuesResponse { values: store.set_intersection(&decode::<Keys>(payload)?.keys).await? })
+            let SetsRequest { keys: Keys(keys) } = decode(payload)?;
+            encode(&ValuesResponse { values: store.set_intersection(&keys).await? })
         }
         _ => Err(unknown_operation("wascc:keyvalue", operation)),
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wattle_types::ProviderError;
 
-use super::super::{counter, unknown_operation};
+use super::super::{counter, keys::Keys, unknown_operation};
 use crate::{
     KeyValue,
     codec::{decode, encode},
@@ -134,8 +134,8 @@ async fn handle_set<K: KeyValue>(
             encode(&u32::from(store.set_remove(set_name, &value).await?))
         }
         "SetQuery" => encode(&store.set_members(decode(payload)?).await?),
-        "SetUnion" => encode(&store.set_union(&decode::<Vec<String>>(payload)?).await?),
-        "SetIntersection" => encode(&store.set_intersection(&decode::<Vec<String>>(payload)?).await?),
+        "SetUnion" => encode(&store.set_union(&decode::<Keys>(payload)?.0).await?),
+        "SetIntersection" => encode(&store.set_intersection(&decode::<Keys>(payload)?.0).await?),
         _ => Err(unknown(operation)),
     }
 }
