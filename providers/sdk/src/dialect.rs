@@ -1,6 +1,7 @@
 //! From a contract's operation and bytes to a call of its trait, in each dialect.
 
 mod header;
+mod keys;
 #[cfg(test)]
 mod tests;
 mod wascc;
