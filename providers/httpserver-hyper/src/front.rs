@@ -75,7 +75,7 @@ impl Lease {
     ///
     /// # Errors
     /// [`ProviderError::BadConfig`] when another link has the place, [`ProviderError::BackendUnavailable`] when the
-    /// address cannot be listened on. Nothing has changed then.
+    /// address cannot be listened on or this generation has left. Nothing has changed then.
     pub(crate) async fn put(&self, route: Route, grace: Duration) -> Result<(), ProviderError> {
         self.address_free(route.settings.address).await;
         let closed = self.front.state().put(Arc::new(route))?;
@@ -136,6 +136,10 @@ async fn close(listeners: &[Arc<Listener>], grace: Duration) {
 
 impl State {
     fn put(&mut self, route: Arc<Route>) -> Result<Vec<Arc<Listener>>, ProviderError> {
+        if !self.generations.contains(&route.generation) {
+            // Nobody would ever close what is opened now.
+            return Err(ProviderError::BackendUnavailable("the server is closing".into()));
+        }
         let address = route.settings.address;
         let mine = |other: &Route| other.generation == route.generation && other.key == route.key;
         let mut routes = self.places.get(&address).map(|place| place.routes.clone()).unwrap_or_default();

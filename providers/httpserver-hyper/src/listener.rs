@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -38,7 +38,10 @@ pub(crate) struct Listener {
     acceptor: TaskTracker,
     connections: TaskTracker,
     streams: TaskTracker,
-    connection_ended: Notify,
+    /// Connections there are. The tracker lets go of one only after the acceptor was told.
+    open: AtomicUsize,
+    /// Wakes the acceptor: a connection has ended, or more of them may be.
+    room: Notify,
 }
 
 impl Listener {
@@ -59,7 +62,8 @@ impl Listener {
             acceptor: TaskTracker::new(),
             connections: TaskTracker::new(),
             streams: TaskTracker::new(),
-            connection_ended: Notify::new(),
+            open: AtomicUsize::new(0),
+            room: Notify::new(),
         });
         listener.acceptor.spawn(Arc::clone(&listener).accept(socket));
         listener.acceptor.close();
@@ -85,6 +89,7 @@ impl Listener {
     /// Replaces the table, from the next request on.
     pub(crate) fn publish(&self, table: Table) {
         self.table.store(Arc::new(table));
+        self.room.notify_one();
     }
 
     /// Returns the tracker of HTTP/2 streams.
@@ -167,9 +172,8 @@ impl Listener {
     /// Returns the next connection, or `None` when closing. Waits while there are too many.
     async fn next(&self, socket: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
         let ready = async {
-            while self.connections.len() >= self.table.load().limits.map_or(usize::MAX, |limits| limits.max_connections)
-            {
-                self.connection_ended.notified().await;
+            while self.is_full() {
+                self.room.notified().await;
             }
             socket.accept().await
         };
@@ -180,23 +184,37 @@ impl Listener {
         }
     }
 
+    fn is_full(&self) -> bool {
+        let limits = self.table.load().limits;
+        limits.is_some_and(|limits| self.open.load(Ordering::Acquire) >= limits.max_connections)
+    }
+
     fn serve(self: &Arc<Self>, stream: TcpStream) {
         // Without it small answers wait for acknowledgements; a socket that refuses is about to fail anyway.
         let _ = stream.set_nodelay(true);
-        let listener = Arc::clone(self);
+        let open = Open::new(self);
         self.connections.spawn(async move {
-            let ended = NotifyOnDrop(&listener.connection_ended);
-            connection::serve(&listener, stream).await;
-            drop(ended);
+            connection::serve(&open.0, stream).await;
+            drop(open);
         });
     }
 }
 
-struct NotifyOnDrop<'a>(&'a Notify);
+/// A connection, counted until it is dropped.
+struct Open(Arc<Listener>);
 
-impl Drop for NotifyOnDrop<'_> {
+impl Open {
+    fn new(listener: &Arc<Listener>) -> Self {
+        listener.open.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(listener))
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
-        self.0.notify_one();
+        // In this order: the acceptor counts as soon as it is told.
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.room.notify_one();
     }
 }
 

@@ -92,9 +92,16 @@ impl fmt::Debug for Certificates {
 
 async fn read(path: &Path) -> Result<Vec<u8>, ProviderError> {
     let unreadable = |error: std::io::Error| bad(path, format_args!("cannot be read: {error}"));
+    // Asked before opening: to open a pipe is to wait for its writer.
+    if !tokio::fs::metadata(path).await.map_err(unreadable)?.is_file() {
+        return Err(bad(path, format_args!("is no regular file")));
+    }
     let mut bytes = Vec::new();
     let file = File::open(path).await.map_err(unreadable)?;
-    file.take(PEM_BYTES_MAX).read_to_end(&mut bytes).await.map_err(unreadable)?;
+    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
+    if bytes.len() as u64 > PEM_BYTES_MAX {
+        return Err(bad(path, format_args!("is larger than {PEM_BYTES_MAX} bytes: that is no PEM file")));
+    }
     Ok(bytes)
 }
 

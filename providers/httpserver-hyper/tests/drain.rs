@@ -8,9 +8,9 @@ use tokio::{
     sync::{Notify, Semaphore},
     time::timeout,
 };
-use wattle_types::Provider;
+use wattle_types::{Provider, ProviderError};
 
-use crate::harness::{Actor, generation, key, link, ok, one, rest, serve};
+use crate::harness::{Actor, generation, get, key, link, ok, one, rest, serve};
 
 /// An actor that says when it is asked and answers when it is let.
 fn gated() -> (Arc<Actor>, Arc<Notify>, Arc<Semaphore>) {
@@ -109,4 +109,22 @@ async fn clients_in_the_kernels_queue_are_served_before_the_socket_closes() {
         }
     };
     tokio::join!(server.shutdown(), clients);
+}
+
+#[tokio::test]
+async fn a_link_put_too_late_is_refused_and_opens_nothing() {
+    let (server, address) = serve(Actor::echo(), &[]).await;
+    server.quiesce().await;
+    let fixed = address.to_string();
+    let error = server.put_link(link("late", &[("address", &fixed)])).await.unwrap_err();
+    assert_eq!(error, ProviderError::BackendUnavailable("the server is closing".into()));
+    assert!(TcpStream::connect(address).await.is_err());
+
+    // A predecessor that has left leaves its successor alone, too.
+    let (old, address) = serve(Actor::echo(), &[]).await;
+    let new = generation(Actor::link_name(), &[("port", "0")], old.handover()).unwrap();
+    new.put_link(link("default", &[])).await.unwrap();
+    old.quiesce().await;
+    assert!(old.put_link(link("late", &[("path", "/late")])).await.is_err());
+    assert_eq!(get(address, "x", "/late").await, (200, "default".into()));
 }

@@ -5,7 +5,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Actor, get, one, raw, rest, serve, split};
+use wattle_types::Provider;
+
+use crate::harness::{Actor, get, link, one, raw, rest, serve, split};
 
 #[tokio::test]
 async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
@@ -97,6 +99,30 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     assert!(early.is_err());
     drop(first);
     assert!(one(&mut second).await.ends_with("GET /2? "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_bound_the_next_client_is_always_let_in() {
+    let (_server, address) = serve(Actor::echo(), &[("max_connections", "1")]).await;
+    for _ in 0..2_000 {
+        // Several at once, so that one waits whenever another ends.
+        let asked = async { tokio::join!(get(address, "x", "/"), get(address, "x", "/"), get(address, "x", "/")) };
+        let answers = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await.unwrap();
+        assert_eq!((answers.0.0, answers.1.0, answers.2.0), (200, 200, 200));
+    }
+}
+
+#[tokio::test]
+async fn a_raised_bound_lets_those_in_who_wait() {
+    let (server, address) = serve(Actor::echo(), &[("max_connections", "1")]).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET /1 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    one(&mut first).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(b"GET /2 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    server.put_link(link("default", &[("max_connections", "2")])).await.unwrap();
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), one(&mut second)).await.unwrap();
+    assert!(answer.ends_with("GET /2? "), "{answer}");
 }
 
 #[tokio::test]

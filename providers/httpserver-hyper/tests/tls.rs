@@ -83,6 +83,25 @@ async fn tls_serves_both_protocols_and_takes_new_certificates_when_the_link_is_p
 }
 
 #[tokio::test]
+async fn what_is_no_regular_file_or_too_large_is_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path(), "a.example");
+    let values = values(folder.path());
+    let server = generation(Actor::echo(), &[("port", "0")], None).unwrap();
+    let refusal = async || server.put_link(link("default", &borrowed(&values))).await.unwrap_err().to_string();
+
+    let cert = folder.path().join("cert.pem");
+    std::fs::File::options().write(true).open(&cert).unwrap().set_len(1024 * 1024 + 1).unwrap();
+    let error = refusal().await;
+    assert!(error.contains("cert.pem is larger than 1048576 bytes"), "{error}");
+
+    std::fs::remove_file(&cert).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&cert).status().unwrap().success());
+    let error = refusal().await;
+    assert!(error.contains("cert.pem is no regular file"), "{error}");
+}
+
+#[tokio::test]
 async fn each_host_name_has_its_certificate() {
     let server = generation(Actor::link_name(), &[("port", "0")], None).unwrap();
     let mut roots = Vec::new();
