@@ -1,6 +1,7 @@
 //! One connection: handshake, serving, and the ways it ends.
 
 mod counted;
+mod sent;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -11,6 +12,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
+pub(crate) use sent::Sent;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,

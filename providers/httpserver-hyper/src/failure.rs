@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::Serialize;
 use wattle_types::{ErrorKind, InvokeError, ProviderError};
 
@@ -157,11 +156,11 @@ impl Failure {
     }
 
     /// Makes the response.
-    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
+    pub(crate) fn response(&self) -> Response<Bytes> {
         let mut body = serde_json::to_vec(&self.body).unwrap_or_default();
         // For terminals.
         body.push(b'\n');
-        let mut response = Response::new(Full::new(body.into()));
+        let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

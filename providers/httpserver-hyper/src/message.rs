@@ -6,7 +6,6 @@ use http::{
     header::{self},
     request::Parts,
 };
-use http_body_util::Full;
 use wattle_provider_sdk::{HttpRequest, HttpResponse};
 
 use crate::failure::Failure;
@@ -75,14 +74,14 @@ pub(crate) fn request(parts: &Parts, body: Bytes) -> HttpRequest {
 ///
 /// # Errors
 /// What of it is not HTTP.
-pub(crate) fn response(answer: HttpResponse, method: &Method) -> Result<Response<Full<Bytes>>, String> {
+pub(crate) fn response(answer: HttpResponse, method: &Method) -> Result<Response<Bytes>, String> {
     let status = StatusCode::from_u16(answer.status)
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()))
         .ok_or_else(|| format!("the actor answered with status {}, which is none", answer.status))?;
     let bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let keeps_length = *method == Method::HEAD && answer.body.is_empty();
-    let mut response = Response::new(Full::new(if bodyless { Bytes::new() } else { answer.body }));
+    let mut response = Response::new(if bodyless { Bytes::new() } else { answer.body });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(answer.headers.len());

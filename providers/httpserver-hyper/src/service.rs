@@ -13,7 +13,7 @@ use wattle_types::{CallContext, Deadline};
 use crate::{
     access::{self, Exchange},
     body,
-    connection::Activity,
+    connection::{Activity, Sent},
     failure::Failure,
     listener::Listener,
     message,
@@ -34,10 +34,10 @@ struct Claimed {
 /// Answers one request.
 pub(crate) async fn serve(
     listener: &Listener,
-    activity: &Activity,
+    activity: &Arc<Activity>,
     max_header_bytes: usize,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Full<Sent>>, Infallible> {
     let started = tokio::time::Instant::now().into_std();
     let (parts, body) = request.into_parts();
     let http2 = parts.version == Version::HTTP_2;
@@ -59,12 +59,12 @@ pub(crate) async fn serve(
     let exchange = Exchange {
         route: route.as_ref().map(|claimed| &*claimed.route),
         status: response.status().as_u16(),
-        body_bytes: response.body().size_hint().lower(),
+        body_bytes: response.body().len() as u64,
         took: started.elapsed(),
         error,
     };
     access::log(&parts, &exchange);
-    Ok(response)
+    Ok(response.map(|body| Full::new(Sent::new(body, Arc::clone(activity)))))
 }
 
 fn check_head(parts: &Parts, max_header_bytes: usize) -> Result<(), Failure> {
@@ -92,12 +92,7 @@ fn claim(listener: &Listener, parts: &Parts) -> Result<Claimed, Failure> {
     Err(Failure::draining())
 }
 
-async fn answer(
-    route: &Route,
-    parts: &Parts,
-    body: Incoming,
-    started: Instant,
-) -> Result<Response<Full<Bytes>>, Failure> {
+async fn answer(route: &Route, parts: &Parts, body: Incoming, started: Instant) -> Result<Response<Bytes>, Failure> {
     let settings = &route.settings;
     let deadline = Deadline::after(started, settings.timeout);
     let latest = deadline.instant().into();

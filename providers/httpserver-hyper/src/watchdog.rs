@@ -16,7 +16,8 @@ pub(crate) struct Sample {
     pub(crate) requests: u32,
     pub(crate) in_flight: u32,
     pub(crate) reads: u32,
-    pub(crate) writes: u32,
+    /// Writes of parts of answers' bodies. Other writes may be the protocol's own, and answer a client's pings.
+    pub(crate) sent: u32,
     pub(crate) http2: bool,
 }
 
@@ -54,7 +55,7 @@ impl Watchdog {
 
     /// Returns whether the connection should be closed now.
     pub(crate) fn expired(&mut self, now: Sample) -> bool {
-        let worked = now.in_flight > 0 || now.requests != self.last.requests || now.writes != self.last.writes;
+        let worked = now.in_flight > 0 || now.requests != self.last.requests || now.sent != self.last.sent;
         // Bytes that became no request are a head in pieces. On HTTP/2 they may be frames of the connection's own.
         let began = now.reads != self.last.reads && !now.http2;
         self.last = now;
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn silence_after_a_request_ends_with_the_idle_timeout_and_a_begun_head_sooner() {
-        let served = Sample { requests: 1, reads: 1, writes: 1, ..Sample::default() };
+        let served = Sample { requests: 1, reads: 1, sent: 1, ..Sample::default() };
         let mut idle = watchdog();
         assert!(!idle.expired(served));
         assert_eq!(ticks_until_expired(&mut idle, |_| served), Some(10));
@@ -116,7 +117,13 @@ mod tests {
     fn a_request_in_flight_or_an_answer_being_written_is_work() {
         let busy = Sample { requests: 1, in_flight: 1, ..Sample::default() };
         assert_eq!(ticks_until_expired(&mut watchdog(), |_| busy), None);
-        assert_eq!(ticks_until_expired(&mut watchdog(), |tick| Sample { writes: tick, ..Sample::default() }), None);
+        assert_eq!(ticks_until_expired(&mut watchdog(), |tick| Sample { sent: tick, ..Sample::default() }), None);
+    }
+
+    #[test]
+    fn http2_without_a_request_ends_with_the_header_timeout_whatever_else_is_said() {
+        let pings = |tick| Sample { reads: tick, http2: true, ..Sample::default() };
+        assert_eq!(ticks_until_expired(&mut watchdog(), pings), Some(4));
     }
 
     #[test]

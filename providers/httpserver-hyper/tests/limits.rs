@@ -7,7 +7,7 @@ use tokio::{
 
 use wattle_types::Provider;
 
-use crate::harness::{Actor, get, link, one, raw, rest, serve, split};
+use crate::harness::{Actor, Response, get, link, one, raw, rest, serve, split};
 
 #[tokio::test]
 async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
@@ -70,6 +70,58 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert!(one(&mut stream).await.ends_with("late"));
     assert_eq!(rest(&mut stream).await, "");
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream][..], payload].concat()
+}
+
+#[tokio::test]
+async fn an_http2_client_that_only_pings_is_closed() {
+    const GET_SLASH: &[u8] = &[0x82, 0x84, 0x86, 0x41, 1, b'x'];
+    let (_server, address) = serve(Actor::echo(), &[("idle_timeout_ms", "100"), ("header_timeout_ms", "100")]).await;
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    let asking = [preface.clone(), frame(1, 5, 1, GET_SLASH)].concat();
+    for (first, answered) in [(preface, false), (asking, true)] {
+        let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+        write.write_all(&first).await.unwrap();
+        let pinging = async {
+            let mut tick = tokio::time::interval(std::time::Duration::from_millis(5));
+            while write.write_all(&frame(6, 0, 0, b"12345678")).await.is_ok() {
+                tick.tick().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut answer = Vec::new();
+        tokio::select! {
+            _ = read.read_to_end(&mut answer) => {}
+            () = pinging => unreachable!(),
+            () = tokio::time::sleep(std::time::Duration::from_secs(5)) => panic!("still open"),
+        }
+        let pongs = answer.windows(8).filter(|bytes| bytes == b"12345678").count();
+        assert!(pongs > 2, "{pongs} pings answered");
+        assert_eq!(answer.windows(5).any(|bytes| bytes == b"GET /"), answered);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_read_slowly_is_read_to_its_end() {
+    const LEN: usize = 16 * 1024 * 1024;
+    let large = Response { status_code: 200, header: Default::default(), body: vec![b'x'; LEN] };
+    let (_server, address) =
+        serve(Actor::answering(large), &[("idle_timeout_ms", "200"), ("header_timeout_ms", "200")]).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    // All of it takes four times the idle timeout.
+    let mut total = 0;
+    for _ in 0..16 {
+        let mut part = Vec::new();
+        total += (&mut stream).take(LEN as u64 / 16).read_to_end(&mut part).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    total += stream.read_to_end(&mut Vec::new()).await.unwrap();
+    assert!(total > LEN);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub(crate) struct Activity {
     requests: AtomicU32,
     in_flight: AtomicU32,
     reads: AtomicU32,
-    writes: AtomicU32,
+    sent: AtomicU32,
     http2: AtomicBool,
     http2_seen: Notify,
 }
@@ -35,7 +35,7 @@ impl Activity {
             requests: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             reads: AtomicU32::new(0),
-            writes: AtomicU32::new(0),
+            sent: AtomicU32::new(0),
             http2: AtomicBool::new(http2),
             http2_seen: Notify::new(),
         }
@@ -50,6 +50,11 @@ impl Activity {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self)
+    }
+
+    /// Counts that a part of an answer's body was written.
+    pub(super) fn sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns whether this is an HTTP/2 connection, as far as is known.
@@ -67,7 +72,7 @@ impl Activity {
             requests: self.requests.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
-            writes: self.writes.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
             http2: self.is_http2(),
         }
     }
@@ -82,7 +87,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// A stream whose successful reads and writes are counted.
+/// A stream whose successful reads are counted.
 pub(super) struct Counted<I> {
     io: I,
     activity: Arc<Activity>,
@@ -91,13 +96,6 @@ pub(super) struct Counted<I> {
 impl<I> Counted<I> {
     pub(super) const fn new(io: I, activity: Arc<Activity>) -> Self {
         Self { io, activity }
-    }
-
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            self.activity.writes.fetch_add(1, Ordering::Relaxed);
-        }
-        written
     }
 }
 
@@ -114,8 +112,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Counted<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Counted<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.wrote(written)
+        Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -123,8 +120,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Counted<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.wrote(written)
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
