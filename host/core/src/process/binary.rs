@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use wattle_types::wascap::Digest;
@@ -16,9 +17,9 @@ pub(super) struct Binary {
 
 impl Binary {
     /// Stores `bytes` unless they are there already.
-    pub(super) async fn store(folder: &Path, bytes: &[u8]) -> io::Result<Self> {
+    pub(super) async fn store(folder: &Path, bytes: &Arc<[u8]>) -> io::Result<Self> {
         make_private(folder).await?;
-        let digest = Digest::of(bytes);
+        let digest = digest(Arc::clone(bytes)).await?;
         let binary = Self { path: folder.join(format!("{digest}{}", std::env::consts::EXE_SUFFIX)), digest };
         if binary.verified().await.is_err() {
             write_program(&binary.path, bytes).await?;
@@ -29,12 +30,16 @@ impl Binary {
     /// Returns its path if the file still is what was verified.
     pub(super) async fn verified(&self) -> io::Result<&Path> {
         let bytes = tokio::fs::read(&self.path).await?;
-        let digest = tokio::task::spawn_blocking(move || Digest::of(&bytes)).await?;
-        if digest == self.digest {
+        if digest(bytes).await? == self.digest {
             return Ok(&self.path);
         }
         Err(io::Error::new(io::ErrorKind::InvalidData, "the provider's binary was changed after it was verified"))
     }
+}
+
+/// Hashes a whole program, which takes too long for a thread that others wait for.
+async fn digest(bytes: impl AsRef<[u8]> + Send + 'static) -> io::Result<Digest> {
+    Ok(tokio::task::spawn_blocking(move || Digest::of(bytes.as_ref())).await?)
 }
 
 async fn make_private(folder: &Path) -> io::Result<()> {
@@ -69,13 +74,14 @@ mod tests {
     async fn a_changed_file_is_refused_and_stored_again() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("binaries");
-        let binary = Binary::store(&folder, b"program").await.unwrap();
+        let program: Arc<[u8]> = Arc::from(&b"program"[..]);
+        let binary = Binary::store(&folder, &program).await.unwrap();
         let path = binary.verified().await.unwrap().to_owned();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&path)), (0o700, 0o700));
         std::fs::write(&path, b"another").unwrap();
         assert_eq!(binary.verified().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-        Binary::store(&folder, b"program").await.unwrap();
+        Binary::store(&folder, &program).await.unwrap();
         assert_eq!(std::fs::read(binary.verified().await.unwrap()).unwrap(), b"program");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
     }

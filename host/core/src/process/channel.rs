@@ -55,7 +55,7 @@ impl Channel {
         // An empty map, as MessagePack.
         let nothing = Bytes::from_static(&[0x80]);
         let answer = self.request(&format!("{}.health", self.subject), nothing, HEALTH_TIMEOUT).await?;
-        match rmp_serde::from_slice(&answer.payload) {
+        match decode(&answer.payload) {
             Ok(Health { healthy: false, message }) => {
                 let reason = message.unwrap_or_else(|| "it says it is not well".into());
                 Err(ProviderError::Failed(reason.chars().take(500).collect()))
@@ -166,8 +166,8 @@ impl Channel {
 }
 
 fn read_response(bytes: &[u8], id: &str) -> Result<Bytes, ProviderError> {
-    let response: InvocationResponse = rmp_serde::from_slice(bytes)
-        .map_err(|error| ProviderError::Failed(format!("its answer cannot be read: {error}")))?;
+    let response: InvocationResponse =
+        decode(bytes).map_err(|error| ProviderError::Failed(format!("its answer cannot be read: {error}")))?;
     if let Some(error) = response.error {
         return Err(ProviderError::Failed(error));
     }
@@ -189,6 +189,17 @@ pub(super) fn check_unchunked(message: &[u8], content_length: Option<u64>) -> Re
 
 /// Messages longer than this are sent in parts by published providers, which is not spoken here.
 const CHUNK_LEN: usize = 900 * 1024;
+
+/// How deep a message may be nested. Invocations need three levels; the library's own limit of 1024 is more than the
+/// stack of a guest's fiber holds, on which answers are read.
+const DEPTH_MAX: usize = 16;
+
+/// Reads what a process sent.
+pub(super) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, rmp_serde::decode::Error> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(DEPTH_MAX);
+    T::deserialize(&mut deserializer)
+}
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes, ProviderError> {
     let bytes = rmp_serde::to_vec_named(value);
@@ -222,6 +233,26 @@ mod tests {
         assert_eq!(code(&InvocationResponse { content_length: Some(4), ..answer.clone() }), "payload_too_large");
         assert_eq!(code(&InvocationResponse { error: Some("no".into()), ..answer }), "provider_failed");
         assert_eq!(read_response(b"\xc1", "1").unwrap_err().code(), "provider_failed");
+    }
+
+    #[test]
+    fn a_message_is_nested_only_so_deep() {
+        #[derive(Debug)]
+        struct Depth(usize);
+
+        impl<'de> Deserialize<'de> for Depth {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let inner = Option::<[Depth; 1]>::deserialize(deserializer)?;
+                Ok(Self(inner.map_or(0, |[Depth(inner)]| inner + 1)))
+            }
+        }
+
+        let nested = |depth: usize| [vec![0x91; depth], vec![0xc0]].concat();
+        assert_eq!(decode::<Depth>(&nested(4)).unwrap().0, 4);
+        assert!(matches!(decode::<Depth>(&nested(100)), Err(rmp_serde::decode::Error::DepthLimitExceeded)));
+        // In a field nobody knows, which is skipped.
+        let response = [b"\x81\xa1x".as_slice(), &nested(100)].concat();
+        assert_eq!(read_response(&response, "1").unwrap_err().code(), "provider_failed");
     }
 
     #[test]

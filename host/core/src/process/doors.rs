@@ -24,7 +24,7 @@ use wattle_types::{
 };
 
 use super::{
-    channel::{check_unchunked, encode},
+    channel::{check_unchunked, decode, encode},
     replay::ReplayWindow,
     unix_now,
 };
@@ -138,7 +138,7 @@ async fn serve(
 }
 
 async fn work(shared: &Shared, actor: ActorId, callers: &[Caller], message: &Message) -> InvocationResponse {
-    let invocation: Invocation = match rmp_serde::from_slice(&message.payload) {
+    let invocation: Invocation = match decode(&message.payload) {
         Ok(invocation) => invocation,
         Err(error) => return respond(String::new(), Err(format!("the invocation cannot be read: {error}"))),
     };
