@@ -18,12 +18,23 @@ pub(crate) fn check_update(running: &ActorFacts, new: &ActorFacts, force: bool) 
     Ok(())
 }
 
+/// Longest call alias, in bytes.
+const ALIAS_LEN_MAX: usize = 128;
+
 /// Decides whether `new` may use its call alias, given who has it now.
 pub(crate) fn check_alias(new: &ActorFacts, holder: Option<ActorId>) -> Result<(), HostError> {
     match (&new.call_alias, holder) {
+        (Some(alias), _) if !is_alias(alias) => {
+            Err(HostError::AliasInvalid { alias: alias.chars().take(128).collect() })
+        }
         (Some(alias), Some(holder)) if holder != new.id => Err(HostError::AliasTaken { alias: alias.clone(), holder }),
         _ => Ok(()),
     }
+}
+
+/// Whether a name can be told from a contract, which has a colon, and from an actor's key.
+fn is_alias(alias: &str) -> bool {
+    !alias.is_empty() && alias.len() <= ALIAS_LEN_MAX && !alias.contains(':') && alias.parse::<ActorId>().is_err()
 }
 
 #[cfg(test)]
@@ -52,6 +63,14 @@ mod tests {
         assert_eq!(code(&facts(1, 1), false), Err("revision_too_low"));
         assert_eq!(code(&facts(1, 1), true), Ok(()));
         assert_eq!(code(&facts(2, 3), true), Err("subject_changed"));
+    }
+
+    #[test]
+    fn an_alias_cannot_be_taken_for_a_contract_or_a_key() {
+        for alias in ["", "wasmcloud:builtin:logging", &facts(1, 0).id.to_string(), &"x".repeat(129)] {
+            let named = ActorFacts { call_alias: Some(alias.to_owned()), ..facts(2, 0) };
+            assert_eq!(check_alias(&named, None).unwrap_err().code(), "alias_invalid", "{alias:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::{error::HostError, host::Host};
 
 /// Requests worked on at once; more wait on the bus, whose buffers are bounded.
 const REQUESTS_MAX: usize = 64;
+/// Watches at once; they last long, and so have places of their own.
+const WATCHES_MAX: usize = 16;
 
 /// Verbs every host answers.
 const BROADCAST: [&str; 1] = ["host.ping"];
@@ -49,7 +51,8 @@ async fn subscribe(host: &Host, bus: &dyn Bus) -> Result<SelectAll<Subscription>
 }
 
 async fn receive(host: Host, bus: Arc<dyn Bus>, mut requests: SelectAll<Subscription>) {
-    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let (places, watches) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Arc::new(Semaphore::new(WATCHES_MAX)));
+    let own = host.id().to_string();
     loop {
         let request = tokio::select! {
             biased;
@@ -57,21 +60,36 @@ async fn receive(host: Host, bus: Arc<dyn Bus>, mut requests: SelectAll<Subscrip
             request = requests.next() => request,
         };
         let Some(request) = request else { return };
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Some(verb) = verb(&request.subject, &host.config().lattice, &own).map(str::to_owned) else { continue };
+        let place = if verb == commands::WATCH {
+            match watches.clone().try_acquire_owned() {
+                Ok(place) => place,
+                Err(_) => {
+                    commands::refuse_watch(bus.as_ref(), &request, WATCHES_MAX).await;
+                    continue;
+                }
+            }
+        } else {
+            tokio::select! {
+                biased;
+                () = host.stopped().cancelled() => return,
+                place = places.clone().acquire_owned() => match place {
+                    Ok(place) => place,
+                    Err(_) => return,
+                },
+            }
+        };
         let (working_host, bus) = (host.clone(), bus.clone());
         host.tasks().spawn(async move {
-            handle(&working_host, bus.as_ref(), request).await;
+            handle(&working_host, bus.as_ref(), &verb, request).await;
             drop(place);
         });
     }
 }
 
-async fn handle(host: &Host, bus: &dyn Bus, request: Message) {
-    let Some(verb) = verb(&request.subject, &host.config().lattice, &host.id().to_string()) else {
-        return tracing::debug!(subject = request.subject, "not a control subject");
-    };
-    if verb.starts_with("wattle.") {
-        return commands::answer(host, bus, &request).await;
+async fn handle(host: &Host, bus: &dyn Bus, verb: &str, request: Message) {
+    if let Some(command) = verb.strip_prefix(commands::PREFIX) {
+        return commands::answer(host, bus, command, &request).await;
     }
     let answer = verbs::answer(host, verb, &request.payload).await;
     let Some(reply) = &request.reply else { return };

@@ -126,11 +126,10 @@ impl Dispatcher {
             }
             return Ok(Target::Provider(route.clone()));
         }
-        if let Some(slot) = routes.actor(namespace) {
-            return Ok(Target::Actor(slot.clone()));
-        }
-        if namespace.parse::<ActorId>().is_ok() || !namespace.contains(':') {
-            return Err(InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() });
+        // A contract has a colon, an actor's key or alias never.
+        if !namespace.contains(':') {
+            let not_found = || InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() };
+            return routes.actor(namespace).cloned().map(Target::Actor).ok_or_else(not_found);
         }
         self.resolve_unlinked(&routes, origin, link_name, namespace)
     }

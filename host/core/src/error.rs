@@ -31,6 +31,12 @@ pub enum HostError {
         /// Which.
         actor: ActorId,
     },
+    /// The call alias could be taken for something else.
+    #[error("{alias:?} cannot be a call alias: it is empty, too long, has a colon like a contract, or is a key")]
+    AliasInvalid {
+        /// The alias, shortened.
+        alias: String,
+    },
     /// Another actor has the call alias.
     #[error("the call alias {alias:?} belongs to actor {holder}")]
     AliasTaken {
@@ -175,6 +181,7 @@ impl HostError {
             Self::ActorNotFound { .. } => "actor_not_found",
             Self::ActorAmbiguous { .. } => "actor_ambiguous",
             Self::ActorRunning { .. } => "actor_running",
+            Self::AliasInvalid { .. } => "alias_invalid",
             Self::AliasTaken { .. } => "alias_taken",
             Self::SubjectChanged { .. } => "subject_changed",
             Self::RevisionTooLow { .. } => "revision_too_low",

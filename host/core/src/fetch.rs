@@ -1,6 +1,9 @@
 //! Bringing the bytes a reference names: a local file, or an https URL pinned by a digest.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -8,6 +11,8 @@ use tokio::io::AsyncReadExt;
 
 /// Largest file a reference may name: a module or a provider archive.
 const FILE_LEN_MAX: u64 = 256 << 20;
+/// Longest a whole file may take: the largest one over a slow line.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Why a reference gave no bytes.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,14 @@ pub enum FetchError {
         /// Why.
         message: String,
     },
+    /// It takes too long.
+    #[error("{reference} was not there after {limit:?}")]
+    TooSlow {
+        /// Which.
+        reference: String,
+        /// How long it may take.
+        limit: Duration,
+    },
     /// There is too much of it.
     #[error("{reference} is larger than {limit} bytes")]
     TooLarge {
@@ -64,7 +77,7 @@ impl FetchError {
             Self::BadReference(_) => "reference_invalid",
             Self::DigestMissing(_) => "digest_missing",
             Self::DigestMismatch { .. } => "digest_mismatch",
-            Self::Read { .. } | Self::Http { .. } => "fetch_failed",
+            Self::Read { .. } | Self::Http { .. } | Self::TooSlow { .. } => "fetch_failed",
             Self::TooLarge { .. } => "file_too_large",
         }
     }
@@ -72,6 +85,13 @@ impl FetchError {
 
 /// Reads what `reference` names.
 pub(crate) async fn fetch(reference: &str) -> Result<Bytes, FetchError> {
+    match tokio::time::timeout(FETCH_TIMEOUT, fetch_any(reference)).await {
+        Ok(fetched) => fetched,
+        Err(_) => Err(FetchError::TooSlow { reference: reference.to_owned(), limit: FETCH_TIMEOUT }),
+    }
+}
+
+async fn fetch_any(reference: &str) -> Result<Bytes, FetchError> {
     if let Some(path) = reference.strip_prefix("file://") {
         return read_file(Path::new(path)).await;
     }
@@ -83,6 +103,10 @@ pub(crate) async fn fetch(reference: &str) -> Result<Bytes, FetchError> {
 
 async fn read_file(path: &Path) -> Result<Bytes, FetchError> {
     let failed = |error| FetchError::Read { path: path.to_owned(), error };
+    // Opening a pipe would wait for its other end.
+    if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
+        return Err(failed(std::io::Error::other("it is no file")));
+    }
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).await.map_err(failed)?;
@@ -96,7 +120,9 @@ async fn fetch_https(reference: &str) -> Result<Bytes, FetchError> {
     let (url, expected) =
         reference.split_once("#sha256=").ok_or_else(|| FetchError::DigestMissing(reference.to_owned()))?;
     let bytes = download(url).await?;
-    let found = hex(&Sha256::digest(&bytes));
+    let hashed = bytes.clone();
+    let found = tokio::task::spawn_blocking(move || hex(&Sha256::digest(&hashed))).await;
+    let found = found.map_err(|error| FetchError::Http { url: url.to_owned(), message: error.to_string() })?;
     if !found.eq_ignore_ascii_case(expected) {
         return Err(FetchError::DigestMismatch { reference: url.to_owned(), expected: expected.to_owned(), found });
     }

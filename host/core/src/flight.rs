@@ -6,6 +6,9 @@ use tokio::sync::Notify;
 
 /// Set in the counter once nobody may enter any more.
 const CLOSED: usize = 1 << (usize::BITS - 1);
+/// Set in the counter once somebody waits for it to be empty.
+const WATCHED: usize = 1 << (usize::BITS - 2);
+const FLAGS: usize = CLOSED | WATCHED;
 
 /// A door and a counter: calls enter while it is open, and the last one out after closing is noticed.
 #[derive(Debug, Default)]
@@ -26,29 +29,31 @@ impl Flight {
 
     /// Leaves.
     pub(crate) fn leave(&self) {
-        if self.state.fetch_sub(1, Ordering::AcqRel) == CLOSED | 1 {
+        let before = self.state.fetch_sub(1, Ordering::AcqRel);
+        if before & FLAGS != 0 && before & !FLAGS == 1 {
             self.empty.notify_waiters();
         }
     }
 
     /// Lets nobody enter from now on, and returns how many are inside.
     pub(crate) fn close(&self) -> usize {
-        self.state.fetch_or(CLOSED, Ordering::AcqRel) & !CLOSED
+        self.state.fetch_or(CLOSED, Ordering::AcqRel) & !FLAGS
     }
 
     /// Returns how many are inside.
     pub(crate) fn len(&self) -> usize {
-        self.state.load(Ordering::Acquire) & !CLOSED
+        self.state.load(Ordering::Acquire) & !FLAGS
     }
 
-    /// Waits until a closed flight is empty.
+    /// Waits until nobody is inside. Who is not closed out may enter again in the same moment.
     pub(crate) async fn emptied(&self) {
+        self.state.fetch_or(WATCHED, Ordering::AcqRel);
         loop {
             let emptied = self.empty.notified();
             tokio::pin!(emptied);
             // Registered before the check, so that a call that leaves in between is not missed.
             emptied.as_mut().enable();
-            if self.state.load(Ordering::Acquire) == CLOSED {
+            if self.len() == 0 {
                 return;
             }
             emptied.await;

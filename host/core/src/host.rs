@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{OnceCell, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::Bus;
 use wattle_runtime::Engine;
@@ -54,6 +54,8 @@ struct Inner {
     locks: ChangeLocks,
     events: Events,
     tasks: TaskTracker,
+    /// The one shutdown, for which all who ask for it wait.
+    shutdown: OnceCell<()>,
     /// Cancelled when the host has stopped.
     stopped: CancellationToken,
     /// How long the last drain may take, if whoever stops the host said so.
@@ -150,16 +152,16 @@ impl HostBuilder {
             locks: ChangeLocks::default(),
             events: Events::default(),
             tasks: TaskTracker::new(),
+            shutdown: OnceCell::new(),
             stopped: CancellationToken::new(),
             last_drain: OnceLock::new(),
             started: crate::dispatch::now(),
             bus: self.bus,
             processes: processes.map(Arc::new),
         }));
-        host.start_builtins(self.builtins).await?;
-        host.start_health_checks();
-        if let Some(bus) = host.0.bus.clone() {
-            control::serve(&host, bus).await?;
+        if let Err(error) = host.open(self.builtins).await {
+            host.shutdown().await;
+            return Err(error);
         }
         host.0.events.announce("host_started", inventory::host_started(&host));
         Ok(host)
@@ -167,6 +169,16 @@ impl HostBuilder {
 }
 
 impl Host {
+    /// Brings up what a host begins with.
+    async fn open(&self, builtins: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
+        self.start_builtins(builtins).await?;
+        self.start_health_checks();
+        match self.0.bus.clone() {
+            Some(bus) => control::serve(self, bus).await,
+            None => Ok(()),
+        }
+    }
+
     /// Begins to put a host together. It runs only modules that `trust` accepts.
     #[must_use]
     pub fn builder(engine: Engine, trust: TrustPolicy) -> HostBuilder {
@@ -248,6 +260,16 @@ impl Host {
     /// Returns the state, for a look or a change. Never held over an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state like [`Host::change`], unless the host is stopping.
+    fn change_open<T>(&self, change: impl FnOnce(&mut State) -> Result<T, HostError>) -> Result<T, HostError> {
+        self.change(|state| if state.closing { Err(HostError::Draining) } else { change(state) })
+    }
+
+    /// Refuses early what [`Host::change_open`] would refuse in the end.
+    fn check_accepting(&self) -> Result<(), HostError> {
+        if self.state().closing { Err(HostError::Draining) } else { Ok(()) }
     }
 
     /// Changes the state and makes the change visible to calls.

@@ -81,6 +81,11 @@ impl<T> Generation<T> {
         self.flight.len()
     }
 
+    /// Waits until nobody is inside, without closing the door.
+    pub(crate) async fn emptied(&self) {
+        self.flight.emptied().await;
+    }
+
     /// Lets nobody in any more and waits until all are out, at most for `wait`.
     pub(crate) async fn drain(&self, wait: Duration) -> Drained {
         let found = self.flight.close();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use wattle_types::{ActorId, ContractId, ProviderId};
 
 use crate::{
-    actor::ActorSlot,
+    actor::{ActorFacts, ActorSlot},
     links::LinkTable,
     provider::ProviderSlot,
     routes::{LinkRoute, Routes},
@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) providers: BTreeMap<ProviderId, Arc<ProviderSlot>>,
     pub(crate) builtins: BTreeMap<ContractId, Arc<ProviderSlot>>,
     pub(crate) links: LinkTable,
+    /// Set when the host begins to stop: nothing is added or replaced any more.
+    pub(crate) closing: bool,
     /// How many providers have ever been started.
     pub(crate) providers_started: u64,
 }
@@ -44,8 +46,9 @@ impl State {
         }
     }
 
-    /// Returns the actor that has this call alias.
-    pub(crate) fn alias_holder(&self, alias: &str) -> Option<ActorId> {
+    /// Returns the actor that has the call alias these claims ask for.
+    pub(crate) fn holder_of(&self, facts: &ActorFacts) -> Option<ActorId> {
+        let alias = facts.call_alias.as_deref()?;
         let has_it = |actor: &&Arc<ActorSlot>| actor.slot.current().facts.call_alias.as_deref() == Some(alias);
         self.actors.values().find(has_it).map(|actor| actor.id)
     }

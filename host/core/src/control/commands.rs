@@ -14,17 +14,35 @@ use crate::{
     steps::{Step, Steps},
 };
 
+/// Before the verb of each command in its subject.
+pub(super) const PREFIX: &str = "wattle.";
+/// The verb that keeps its place for long.
+pub(super) const WATCH: &str = "wattle.watch";
+/// Where a watcher may have observations sent: a subject of its own.
+const INBOX: &str = "_INBOX.";
+/// Longest a call may take that is made over the control interface.
+const CALL_MAX: Duration = Duration::from_secs(600);
 /// Steps told of one command before a slow bus makes it miss some.
 const STEPS_MAX: usize = 64;
 /// Longest watch; a watcher that stays renews it.
 const WATCH_MAX: Duration = Duration::from_secs(3600);
 
-/// Carries out one command, telling each step.
-pub(super) async fn answer(host: &Host, bus: &dyn Bus, request: &Message) {
+/// Refuses a watch for want of a place.
+pub(super) async fn refuse_watch(bus: &dyn Bus, request: &Message, limit: usize) {
+    let refusal = Progress::Failed {
+        code: "overloaded".into(),
+        message: format!("{limit} watches run already"),
+        remedy: Some("end another `wattle spy`, or try again later".into()),
+    };
+    send(bus, request, &refusal).await;
+}
+
+/// Carries out one command, telling each step. `verb` is the subject's, by which NATS decides who may send it.
+pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Message) {
     let begun = crate::dispatch::now();
     let (sender, mut steps) = mpsc::channel(STEPS_MAX);
     let work = async {
-        let command = serde_json::from_slice(&request.payload);
+        let command = read(verb, &request.payload);
         let steps = Steps::to(sender);
         match command {
             Ok(command) => finish(carry_out(host, bus, command, &steps).await),
@@ -44,6 +62,22 @@ pub(super) async fn answer(host: &Host, bus: &dyn Bus, request: &Message) {
     // `tell` ends when `work` has dropped the sender, so all steps are told before the outcome.
     let (outcome, ()) = tokio::join!(work, tell);
     send(bus, request, &outcome).await;
+}
+
+/// Reads a command, which must be the one its subject names.
+fn read(verb: &str, payload: &[u8]) -> Result<Command, String> {
+    let command: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+    let named = command.get("verb").and_then(Value::as_str).unwrap_or_default();
+    if named != verb {
+        return Err(format!("the subject names {verb:?}, the command {named:?}"));
+    }
+    let command = serde_json::from_value(command).map_err(|error| error.to_string())?;
+    match &command {
+        Command::Watch { subject, .. } if !subject.starts_with(INBOX) => {
+            Err(format!("{subject:?} is no subject of the asker's own: it must begin with {INBOX:?}"))
+        }
+        _ => Ok(command),
+    }
 }
 
 async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) -> Result<Value, HostError> {
@@ -115,7 +149,14 @@ async fn call(
     let payload = BASE64.decode(payload.as_bytes()).map_err(|_| HostError::BadPayload)?;
     let id = host.find_actor(actor)?;
     let begun = crate::dispatch::now();
-    let answer = host.call(&id.to_string(), operation, payload.into(), timeout_ms.map(Duration::from_millis)).await?;
+    let answer = host
+        .call(
+            &id.to_string(),
+            operation,
+            payload.into(),
+            timeout_ms.map(|wait| Duration::from_millis(wait).min(CALL_MAX)),
+        )
+        .await?;
     let elapsed = crate::dispatch::now().saturating_duration_since(begun);
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     Ok(json!(CallResult { payload: BASE64.encode(&answer), elapsed_us }))

@@ -75,11 +75,15 @@ impl Host {
             return Err(HostError::ActorRunning { actor: id });
         }
         self.check_alias(&facts)?;
-        let module = self.prepare(&verified, facts, options.reference.clone(), steps).await?;
+        let module = self.prepare(&verified, facts.clone(), options.reference.clone(), steps).await?;
         let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let admission = Admission::new(max_running, self.0.config.max_queued);
         let slot = ActorSlot::new(module, admission, options.annotations.clone());
-        self.change(|state| state.actors.insert(id, slot.clone()));
+        self.change_open(|state| {
+            authz::check_alias(&facts, state.holder_of(&facts))?;
+            state.actors.insert(id, slot.clone());
+            Ok(())
+        })?;
         steps.done("published", "generation 1 takes calls");
         self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));
         Ok(id)
@@ -132,16 +136,18 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
+        self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
         let verified = self.verify(module, steps).await?;
         let facts = facts(&verified)?;
         authz::check_update(&slot.slot.current().facts, &facts, force)?;
         self.check_alias(&facts)?;
-        let module = self.prepare(&verified, facts, reference.to_owned(), steps).await?;
-        let old = self.change(|_| slot.slot.publish(module));
-        // The routes hold call aliases, which may have changed with the module.
-        self.change(|_| ());
+        let module = self.prepare(&verified, facts.clone(), reference.to_owned(), steps).await?;
+        let old = self.change_open(|state| {
+            authz::check_alias(&facts, state.holder_of(&facts))?;
+            Ok(slot.slot.publish(module))
+        })?;
         steps.done("published", format!("generation {} takes calls", old.number() + 1));
         self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));
         self.drain_module(&old, steps).await;
@@ -184,13 +190,8 @@ impl Host {
         steps.done("drained", format!("{finished} in flight finished, {} interrupted", drained.left));
     }
 
-    fn check_accepting(&self) -> Result<(), HostError> {
-        if self.0.stopped.is_cancelled() { Err(HostError::Draining) } else { Ok(()) }
-    }
-
     fn check_alias(&self, facts: &ActorFacts) -> Result<(), HostError> {
-        let holder = facts.call_alias.as_deref().and_then(|alias| self.state().alias_holder(alias));
-        authz::check_alias(facts, holder)
+        authz::check_alias(facts, self.state().holder_of(facts))
     }
 
     pub(crate) fn actor_slot(&self, id: ActorId) -> Result<Arc<ActorSlot>, HostError> {

@@ -10,15 +10,22 @@ use crate::provider::ProviderSlot;
 impl Host {
     /// Starts the task that asks every provider in turn until the host stops.
     pub(super) fn start_health_checks(&self) {
-        let host = self.clone();
+        let (host, stopped) = (Arc::downgrade(&self.0), self.stopped().clone());
+        let mut ticks = tokio::time::interval(self.0.config.health_interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.tasks().spawn(async move {
-            let mut ticks = tokio::time::interval(host.0.config.health_interval);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     biased;
-                    () = host.stopped().cancelled() => return,
-                    _ = ticks.tick() => host.check_providers().await,
+                    () = stopped.cancelled() => return,
+                    _ = ticks.tick() => {}
+                }
+                // A host that was dropped is not kept alive by looking after it.
+                let Some(host) = host.upgrade().map(Host) else { return };
+                tokio::select! {
+                    biased;
+                    () = stopped.cancelled() => return,
+                    () = host.check_providers() => {}
                 }
             }
         });

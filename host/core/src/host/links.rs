@@ -7,7 +7,7 @@ use wattle_types::{LinkDefinition, LinkKey, Provider};
 
 use super::{
     Host,
-    providers::{failed, served},
+    providers::{delete_link, failed, put_link, served},
 };
 use crate::{error::HostError, links::Put};
 
@@ -41,14 +41,17 @@ impl Host {
         if let Ok(slot) = self.provider_slot(&link.provider) {
             let running = slot.slot.current();
             check_served(&link, running.provider.as_ref())?;
-            running.provider.put_link(link.clone()).await.map_err(|error| failed(&link.provider, error))?;
+            put_link(running.provider.as_ref(), link.clone()).await.map_err(|error| failed(&link.provider, error))?;
         }
         let key = link.key.clone();
-        self.change(|state| state.links.put(link));
+        self.change_open(|state| {
+            state.links.put(link);
+            Ok(())
+        })?;
         if let Put::Move { from } = plan
             && let Ok(slot) = self.provider_slot(&from)
         {
-            slot.slot.current().provider.delete_link(&key).await;
+            delete_link(slot.slot.current().provider.as_ref(), &key).await;
         }
         Ok(())
     }
@@ -62,7 +65,7 @@ impl Host {
         let link = self.change(|state| state.links.delete(key))?;
         let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
         if let Ok(slot) = self.provider_slot(&link.provider) {
-            slot.slot.current().provider.delete_link(key).await;
+            delete_link(slot.slot.current().provider.as_ref(), key).await;
         }
         self.0.events.announce("linkdef_deleted", link_event(key, None, None));
         Ok(())

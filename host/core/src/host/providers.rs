@@ -3,10 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::json;
-use wattle_types::{Handover, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId};
+use wattle_types::{
+    Handover, LinkDefinition, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId,
+};
 
 use super::{Host, kind_names};
 use crate::{
@@ -18,8 +21,11 @@ use crate::{
     steps::Steps,
 };
 
+/// Longest a provider may take to accept or forget a link: it may have to connect to something first.
+const LINK_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How to start a provider.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct StartProvider {
     /// `builtin:KIND`, or where a provider archive is: `file:///path` or `https://host/path#sha256=HEX`.
     pub reference: String,
@@ -29,6 +35,12 @@ pub struct StartProvider {
     pub config: BTreeMap<String, String>,
     /// Kept in the inventory.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for StartProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StartProvider").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl StartProvider {
@@ -60,9 +72,7 @@ impl Host {
     }
 
     async fn try_start_provider(&self, options: &StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
-        if self.0.stopped.is_cancelled() {
-            return Err(HostError::Draining);
-        }
+        self.check_accepting()?;
         let (kind, factory) = self.factory(&options.reference).await?;
         let id = options.id.clone().unwrap_or(kind);
         let _change = self.0.locks.lock(format!("provider {id}")).await;
@@ -73,7 +83,14 @@ impl Host {
         let running = running.await?;
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
         let unaccepted = self.replay_links(&id, running.provider.as_ref(), steps).await;
-        let slot = self.insert_provider(id.clone(), running, options.annotations.clone(), unaccepted);
+        let provider = running.provider.clone();
+        let slot = match self.insert_provider(id.clone(), running, options.annotations.clone(), unaccepted) {
+            Ok(slot) => slot,
+            Err(error) => {
+                self.discard(provider.as_ref()).await;
+                return Err(error);
+            }
+        };
         steps.done("published", "generation 1 takes calls");
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
         Ok(id)
@@ -93,16 +110,22 @@ impl Host {
         config: Option<BTreeMap<String, String>>,
         steps: &Steps,
     ) -> Result<(), HostError> {
+        self.check_accepting()?;
+        // Fetched before anybody has to wait for it.
+        let (_, factory) = self.factory(reference).await?;
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         let slot = self.provider_slot(id)?;
-        let (_, factory) = self.factory(reference).await?;
         let old = slot.slot.current();
         let config = config.unwrap_or_else(|| old.config.clone());
         let handover = old.provider.handover();
         let running = self.create(id, factory.as_ref(), reference.to_owned(), config, handover).await?;
         steps.done("started", format!("the new {id} is up"));
         self.must_replay_links(id, running.provider.as_ref(), steps).await?;
-        slot.slot.publish(running);
+        let provider = running.provider.clone();
+        if let Err(error) = self.change_open(|_| Ok(slot.slot.publish(running))) {
+            self.discard(provider.as_ref()).await;
+            return Err(error);
+        }
         slot.unaccepted().clear();
         steps.done("published", format!("generation {} takes calls", old.number() + 1));
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
@@ -135,6 +158,17 @@ impl Host {
         }
         let finished = drained.found.saturating_sub(drained.left);
         steps.done("drained", format!("{finished} in flight finished, {} given up", drained.left));
+    }
+
+    /// Closes a provider that was made and never took its place.
+    async fn discard(&self, provider: &dyn Provider) {
+        let closed = async {
+            provider.quiesce().await;
+            provider.shutdown().await;
+        };
+        if tokio::time::timeout(self.drain_timeout(), closed).await.is_err() {
+            tracing::warn!("a provider that did not come up did not close in time");
+        }
     }
 
     pub(super) async fn start_builtins(&self, factories: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
@@ -170,7 +204,7 @@ impl Host {
         let total = links.len();
         let mut unaccepted = BTreeSet::new();
         for link in links {
-            if let Err(error) = provider.put_link(link.clone()).await {
+            if let Err(error) = put_link(provider, link.clone()).await {
                 tracing::warn!(provider = %id, link = ?link.key, %error, "a link is not accepted; it is tried again");
                 unaccepted.insert(link.key.clone());
             }
@@ -189,10 +223,14 @@ impl Host {
             return;
         }
         let _change = self.0.locks.lock(format!("provider {}", slot.id)).await;
+        let still_runs = self.state().providers.get(&slot.id).is_some_and(|now| std::ptr::eq(now.as_ref(), slot));
+        if !still_runs {
+            return;
+        }
         let links = self.state().links.of_provider(&slot.id);
         for key in keys {
             let accepted = match links.iter().find(|link| link.key == key) {
-                Some(link) => slot.slot.current().provider.put_link(link.clone()).await.is_ok(),
+                Some(link) => put_link(slot.slot.current().provider.as_ref(), link.clone()).await.is_ok(),
                 // Deleted meanwhile.
                 None => true,
             };
@@ -212,9 +250,8 @@ impl Host {
         let links = self.state().links.of_provider(id);
         let total = links.len();
         for link in links {
-            if let Err(error) = provider.put_link(link).await {
-                provider.quiesce().await;
-                provider.shutdown().await;
+            if let Err(error) = put_link(provider, link).await {
+                self.discard(provider).await;
                 return Err(failed(id, error));
             }
         }
@@ -228,12 +265,12 @@ impl Host {
         running: RunningProvider,
         annotations: BTreeMap<String, String>,
         unaccepted: BTreeSet<LinkKey>,
-    ) -> Arc<ProviderSlot> {
-        self.change(|state| {
+    ) -> Result<Arc<ProviderSlot>, HostError> {
+        self.change_open(|state| {
             state.providers_started += 1;
             let slot = ProviderSlot::new(id.clone(), running, annotations, state.providers_started, unaccepted);
             state.providers.insert(id, slot.clone());
-            slot
+            Ok(slot)
         })
     }
 
@@ -263,6 +300,21 @@ fn counted(links: usize) -> String {
     match links {
         1 => "1 link".into(),
         many => format!("{many} links"),
+    }
+}
+
+/// Gives a provider a link, and does not wait for ever for its answer.
+pub(super) async fn put_link(provider: &dyn Provider, link: Arc<LinkDefinition>) -> Result<(), ProviderError> {
+    match tokio::time::timeout(LINK_TIMEOUT, provider.put_link(link)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ProviderError::DeadlineExceeded),
+    }
+}
+
+/// Takes a link from a provider, and does not wait for ever.
+pub(super) async fn delete_link(provider: &dyn Provider, key: &LinkKey) {
+    if tokio::time::timeout(LINK_TIMEOUT, provider.delete_link(key)).await.is_err() {
+        tracing::warn!(link = ?key, "a provider did not forget a link in time");
     }
 }
 

@@ -16,12 +16,14 @@ const TASKS_GRACE: Duration = Duration::from_secs(1);
 impl Host {
     /// Stops the host: refuses new work, lets providers finish what they took, drains actors, closes providers.
     ///
-    /// Each step is bounded by the drain timeout. Returns when all is closed; calling it again waits for nothing. The
-    /// bus stays as it is: it belongs to whoever gave it.
+    /// Each step is bounded by the drain timeout. Returns when all is closed; whoever calls it again waits for the same
+    /// shutdown. The bus stays as it is: it belongs to whoever gave it.
     pub async fn shutdown(&self) {
-        if self.0.stopped.is_cancelled() {
-            return;
-        }
+        self.0.shutdown.get_or_init(|| self.shut_down()).await;
+    }
+
+    async fn shut_down(&self) {
+        self.state().closing = true;
         self.0.dispatcher.start_draining();
         self.quiesce_providers().await;
         self.drain_actors().await;
@@ -67,22 +69,35 @@ impl Host {
         }
     }
 
+    /// Waits for all calls in flight, which may still call other actors, and closes when there are none.
     async fn drain_actors(&self) {
         let actors: Vec<_> = self.state().actors.values().map(|slot| slot.slot.current()).collect();
+        let empty = join_all(actors.iter().map(|module| module.emptied()));
+        if tokio::time::timeout(self.drain_timeout(), empty).await.is_err() {
+            tracing::warn!("some calls did not end in time");
+        }
         let steps = Steps::ignore();
         join_all(actors.iter().map(|module| self.drain_module(module, &steps))).await;
         self.change(|state| state.actors.clear());
     }
 
-    /// Closes providers, the newest first.
+    /// Closes providers, the newest first, and the builtins last.
     async fn close_providers(&self) {
         let mut slots: Vec<_> = self.state().providers.values().cloned().collect();
         slots.sort_by_key(|slot| std::cmp::Reverse(slot.order));
+        let steps = Steps::ignore();
         for slot in slots {
-            // `quiesce` was already called: it has nothing left to do.
-            if let Err(error) = self.stop_provider(&slot.id, &Steps::ignore()).await {
-                tracing::debug!(%error, "a provider was stopped by somebody else");
+            // Its calls and its own work are over: what is left is closing, and whoever changes it now.
+            let stopped = tokio::time::timeout(self.drain_timeout(), self.stop_provider(&slot.id, &steps));
+            match stopped.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a provider was stopped by somebody else"),
+                Err(_) => tracing::warn!(provider = %slot.id, "a provider did not stop in time"),
             }
+        }
+        let builtins: Vec<_> = self.state().builtins.values().map(|slot| slot.slot.current()).collect();
+        for builtin in builtins {
+            self.retire_provider(&builtin, &steps).await;
         }
     }
 }
