@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use wattle_provider_sdk::{KeyValue, KeyValueError};
+use wattle_provider_sdk::{AnswerRoom, KeyValue, KeyValueError};
 
 use crate::{budget::Budget, shard::Shard};
 
@@ -69,7 +69,7 @@ impl Space {
     fn combine(
         &self,
         keys: &[String],
-        with: impl FnMut(BTreeSet<String>, Option<&BTreeSet<String>>) -> BTreeSet<String>,
+        with: for<'s> fn(BTreeSet<&'s String>, Option<&'s BTreeSet<String>>) -> BTreeSet<&'s String>,
     ) -> Result<Vec<String>, KeyValueError> {
         let indices: BTreeSet<usize> = keys.iter().map(|key| self.index(key)).collect();
         let shards: BTreeMap<usize, MutexGuard<'_, Shard>> =
@@ -80,9 +80,15 @@ impl Space {
             sets.push(shard.map(|shard| shard.set(key)).transpose()?.flatten());
         }
         let mut sets = sets.into_iter();
-        let first = sets.next().flatten().cloned().unwrap_or_default();
-        Ok(sets.fold(first, with).into_iter().collect())
+        let first = sets.next().flatten().into_iter().flatten().collect();
+        answer(sets.fold(first, with))
     }
+}
+
+/// Copies the items of an answer, if they fit one.
+fn answer<'i>(items: impl IntoIterator<Item = &'i String>) -> Result<Vec<String>, KeyValueError> {
+    let mut room = AnswerRoom::default();
+    items.into_iter().map(|item| room.copy(item)).collect()
 }
 
 impl KeyValue for MemoryStore {
@@ -120,7 +126,7 @@ impl KeyValue for MemoryStore {
         let shard = self.0.shard(key);
         let Some(items) = shard.list(key)? else { return Ok(Vec::new()) };
         let (skip, take) = wattle_provider_sdk::list_window(items.len() as u64, start, stop);
-        Ok(items.iter().skip(skip as usize).take(take as usize).cloned().collect())
+        answer(items.iter().skip(skip as usize).take(take as usize))
     }
 
     async fn set_add(&self, key: &str, mut value: String) -> Result<bool, KeyValueError> {
@@ -132,19 +138,19 @@ impl KeyValue for MemoryStore {
     }
 
     async fn set_members(&self, key: &str) -> Result<Vec<String>, KeyValueError> {
-        Ok(self.0.shard(key).set(key)?.map(|items| items.iter().cloned().collect()).unwrap_or_default())
+        answer(self.0.shard(key).set(key)?.into_iter().flatten())
     }
 
     async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
         self.0.combine(keys, |mut total, set| {
-            total.extend(set.into_iter().flatten().cloned());
+            total.extend(set.into_iter().flatten());
             total
         })
     }
 
     async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
         self.0.combine(keys, |mut total, set| {
-            total.retain(|item| set.is_some_and(|set| set.contains(item)));
+            total.retain(|item| set.is_some_and(|set| set.contains(*item)));
             total
         })
     }

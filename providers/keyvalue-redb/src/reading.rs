@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
-use wattle_provider_sdk::{KeyValueError, ValueKind, list_window};
+use wattle_provider_sdk::{AnswerRoom, KeyValueError, ValueKind, list_window};
 
 use crate::{
     fault::Fault,
@@ -43,10 +43,11 @@ impl Snapshot {
         let (skip, take) = list_window(count, start, stop);
         let items = self.transaction.open_table(ITEMS)?;
         let items = items.range((key, 0)..=(key, u64::MAX))?;
+        let mut room = AnswerRoom::default();
         items
             .skip(usize::try_from(skip).unwrap_or(usize::MAX))
             .take(usize::try_from(take).unwrap_or(usize::MAX))
-            .map(|item| Ok(item?.1.value().to_owned()))
+            .map(|item| Ok(room.copy(item?.1.value())?))
             .collect()
     }
 
@@ -59,13 +60,18 @@ impl Snapshot {
         let next = [key, "\0"].concat();
         let members = self.transaction.open_table(MEMBERS)?;
         let members = members.range((key, "")..(next.as_str(), ""))?;
-        members.map(|member| Ok(member?.0.value().1.to_owned())).collect()
+        let mut room = AnswerRoom::default();
+        members.map(|member| Ok(room.copy(member?.0.value().1)?)).collect()
     }
 
     pub(crate) fn union(&self, keys: &[String]) -> Result<Vec<String>, Fault> {
-        let mut union = BTreeSet::new();
+        let (mut union, mut room) = (BTreeSet::new(), AnswerRoom::default());
         for key in keys {
-            union.append(&mut self.members(key)?);
+            for member in self.members(key)? {
+                if !union.contains(&member) {
+                    union.insert(room.copy(&member)?);
+                }
+            }
         }
         Ok(union.into_iter().collect())
     }

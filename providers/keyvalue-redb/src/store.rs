@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use redb::{Database, DatabaseError};
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use wattle_provider_sdk::{KeyValue, KeyValueError};
 
 use crate::{
@@ -16,9 +16,15 @@ use crate::{
 /// Tells the time in milliseconds since 1970. Expiries are written to disk, so this must be the world's clock.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// Reads at once. Each holds a thread, and more of them read no faster.
+const READERS: u32 = 32;
+/// How long a read waits for its turn.
+const READ_WAIT: Duration = Duration::from_secs(2);
+
 /// A store in one file.
 pub struct RedbStore {
     database: Arc<Database>,
+    readers: Arc<Semaphore>,
     writer: Writer,
     clock: Clock,
 }
@@ -43,15 +49,22 @@ impl RedbStore {
         prepare(&database, clock()).map_err(|fault| std::io::Error::other(KeyValueError::from(fault).to_string()))?;
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database), Arc::clone(&clock))?;
-        Ok(Self { database, writer, clock })
+        let readers = Arc::new(Semaphore::new(READERS as usize));
+        Ok(Self { database, readers, writer, clock })
     }
 
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Snapshot) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, KeyValueError> {
+        let turn = timeout(READ_WAIT, Arc::clone(&self.readers).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(KeyValueError::Overloaded) };
         let (database, now) = (Arc::clone(&self.database), (self.clock)());
-        let done = spawn_blocking(move || work(Snapshot::take(&database, now)?));
+        let done = spawn_blocking(move || {
+            // Kept by the work, which goes on when nobody waits for it any more.
+            let _turn = turn;
+            work(Snapshot::take(&database, now)?)
+        });
         let done = done.await.map_err(|error| KeyValueError::Failed(format!("reading failed: {error}")))?;
         Ok(done?)
     }
@@ -144,5 +157,47 @@ impl KeyValue for RedbStore {
 
     async fn close(&self) {
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::mpsc, task::Poll};
+
+    use super::*;
+
+    fn open() -> (tempfile::TempDir, RedbStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RedbStore::open(&folder.path().join("kv.redb"), 1 << 20, Arc::new(|| 0)).unwrap();
+        (folder, store)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_gets_no_turn_is_refused() {
+        let (_folder, store) = open();
+        let turns = Arc::clone(&store.readers).acquire_many_owned(READERS).await.unwrap();
+        assert_eq!(store.get("a").await, Err(KeyValueError::Overloaded));
+        drop(turns);
+        assert_eq!(store.get("a").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_read_nobody_waits_for_keeps_its_turn_until_it_is_done() {
+        let (_folder, store) = open();
+        let (began, beginning) = mpsc::channel();
+        let (end, ending) = mpsc::channel::<()>();
+        let work = move |_| {
+            began.send(()).unwrap();
+            ending.recv().unwrap_err();
+            Ok(())
+        };
+        let mut read = Box::pin(store.read(work));
+        let waits = poll_fn(|context| Poll::Ready(read.as_mut().poll(context).is_pending())).await;
+        assert!(waits);
+        beginning.recv().unwrap();
+        drop(read);
+        assert_eq!(store.readers.available_permits(), READERS as usize - 1);
+        drop(end);
+        assert!(store.readers.acquire_many(READERS).await.is_ok());
     }
 }

@@ -138,10 +138,10 @@ pub enum KeyValueError {
         /// Which limit, with its setting's name.
         limit: String,
     },
-    /// Key or value is larger than this store takes.
+    /// Key or value is larger than this store takes, or an answer larger than a message.
     #[error("{what} of {size} bytes exceeds the limit of {limit}")]
     TooLarge {
-        /// "a key", "a value".
+        /// "a key", "a value", "an answer".
         what: &'static str,
         /// Bytes found.
         size: usize,

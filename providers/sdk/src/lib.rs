@@ -5,6 +5,7 @@
 //! their arguments. A back end fulfils a trait and serves every dialect; a new dialect is a module under `dialect` and
 //! changes no back end. Knows no host, no engine and no concrete back end.
 
+mod answer;
 mod codec;
 mod contract;
 mod dialect;
@@ -17,6 +18,7 @@ mod numbergen;
 mod scripted;
 mod settings;
 
+pub use answer::AnswerRoom;
 pub use contract::{Contract, Dialect, HTTP_SERVER, KEYVALUE, LOGGING, NUMBERGEN};
 pub use dialect::{HttpCodec, handle_keyvalue, handle_logging, handle_numbergen};
 pub use http::{HttpRequest, HttpResponse};
