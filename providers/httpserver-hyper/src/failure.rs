@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use wattle_types::{ErrorKind, InvokeError, ProviderError};
 
-use crate::{body::BodyError, router::Route};
+use crate::{body::BodyError, budget::Exhausted, router::Route};
 
 /// Why a request gets no answer from an actor.
 #[derive(Debug)]
@@ -92,6 +92,15 @@ impl Failure {
                 "payload_too_large",
                 format!("the request's body exceeds the limit of {limit} bytes"),
             ),
+            BodyError::NoRoom(Exhausted { total }) => Self {
+                retry: true,
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "overloaded",
+                    format!("the server holds bodies of other requests up to its limit of {total} bytes"),
+                )
+                .remedy("try again later, or give the HTTP server's configuration more: max_buffered_bytes=BYTES")
+            },
             BodyError::Broken(error) => {
                 tracing::debug!(%error, "a request's body broke off");
                 Self::bad_request("the request's body broke off")

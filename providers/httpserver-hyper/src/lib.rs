@@ -9,6 +9,7 @@
 
 mod access;
 mod body;
+mod budget;
 mod connection;
 mod failure;
 mod front;

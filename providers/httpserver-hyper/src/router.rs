@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use wattle_provider_sdk::HttpCodec;
 use wattle_types::{ActorInvoker, LinkKey, ProviderId};
 
-use crate::settings::LinkSettings;
+use crate::{budget::Budget, settings::LinkSettings};
 
 /// One link of one generation, ready to be called.
 pub(crate) struct Route {
@@ -18,6 +18,8 @@ pub(crate) struct Route {
     pub(crate) certificate: Option<Arc<CertifiedKey>>,
     pub(crate) codec: HttpCodec,
     pub(crate) actors: Arc<dyn ActorInvoker>,
+    /// What the generation's requests may hold of their bodies together.
+    pub(crate) bodies: Arc<Budget>,
     /// The generation's requests; closed when it takes no more.
     pub(crate) in_flight: TaskTracker,
 }

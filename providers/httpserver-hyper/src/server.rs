@@ -11,6 +11,7 @@ use wattle_types::{
 };
 
 use crate::{
+    budget::Budget,
     front::Lease,
     router::Route,
     settings::{LinkSettings, ServerSettings},
@@ -26,6 +27,7 @@ pub struct HttpServer {
     context: ProviderContext,
     settings: ServerSettings,
     lease: Lease,
+    bodies: Arc<Budget>,
     in_flight: TaskTracker,
 }
 
@@ -37,7 +39,9 @@ impl HttpServer {
     pub fn new(context: ProviderContext, predecessor: Option<Handover>) -> Result<Self, ProviderError> {
         let settings = ServerSettings::parse(&context)?;
         let lease = predecessor.and_then(Handover::take::<Lease>).unwrap_or_else(Lease::open);
-        Ok(Self { contracts: HTTP_SERVER.ids(), context, settings, lease, in_flight: TaskTracker::new() })
+        let bodies = Budget::new(settings.max_buffered_bytes);
+        let in_flight = TaskTracker::new();
+        Ok(Self { contracts: HTTP_SERVER.ids(), context, settings, lease, bodies, in_flight })
     }
 
     /// Returns each address its links name, with the one that is listened on; they differ for port 0.
@@ -73,6 +77,7 @@ impl HttpServer {
             certificate,
             codec,
             actors: Arc::clone(&self.context.actors),
+            bodies: Arc::clone(&self.bodies),
             in_flight: self.in_flight.clone(),
         })
     }

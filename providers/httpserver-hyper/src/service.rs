@@ -96,10 +96,12 @@ async fn answer(route: &Route, parts: &Parts, body: Incoming, started: Instant) 
     let settings = &route.settings;
     let deadline = Deadline::after(started, settings.timeout);
     let latest = deadline.instant().into();
+    // Kept to the end: what the actor is given is as large again.
+    let mut share = route.bodies.share();
     let body = if body.is_end_stream() {
         Bytes::new()
     } else {
-        timeout_at(latest, body::read(body, settings.max_body_bytes))
+        timeout_at(latest, body::read(body, settings.max_body_bytes, &mut share))
             .await
             .map_err(|_| Failure::body_too_slow(route))?
             .map_err(|error| Failure::body(&error, settings.max_body_bytes))?

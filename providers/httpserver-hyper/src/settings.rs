@@ -48,8 +48,14 @@ pub const LINK_SETTINGS: &[&str] = &[
     "idle_timeout_ms",
 ];
 
-/// The provider's configuration: defaults for its links, and `drain_grace_ms` (5000), how long connections of a closing
-/// address may stay idle until they are closed.
+/// The provider's configuration: defaults for its links, and what holds for all of them together.
+///
+/// | name | default | means |
+/// |---|---|---|
+/// | `drain_grace_ms` | 5000 | how long connections of a closing address may stay idle until they are closed |
+/// | `max_buffered_bytes` | 268435456 | bytes of bodies that all requests hold together; more are refused with 503 |
+///
+/// No body may be larger than `max_buffered_bytes`, whatever `max_body_bytes` says.
 pub const PROVIDER_SETTINGS: &[&str] = &[
     "address",
     "port",
@@ -66,6 +72,7 @@ pub const PROVIDER_SETTINGS: &[&str] = &[
     "header_timeout_ms",
     "idle_timeout_ms",
     "drain_grace_ms",
+    "max_buffered_bytes",
 ];
 
 /// Where a link without an address is served: reachable from this machine only.
@@ -76,6 +83,10 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADER_BYTES_MAX: usize = 1024 * 1024;
 /// As large as a payload can be: an actor's memory is 4 GiB.
 const MAX_BODY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Room for 25 of the largest bodies, or a great many of the usual ones.
+const MAX_BUFFERED_BYTES: usize = 256 * 1024 * 1024;
+/// More than machines have, and less than what arithmetic bears.
+const MAX_BUFFERED_BYTES_MAX: usize = isize::MAX as usize;
 /// An hour: longer than any sensible request, short enough for arithmetic.
 const MS_MAX: u64 = 3_600_000;
 
@@ -128,6 +139,7 @@ impl ConnectionLimits {
 pub(crate) struct ServerSettings {
     defaults: Settings,
     pub(crate) drain_grace: Duration,
+    pub(crate) max_buffered_bytes: usize,
 }
 
 impl ServerSettings {
@@ -138,7 +150,8 @@ impl ServerSettings {
     pub(crate) fn parse(context: &ProviderContext) -> Result<Self, ProviderError> {
         let defaults = Settings::parse(&context.config, PROVIDER_SETTINGS)?;
         let drain_grace = milliseconds(&defaults, "drain_grace_ms", 5_000)?;
-        let settings = Self { defaults, drain_grace };
+        let max_buffered_bytes = count(&defaults, "max_buffered_bytes", MAX_BUFFERED_BYTES, MAX_BUFFERED_BYTES_MAX)?;
+        let settings = Self { defaults, drain_grace, max_buffered_bytes };
         settings.resolve(Settings::default())?;
         Ok(settings)
     }
@@ -157,12 +170,13 @@ impl ServerSettings {
             None => address(&self.defaults)?.unwrap_or(ADDRESS),
         };
         let merged = self.defaults.overlaid(link);
+        let max_body_bytes = count(&merged, "max_body_bytes", 10 * 1024 * 1024, MAX_BODY_BYTES_MAX)?;
         Ok(LinkSettings {
             address,
             host: merged.get("host").map(host).transpose()?.flatten(),
             path: path(merged.get("path").unwrap_or("/"))?,
             timeout: milliseconds(&merged, "timeout_ms", 30_000)?,
-            max_body_bytes: count(&merged, "max_body_bytes", 10 * 1024 * 1024, MAX_BODY_BYTES_MAX)?,
+            max_body_bytes: max_body_bytes.min(self.max_buffered_bytes),
             access_log: switch(&merged, "access_log")?,
             error_details: switch(&merged, "error_details")?,
             tls: tls_files(&merged)?,

@@ -1,13 +1,16 @@
 //! What a client may not do, and how long it may take for what it may.
 
+use std::sync::Arc;
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Semaphore,
 };
 
 use wattle_types::Provider;
 
-use crate::harness::{Actor, Response, get, link, one, raw, rest, serve, split};
+use crate::harness::{Actor, Response, generation, get, link, one, raw, rest, serve, split};
 
 #[tokio::test]
 async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
@@ -70,6 +73,46 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert!(one(&mut stream).await.ends_with("late"));
     assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn bodies_beyond_what_the_server_holds_are_503_until_others_are_done() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (asked, mut waits) = tokio::sync::mpsc::channel(4);
+    let wait = Arc::clone(&gate);
+    let actor = Actor::playing(move |_, _, _, _| {
+        let (wait, asked) = (Arc::clone(&wait), asked.clone());
+        async move {
+            asked.send(()).await.unwrap();
+            wait.acquire().await.unwrap().forget();
+            crate::harness::ok("done")
+        }
+    });
+    let server = generation(actor, &[("port", "0"), ("max_buffered_bytes", "10")], None).unwrap();
+    server.put_link(link("default", &[])).await.unwrap();
+    let address = server.addresses()[0].1;
+    let post = |length: usize| {
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+        head + &"x".repeat(length)
+    };
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(post(6).as_bytes()).await.unwrap();
+    waits.recv().await.unwrap();
+
+    let refused = raw(address, post(5)).await;
+    assert!(refused.contains("\r\nretry-after: 1\r\n") && refused.contains("\r\nconnection: close\r\n"), "{refused}");
+    let (status, body) = split(&refused);
+    assert_eq!(status, 503);
+    assert!(body.starts_with(r#"{"error":"overloaded","message":"the server holds bodies of other"#), "{body}");
+    assert!(body.contains("max_buffered_bytes=BYTES"), "{body}");
+
+    // What is left is enough for less; with the first request, all of it is free again.
+    gate.add_permits(2);
+    assert_eq!(split(&raw(address, post(4)).await), (200, "done".into()));
+    assert!(rest(&mut first).await.ends_with("done"));
+    gate.add_permits(1);
+    assert_eq!(split(&raw(address, post(10)).await), (200, "done".into()));
+    assert_eq!(split(&raw(address, post(11)).await).0, 413);
 }
 
 /// A frame of HTTP/2.

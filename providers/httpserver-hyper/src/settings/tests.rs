@@ -7,7 +7,7 @@ fn resolve(provider: &[(&str, &str)], link: &[(&str, &str)]) -> Result<LinkSetti
         pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     };
     let defaults = Settings::parse(&values(provider), PROVIDER_SETTINGS)?;
-    let server = ServerSettings { defaults, drain_grace: Duration::ZERO };
+    let server = ServerSettings { defaults, drain_grace: Duration::ZERO, max_buffered_bytes: 1000 };
     server.resolve(Settings::parse(&values(link), LINK_SETTINGS)?)
 }
 
@@ -42,6 +42,12 @@ fn a_links_values_come_before_the_providers() {
     assert_eq!(link.address.to_string(), "127.0.0.1:2");
     assert_eq!(link.timeout, Duration::from_millis(5));
     assert!(link.access_log);
+}
+
+#[test]
+fn a_body_is_never_larger_than_all_bodies_together() {
+    let limit = |text| resolve(&[], &[("max_body_bytes", text)]).unwrap().max_body_bytes;
+    assert_eq!((limit("999"), limit("1001")), (999, 1000));
 }
 
 #[test]
