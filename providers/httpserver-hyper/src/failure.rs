@@ -131,6 +131,21 @@ impl Failure {
         Self::new(StatusCode::BAD_GATEWAY, "response_invalid", message).about(route, None)
     }
 
+    /// The call failed, of which `asked` bytes were the actor's to read.
+    ///
+    /// A payload over the limit is the client's fault if it is the one that was asked with, and else the actor's.
+    pub(crate) fn call(route: &Route, error: &InvokeError, asked: usize) -> Self {
+        match *error {
+            InvokeError::PayloadTooLarge { size, limit } if asked <= limit => {
+                let message = format!("the actor's answer of {size} bytes exceeds the limit of {limit}");
+                Self::new(StatusCode::BAD_GATEWAY, "response_too_large", message)
+                    .about(route, None)
+                    .remedy("ask the actor for less at once; what it answers must fit the limit, headers included")
+            }
+            _ => Self::invoke(route, error),
+        }
+    }
+
     /// The call failed. If the actor failed because what it needs is missing, that is what the client hears of.
     pub(crate) fn invoke(route: &Route, error: &InvokeError) -> Self {
         let root = error.root();

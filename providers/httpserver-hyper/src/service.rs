@@ -112,12 +112,13 @@ async fn answer(route: &Route, parts: &Parts, body: Incoming, started: Instant) 
         .encode_request(&request)
         .map_err(|error| Failure::invoke(route, &wattle_types::InvokeError::Internal { message: error.to_string() }))?;
     drop(request);
+    let asked = payload.len();
     let context = CallContext { traceparent: traceparent(parts), ..CallContext::new(deadline) };
     let call = route.actors.invoke(&route.key, route.codec.operation(), payload, context);
     let payload = timeout_at(latest, call)
         .await
         .map_err(|_| Failure::too_slow(route))?
-        .map_err(|error| Failure::invoke(route, &error))?;
+        .map_err(|error| Failure::call(route, &error, asked))?;
     let answer = route
         .codec
         .decode_response(&payload)

@@ -25,7 +25,7 @@ use wattle_types::{LinkDefinition, ProviderContext, ProviderError};
 /// | `cert_file`, `key_file` | | PEM files: serve TLS. Also `tls_cert_file`, `tls_priv_key_file` |
 /// | `max_header_bytes` | 32768 | longer request heads are refused with 431 |
 /// | `max_connections` | 4096 | beyond that, clients wait in the kernel's queue |
-/// | `header_timeout_ms` | 10000 | for a TLS handshake, and for a started request head |
+/// | `header_timeout_ms` | 10000 | for a TLS handshake, for the first request head, and for one that has begun |
 /// | `idle_timeout_ms` | 75000 | a connection without requests is closed after this |
 ///
 /// The last four hold for an address; where links share one, the largest of each counts.

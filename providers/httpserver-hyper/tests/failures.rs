@@ -96,6 +96,11 @@ async fn late_busy_and_oversized_have_their_statuses() {
     assert_eq!(get(address, "x", "/").await.0, 504);
     let large = InvokeError::PayloadTooLarge { size: 9, limit: 8 };
     check(large, &[], 413, &own("payload_too_large", "a payload of 9 bytes exceeds the limit of 8", None)).await;
+    // The request was within this limit, so it was the answer that was not.
+    let answered = InvokeError::PayloadTooLarge { size: 20_000, limit: 10_000 };
+    let remedy = "ask the actor for less at once; what it answers must fit the limit, headers included";
+    let message = "the actor's answer of 20000 bytes exceeds the limit of 10000";
+    check(answered, &[], 502, &own("response_too_large", message, Some(remedy.into()))).await;
     let (_server, address) = serve(Actor::failing(InvokeError::Overloaded { target: "a".into(), limit: 1 }), &[]).await;
     let answer = raw(address, "GET / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
