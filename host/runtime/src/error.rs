@@ -120,6 +120,16 @@ pub enum GuestError {
         /// The import it called.
         function: &'static str,
     },
+    /// The guest named what it calls with more bytes than any name has.
+    #[error("the guest passed a name of {size} bytes to {function}, which exceeds the limit of {limit}")]
+    NameTooLong {
+        /// The import it called.
+        function: &'static str,
+        /// Bytes found.
+        size: u32,
+        /// Bytes allowed.
+        limit: u32,
+    },
     /// The guest trapped after it was refused more memory.
     #[error("the guest needed more memory than its limit of {limit} bytes")]
     MemoryExceeded {
@@ -181,6 +191,7 @@ impl GuestError {
             Self::Trapped { .. } => "guest_trapped",
             Self::BadPointer { .. } => "guest_bad_pointer",
             Self::BadText { .. } => "guest_bad_text",
+            Self::NameTooLong { .. } => "guest_name_too_long",
             Self::MemoryExceeded { .. } => "guest_memory_exceeded",
             Self::TableExceeded { .. } => "guest_table_exceeded",
             Self::DeadlineExceeded => "deadline_exceeded",

@@ -15,11 +15,20 @@ pub(crate) struct GuestLog {
 impl GuestLog {
     /// Takes whole lines.
     pub(crate) fn text(&mut self, text: &[u8], limits: &Limits, host: &dyn HostCalls) {
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        // What comes later is never logged, so it is not looked through for lines either.
+        let most = (limits.log_lines as usize).saturating_mul(limits.log_line_bytes.saturating_add(1));
+        let seen = text.get(..most).unwrap_or(text);
+        let is_cut = seen.len() < text.len();
+        let text = seen.strip_suffix(b"\n").unwrap_or(seen);
         for line in text.split(|byte| *byte == b'\n') {
             if !self.line(line, limits, host) {
                 return;
             }
+        }
+        // One endless line was logged as far as it goes; of several, some are missing.
+        if is_cut && text.contains(&b'\n') {
+            self.lines = limits.log_lines;
+            self.line(b"", limits, host);
         }
     }
 
@@ -76,4 +85,15 @@ fn printable(line: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(line);
     let unsafe_in_logs = |c: char| c.is_control() && c != '\t';
     if text.contains(unsafe_in_logs) { Cow::Owned(text.replace(unsafe_in_logs, "\u{fffd}")) } else { text }
+}
+
+/// Puts a guest's words on one line and replaces what could move a terminal's cursor.
+pub(crate) fn printable_words(text: &str) -> String {
+    let on_a_line = |c: char| match c {
+        '\n' => ' ',
+        '\t' => c,
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(on_a_line).collect()
 }

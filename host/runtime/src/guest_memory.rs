@@ -33,9 +33,31 @@ impl<'a> GuestMemory<'a> {
         self.bytes.get(range).ok_or_else(|| self.out_of_bounds(ptr, u64::from(len)))
     }
 
-    /// Returns the text of `len` bytes at `ptr`.
-    pub(crate) fn read_text(&self, ptr: u32, len: u32) -> Result<&str, GuestError> {
-        std::str::from_utf8(self.read(ptr, len)?).map_err(|_| GuestError::BadText { function: self.function })
+    /// Returns the text of `len` bytes at `ptr`, which must not be more than `limit`.
+    pub(crate) fn read_name(&self, ptr: u32, len: u32, limit: u32) -> Result<&str, GuestError> {
+        let bytes = self.read(ptr, len)?;
+        if len > limit {
+            return Err(GuestError::NameTooLong { function: self.function, size: len, limit });
+        }
+        str::from_utf8(bytes).map_err(|_| self.bad_text())
+    }
+
+    /// Returns the first `limit` bytes, or a few less, of the text of `len` bytes at `ptr`. What follows is not looked
+    /// at.
+    pub(crate) fn read_text_start(&self, ptr: u32, len: u32, limit: usize) -> Result<&str, GuestError> {
+        let bytes = self.read(ptr, len)?;
+        match bytes.get(..limit).filter(|start| start.len() < bytes.len()) {
+            None => str::from_utf8(bytes).map_err(|_| self.bad_text()),
+            Some(start) => match str::from_utf8(start) {
+                Ok(text) => Ok(text),
+                // The cut went through a character.
+                Err(error) if error.error_len().is_none() => {
+                    let whole = start.get(..error.valid_up_to()).unwrap_or_default();
+                    str::from_utf8(whole).map_err(|_| self.bad_text())
+                }
+                Err(_) => Err(self.bad_text()),
+            },
+        }
     }
 
     /// Returns the little-endian number at `ptr`.
@@ -57,6 +79,10 @@ impl<'a> GuestMemory<'a> {
         }
         let error = self.out_of_bounds(ptr, len as u64);
         self.bytes.get_mut(ptr as usize..(ptr as usize).saturating_add(len)).ok_or(error)
+    }
+
+    const fn bad_text(&self) -> GuestError {
+        GuestError::BadText { function: self.function }
     }
 
     const fn out_of_bounds(&self, ptr: u32, len: u64) -> GuestError {

@@ -133,12 +133,12 @@ async fn assemblyscript_says_why_it_aborts() {
         r#"(module
             (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
             (memory (export "memory") 1)
-            (data (i32.const 4) "\06\00\00\00b\00a\00d\00")
+            (data (i32.const 4) "\08\00\00\00b\00a\00d\00\1b\00")
             (data (i32.const 28) "\08\00\00\00a\00.\00t\00s\00")
             (func (export "__guest_call") (param i32 i32) (result i32)
                 (call $abort (i32.const 8) (i32.const 32) (i32.const 3) (i32.const 9))
                 (unreachable)))"#,
     );
     let aborted = call(&guest.await.unwrap(), b"").await;
-    assert_eq!(aborted, Err(GuestError::Trapped { reason: "aborted: bad (a.ts:3:9)".into() }));
+    assert_eq!(aborted, Err(GuestError::Trapped { reason: "aborted: bad\u{fffd} (a.ts:3:9)".into() }));
 }

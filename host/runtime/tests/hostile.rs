@@ -153,6 +153,70 @@ async fn payloads_are_bounded_in_each_direction() {
 }
 
 #[tokio::test]
+async fn names_longer_than_any_name_end_the_call() {
+    let rows = [(8, 0), (8, 2), (8, 4), (6, 0), (6, 2), (4, 0)];
+    for (parameters, long) in rows {
+        for (size, refused) in [(1024, false), (1025, true)] {
+            let length = |at: usize| if at == long + 1 { size } else { 0 };
+            let arguments: String = (0..parameters).map(|at| format!("(i32.const {})", length(at))).collect();
+            let types = "i32 ".repeat(parameters);
+            let guest = format!(
+                r#"(module
+                    (import "wapc" "__host_call" (func $call (param {types}) (result i32)))
+                    (memory (export "memory") 1)
+                    (func (export "__guest_call") (param i32 i32) (result i32) (call $call {arguments})))"#
+            );
+            let outside = Outside::new(Answer::Echo);
+            let ended = call_with(&prepare(&guest).await.unwrap(), b"", outside.clone()).await;
+            let error = GuestError::NameTooLong { function: "__host_call", size: 1025, limit: 1024 };
+            assert_eq!(ended, if refused { Err(error) } else { Ok("".into()) }, "{parameters} {long}");
+            assert_eq!(outside.calls().len(), usize::from(!refused), "{parameters} {long}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn error_texts_are_cut_and_cleaned_in_both_directions() {
+    let failing = |data: &str, len: usize| {
+        format!(
+            r#"(module
+                (import "wapc" "__guest_error" (func $fail (param i32 i32)))
+                (memory (export "memory") 1)
+                (data (i32.const 0) "{data}")
+                (func (export "__guest_call") (param i32 i32) (result i32)
+                    (call $fail (i32.const 0) (i32.const {len}))
+                    (i32.const 0)))"#
+        )
+    };
+    let failure = async |data: &str, len| call(&prepare(&failing(data, len)).await.unwrap(), b"").await.unwrap_err();
+    let message = |message: &str| GuestError::Failed { message: message.into() };
+    let cleaned = failure(r"a\1b[2J\0d\tb\nc\7f", 11).await;
+    assert_eq!(cleaned, message("a\u{fffd}[2J\u{fffd}\tb c\u{fffd}"));
+    // The limit goes through the last character.
+    let text = format!("{}é and more", "x".repeat((8 << 10) - 1));
+    assert_eq!(failure(&text, text.len()).await, message(&text[..(8 << 10) - 1]));
+    // What is cut off is not read, be it text or not.
+    assert_eq!(failure(&format!(r"{}\ff", "x".repeat(8 << 10)), (8 << 10) + 1).await, message(&"x".repeat(8 << 10)));
+
+    static LONG: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "é".repeat(20_000));
+    let asking = r#"(module
+        (import "wapc" "__host_call" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+        (import "wapc" "__host_error_len" (func $error_len (result i32)))
+        (import "wapc" "__guest_response" (func $respond (param i32 i32)))
+        (memory (export "memory") 1)
+        (func (export "__guest_call") (param i32 i32) (result i32)
+            (drop (call $call
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+            (i32.store (i32.const 0) (call $error_len))
+            (call $respond (i32.const 0) (i32.const 4))
+            (i32.const 1)))"#;
+    let outside = Outside::new(Answer::Fail(&LONG));
+    let answer = call_with(&prepare(asking).await.unwrap(), b"", outside).await.unwrap();
+    assert_eq!(answer, 8192_u32.to_le_bytes()[..]);
+}
+
+#[tokio::test]
 async fn logs_are_cut_counted_and_cleaned() {
     let outside = Outside::new(Answer::Echo);
     call_with(&prepare(&fixture("huge-log-line")).await.unwrap(), b"", outside.clone()).await.unwrap();
@@ -165,6 +229,20 @@ async fn logs_are_cut_counted_and_cleaned() {
     for line in outside.log() {
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
+
+    // One text of more lines than are logged, the last of them after what is looked at.
+    let lines = r#"(module
+        (import "wapc" "__console_log" (func $log (param i32 i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 100) "\n")
+        (data (i32.const 330) "\nlate")
+        (func (export "__guest_call") (param i32 i32) (result i32)
+            (call $log (i32.const 0) (i32.const 65536))
+            (i32.const 1)))"#;
+    let outside = Outside::new(Answer::Echo);
+    call_with(&prepare(lines).await.unwrap(), b"", outside.clone()).await.unwrap();
+    assert_eq!(outside.log().len(), 3);
+    assert_eq!(outside.log()[2], "(further lines of this call are dropped)");
 
     let outside = Outside::new(Answer::Echo);
     let flood = prepare(&fixture("log-flood")).await.unwrap();

@@ -68,3 +68,19 @@ async fn standard_output_goes_to_the_log_by_lines() {
     let text = asks(write, "(call $f (i32.const 4) (i32.const 1024) (i32.const 2) (i32.const 4))");
     assert_eq!(call(&prepare(&text).await.unwrap(), b"").await.unwrap()[0], 8, "no other file is open");
 }
+
+#[tokio::test]
+async fn a_long_write_is_taken_in_part() {
+    // Two pieces of 40 KiB: one whole, and what room is left of the other.
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wapc" "__guest_response" (func $respond (param i32 i32)))
+        (memory (export "memory") 2)
+        (data (i32.const 1024) "\00\08\00\00\00\a0\00\00\00\08\00\00\00\a0\00\00")
+        (func (export "__guest_call") (param i32 i32) (result i32)
+            (i32.store (i32.const 0) (call $write (i32.const 1) (i32.const 1024) (i32.const 2) (i32.const 4)))
+            (call $respond (i32.const 0) (i32.const 8))
+            (i32.const 1)))"#;
+    let answer = call(&prepare(text).await.unwrap(), b"").await.unwrap();
+    assert_eq!(answer, [0, 0, 0, 0, 0, 0, 1, 0][..], "64 KiB");
+}

@@ -2,7 +2,7 @@
 
 use wasmtime::{Caller, Linker, Result};
 
-use crate::{GuestError, guest_memory::GuestMemory, state::CallState};
+use crate::{GuestError, guest_log::printable_words, guest_memory::GuestMemory, state::CallState};
 
 const MODULE: &str = "env";
 /// Longest text read for a message, in UTF-16 units.
@@ -17,8 +17,9 @@ pub(super) fn define(linker: &mut Linker<CallState>) -> Result<()> {
 
 fn abort(mut guest: Caller<'_, CallState>, message: u32, file: u32, line: u32, column: u32) -> Result<()> {
     let (memory, _) = GuestMemory::open(&mut guest, "abort")?;
-    let message = text(&memory, message).unwrap_or_else(|| "no message".into());
-    let file = text(&memory, file).unwrap_or_else(|| "unknown file".into());
+    let words = |ptr| text(&memory, ptr).map(|text| printable_words(&text));
+    let message = words(message).unwrap_or_else(|| "no message".into());
+    let file = words(file).unwrap_or_else(|| "unknown file".into());
     Err(GuestError::Trapped { reason: format!("aborted: {message} ({file}:{line}:{column})") }.into())
 }
 

@@ -9,6 +9,7 @@ use wasmtime::{Caller, FuncType, Linker, Result};
 
 use crate::{
     GuestError, HostCall, Limits,
+    guest_log::printable_words,
     guest_memory::GuestMemory,
     state::{CallState, Phase},
 };
@@ -20,8 +21,11 @@ pub(super) const WASMBUS_MODULE: &str = "wasmbus";
 /// The import whose arity tells its generation.
 pub(super) const HOST_CALL: &str = "__host_call";
 
-/// Longest error text taken from a guest, in bytes. Longer ones are cut off: they end up in logs and messages.
-const MAX_ERROR_BYTES: u32 = 8 << 10;
+/// Longest error text taken from a guest or handed to it, in bytes. Longer ones are cut off: they end up in logs and
+/// messages.
+const MAX_ERROR_BYTES: usize = 8 << 10;
+/// Longest binding, namespace or operation of a host call, in bytes: no link and no contract has such a name.
+const MAX_NAME_BYTES: u32 = 1 << 10;
 
 type Guest<'a> = Caller<'a, CallState>;
 /// Where a guest keeps a text or payload: pointer and length.
@@ -94,9 +98,8 @@ fn guest_response(mut guest: Guest<'_>, ptr: u32, len: u32) -> Result<()> {
 
 fn guest_error(mut guest: Guest<'_>, ptr: u32, len: u32) -> Result<()> {
     let (memory, state) = GuestMemory::open(&mut guest, "__guest_error")?;
-    let text = memory.read_text(ptr, len)?;
-    let end = text.floor_char_boundary(MAX_ERROR_BYTES as usize);
-    state.guest_error = Some(text.get(..end).unwrap_or_default().to_owned());
+    let text = memory.read_text_start(ptr, len, MAX_ERROR_BYTES)?;
+    state.guest_error = Some(printable_words(text));
     Ok(())
 }
 
@@ -137,7 +140,7 @@ enum Target {
 
 impl Target {
     fn read<'m>(&self, memory: &'m GuestMemory<'_>) -> Result<(&'m str, &'m str, &'m str), GuestError> {
-        let text = |(ptr, len): Range| memory.read_text(ptr, len);
+        let text = |(ptr, len): Range| memory.read_name(ptr, len, MAX_NAME_BYTES);
         match *self {
             Self::Named { binding, namespace, operation } => {
                 Ok((binding.map_or(Ok(""), text)?, text(namespace)?, text(operation)?))
@@ -175,6 +178,9 @@ fn host_call<'a>(
             Ok(()) => Ok(answer),
             Err(error) => Err(error.to_string()),
         });
+        if let Err(text) = &mut state.host_answer {
+            text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+        }
         Ok(u32::from(state.host_answer.is_ok()))
     })
 }
