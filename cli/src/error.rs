@@ -30,23 +30,34 @@ impl Kind {
         }
     }
 
-    /// Returns who must act on an error a host reports, by its stable name.
+    /// Returns who must act on an error, by its stable name: what `docs/errors/README.md` says.
     fn of_code(code: &str) -> Self {
         match code {
             "internal" => Self::Internal,
-            "request_invalid" | "id_invalid" | "reference_invalid" | "digest_missing" | "config_invalid"
-            | "payload_too_large" | "operation_unknown" | "subject_invalid" => Self::Usage,
-            "overloaded"
-            | "draining"
+            "actor_ambiguous" | "config_invalid" | "digest_missing" | "file_too_large" | "header_invalid"
+            | "id_invalid" | "key_invalid" | "payload_too_large" | "provider_unknown" | "reference_invalid"
+            | "request_invalid" | "subject_invalid" | "value_too_large" => Self::Usage,
+            "backend_unavailable"
+            | "bus_disconnected"
+            | "bus_timed_out"
             | "deadline_exceeded"
-            | "provider_unavailable"
-            | "backend_unavailable"
+            | "draining"
             | "fetch_failed"
             | "interrupted"
+            | "nats_server_not_found"
+            | "nats_server_not_ready"
+            | "no_responders"
+            | "overloaded"
+            | "port_taken"
             | "process_exited"
             | "process_not_ready"
-            | "no_responders" => Self::Unavailable,
-            "provider_failed" | "call_depth_exceeded" => Self::Guest,
+            | "provider_unavailable" => Self::Unavailable,
+            "call_depth_exceeded"
+            | "operation_unknown"
+            | "provider_failed"
+            | "value_kind_wrong"
+            | "value_not_a_number"
+            | "value_overflow" => Self::Guest,
             code if code.starts_with("guest_") => Self::Guest,
             _ => Self::Refused,
         }
@@ -70,6 +81,11 @@ pub(crate) struct CliError {
 impl CliError {
     pub(crate) fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
         Self { kind, code: code.into(), message: message.into(), hints: Vec::new(), is_told: false }
+    }
+
+    /// Makes an error whose code says who must act.
+    fn coded(code: &str, message: String) -> Self {
+        Self::new(Kind::of_code(code), code, message)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -126,11 +142,7 @@ impl CliError {
 
 impl From<BusError> for CliError {
     fn from(error: BusError) -> Self {
-        let kind = match error {
-            BusError::TooLarge { .. } | BusError::BadSubject(_) | BusError::BadHeader(_) => Kind::Usage,
-            _ => Kind::Unavailable,
-        };
-        let made = Self::new(kind, error.code(), error.to_string());
+        let made = Self::coded(error.code(), error.to_string());
         match error {
             BusError::Disconnected(why) if why.contains("authorization violation") => made
                 .hint("say who you are: --nats-creds FILE or --nats-nkey FILE")
@@ -149,17 +161,13 @@ impl From<BusError> for CliError {
 
 impl From<NatsServerError> for CliError {
     fn from(error: NatsServerError) -> Self {
-        let kind = match error {
-            NatsServerError::Io { .. } => Kind::Refused,
-            _ => Kind::Unavailable,
-        };
-        Self::new(kind, error.code(), error.to_string()).hint(error.remedy())
+        Self::coded(error.code(), error.to_string()).hint(error.remedy())
     }
 }
 
 impl From<ClaimsError> for CliError {
     fn from(error: ClaimsError) -> Self {
-        let made = Self::new(Kind::of_code(error.code()), error.code(), error.to_string());
+        let made = Self::coded(error.code(), error.to_string());
         match &error {
             ClaimsError::Missing => made.hint("sign it: wattle claims sign MODULE.wasm --cap CONTRACT"),
             ClaimsError::WasmMalformed { .. } => {
@@ -174,13 +182,13 @@ impl From<ClaimsError> for CliError {
 
 impl From<KeyError> for CliError {
     fn from(error: KeyError) -> Self {
-        Self::new(Kind::Usage, error.code(), error.to_string()).hint("see the keys you have: wattle keys list")
+        Self::coded(error.code(), error.to_string()).hint("see the keys you have: wattle keys list")
     }
 }
 
 impl From<wattle_types::IdError> for CliError {
     fn from(error: wattle_types::IdError) -> Self {
-        Self::new(Kind::Usage, error.code(), error.to_string())
+        Self::coded(error.code(), error.to_string())
     }
 }
 
@@ -188,18 +196,31 @@ impl From<wattle_types::IdError> for CliError {
 mod tests {
     use super::*;
 
+    /// Returns every code of the README's tables with the exit code its heading says.
+    fn documented(readme: &str) -> Vec<(&str, u8)> {
+        let mut exit = None;
+        let mut codes = Vec::new();
+        for line in readme.lines() {
+            if line.starts_with('#') {
+                exit = line.split_once("(exit code ").map(|(_, rest)| rest.trim_end_matches(')').parse().unwrap());
+            }
+            let code = line.strip_prefix("| [`").and_then(|row| row.split_once('`')).map(|(code, _)| code);
+            codes.extend(code.map(|code| (code, exit.expect(code))));
+        }
+        codes
+    }
+
     #[test]
-    fn a_host_s_errors_say_who_must_act() {
-        let kinds = [
-            ("internal", 1),
-            ("config_invalid", 2),
-            ("actor_not_found", 3),
-            ("issuer_not_trusted", 3),
-            ("overloaded", 4),
-            ("guest_trapped", 5),
-        ];
-        for (code, exit) in kinds {
-            assert_eq!(CliError::from_host(code.into(), String::new(), None).kind.exit_code(), exit, "{code}");
+    fn exit_codes_are_those_of_the_documentation() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
+        let readme = std::fs::read_to_string(docs.join("README.md")).unwrap();
+        let codes = documented(&readme);
+        assert!(codes.len() > 80, "{codes:?}");
+        for (code, exit) in codes {
+            assert_eq!(Kind::of_code(code).exit_code(), exit, "{code} in the README");
+            let page = std::fs::read_to_string(docs.join(code).with_extension("md")).expect(code);
+            let is_said = page.contains(&format!("exit code {exit}")) || !page.contains("exit code ");
+            assert!(is_said, "{code}.md does not say exit code {exit}");
         }
     }
 }
