@@ -74,6 +74,7 @@ pub(crate) struct Cli {
 pub(crate) struct Connection {
     /// Where NATS is [default: that of `wattle up` on this machine].
     #[arg(long, global = true, env = "WATTLE_NATS_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(value_parser = nats_url)]
     pub(crate) nats_url: Option<String>,
 
     /// Where `wattle up` keeps state, log and NATS's files [default: ~/.local/state/wattle/LATTICE].
@@ -136,4 +137,21 @@ pub(crate) enum Command {
     Spy(commands::spy::SpyArgs),
     Doctor(commands::doctor::DoctorArgs),
     Completions(commands::completions::CompletionsArgs),
+}
+
+/// Checks where NATS is: `[SCHEME://]HOST[:PORT]`, several parted by commas.
+fn nats_url(text: &str) -> Result<String, String> {
+    for url in text.split(',') {
+        let (scheme, host) = url.split_once("://").unwrap_or(("nats", url));
+        if !["nats", "tls", "ws", "wss"].contains(&scheme) {
+            return Err("it should begin with nats:// or tls://".into());
+        }
+        if host.contains('@') {
+            return Err("who you are does not belong into it: give --nats-creds or --nats-nkey".into());
+        }
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err("there is no host in it".into());
+        }
+    }
+    Ok(text.to_owned())
 }

@@ -120,6 +120,12 @@ pub struct HostError {
 
 /// Runs hosts.
 pub trait HostRunner: Send + Sync + 'static {
+    /// Checks a log filter before anything is started.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_log_filter(&self, filter: &str) -> Result<(), String>;
+
     /// Sets up logging for this process. Called at most once, before `run`.
     fn init_logging(&self, options: &LogOptions);
 

@@ -9,7 +9,10 @@ use std::{
 
 use wattle_wascap::{KeyError, KeyKind, KeyPair, PublicKey};
 
-use crate::error::{CliError, Kind};
+use crate::{
+    error::{CliError, Kind},
+    output::Output,
+};
 
 /// Name of a key nobody named.
 pub(crate) const DEFAULT_NAME: &str = "default";
@@ -62,8 +65,22 @@ impl Keystore {
         &self.directory
     }
 
-    /// Returns all keys, by name. A directory that is not there yet has none.
+    /// Returns all keys, by name, without the files that hold none. A directory that is not there yet has none.
     pub(crate) fn list(&self) -> Result<Vec<StoredKey>, CliError> {
+        let mut keys: Vec<_> = self.read_all()?.into_iter().flatten().collect();
+        keys.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(keys)
+    }
+
+    /// Warns of every file that should hold a key and does not.
+    pub(crate) fn warn_of_broken(&self, output: &Output) -> Result<(), CliError> {
+        for error in self.read_all()?.into_iter().filter_map(Result::err) {
+            output.warn(&format!("{}; it is left out", error.message));
+        }
+        Ok(())
+    }
+
+    fn read_all(&self) -> Result<Vec<Result<StoredKey, CliError>>, CliError> {
         let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(|error| CliError::file("read", &self.directory, &error))?,
@@ -72,10 +89,9 @@ impl Keystore {
         for entry in entries {
             let path = entry.map_err(|error| CliError::file("read", &self.directory, &error))?.path();
             if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                keys.push(read(&path)?);
+                keys.push(read(&path));
             }
         }
-        keys.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(keys)
     }
 

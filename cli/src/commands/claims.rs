@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, verb: Claims) -> Result<(), CliError> {
 }
 
 /// Says so when a key was made on the way.
-fn tell_if_new(context: &Context, role: &str, obtained: &Obtained) {
+pub(super) fn tell_if_new(context: &Context, role: &str, obtained: &Obtained) {
     if obtained.is_new {
         let (name, path) = (&obtained.key.name, obtained.key.path.display());
         context.output.remark(&format!("Made the {role} key {name} and stored it in {path}: keep a copy."));

@@ -17,6 +17,7 @@ use wattle_types::LatticeId;
 use wattle_wascap::KeyKind;
 
 use super::{
+    claims::tell_if_new,
     pairs::{self, Pair},
     start::start_provider,
 };
@@ -109,9 +110,18 @@ fn release(lock: Lock) {
 }
 
 fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
+    context.host.check_log_filter(&args.log).map_err(|why| {
+        CliError::usage(format!("--log {:?} cannot be read: {why}", args.log))
+            .hint("give a level, or levels by module: --log info,wattle_host=debug")
+    })?;
     let keys = context.keys()?;
+    keys.warn_of_broken(&context.output)?;
     let identity = match &args.host_key {
-        Some(wanted) => Some(keys.find_or_generate(wanted, KeyKind::Host)?.key.pair),
+        Some(wanted) => {
+            let key = keys.find_or_generate(wanted, KeyKind::Host)?;
+            tell_if_new(context, "host", &key);
+            Some(key.key.pair)
+        }
         None => None,
     };
     let cache_dir = args.cache_dir.as_ref().map(|path| context.directory.join(path));

@@ -148,3 +148,45 @@ async fn a_host_that_does_not_start() {
     assert_eq!(ran.code, 1);
     golden("mistake-host-fails", &ran);
 }
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_before_anything_starts() {
+    let rig = Rig::new();
+    rig.file("m.wasm", b"\0asm\x01\0\0\0");
+    for bad in [
+        &["up", "--log", "garbage=foo=bar"][..],
+        &["up", "--detached", "--log", "garbage=foo=bar"],
+        &["up", "--nats-url", "garbage://x"],
+        &["up", "--nats-url", "nats://me:secret@x"],
+        &["get", "hosts", "--nats-url", "nats://"],
+        &["claims", "sign", "m.wasm", "--name", ""],
+    ] {
+        let ran = rig.run(bad).await;
+        assert_eq!(ran.code, 2, "{bad:?}: {ran}");
+    }
+    assert!(!rig.path(".local").exists() && !rig.path(".wattle").exists(), "something was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_key_file_is_left_out_with_a_warning() {
+    let rig = Rig::new();
+    assert_eq!(rig.run(&["keys", "gen", "account"]).await.code, 0);
+    rig.file(".wattle/keys/broken.nk", "SAASECRET");
+    let ran = rig.run(&["keys", "list"]).await;
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.out.contains("default_account") && ran.err.contains("broken.nk does not hold a seed"), "{ran}");
+    assert!(!ran.err.contains("SECRET"), "{ran}");
+    // Only the host of this test fails.
+    let up = rig.run(&["up", "--nats-url", "nats://test", "--host-key", "edge"]).await;
+    assert_eq!(up.code, 1, "{up}");
+    assert!(up.err.contains("broken.nk") && up.err.contains("Made the host key edge_"), "{up}");
+}
+
+#[tokio::test]
+async fn a_capability_named_twice_is_claimed_once() {
+    let rig = Rig::new();
+    rig.file("m.wasm", b"\0asm\x01\0\0\0");
+    let ran =
+        rig.run(&["claims", "sign", "m.wasm", "--cap", "a:b", "--cap", "c:d", "--cap", "a:b", "-o", "json"]).await;
+    assert_eq!(ran.json()["capabilities"], serde_json::json!(["a:b", "c:d"]), "{ran}");
+}

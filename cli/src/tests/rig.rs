@@ -195,6 +195,10 @@ impl Write for Sink {
 pub(super) struct NoHost;
 
 impl HostRunner for NoHost {
+    fn check_log_filter(&self, filter: &str) -> Result<(), String> {
+        if filter == "garbage=foo=bar" { Err("not a filter".into()) } else { Ok(()) }
+    }
+
     fn init_logging(&self, _options: &LogOptions) {}
 
     fn run(&self, _: HostOptions, _: Arc<dyn Bus>, _: HostSignals) -> BoxFuture<'_, Result<(), HostError>> {
@@ -208,6 +212,10 @@ impl HostRunner for NoHost {
 pub(super) struct ScriptedHost;
 
 impl HostRunner for ScriptedHost {
+    fn check_log_filter(&self, filter: &str) -> Result<(), String> {
+        if filter == "garbage=foo=bar" { Err("not a filter".into()) } else { Ok(()) }
+    }
+
     fn init_logging(&self, _options: &LogOptions) {}
 
     fn run(

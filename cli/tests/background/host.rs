@@ -17,6 +17,10 @@ const ID: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
 pub(crate) struct Host;
 
 impl HostRunner for Host {
+    fn check_log_filter(&self, _filter: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     fn init_logging(&self, _options: &LogOptions) {}
 
     fn run(

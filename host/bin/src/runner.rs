@@ -12,6 +12,10 @@ use crate::{assembly, telemetry};
 pub(crate) struct Runner;
 
 impl HostRunner for Runner {
+    fn check_log_filter(&self, filter: &str) -> Result<(), String> {
+        telemetry::check(filter)
+    }
+
     fn init_logging(&self, options: &LogOptions) {
         telemetry::init(options);
     }

@@ -1,6 +1,9 @@
 //! `wattle claims sign`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -28,7 +31,7 @@ pub(crate) struct SignArgs {
     /// The module.
     module: PathBuf,
     /// A name for people [default: the file's name].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// A capability contract it may use; repeat for more.
     #[arg(long = "cap", value_name = "CONTRACT")]
@@ -72,7 +75,9 @@ struct Signed {
     bytes: usize,
 }
 
-pub(super) fn run(context: &Context, args: SignArgs) -> Result<(), CliError> {
+pub(super) fn run(context: &Context, mut args: SignArgs) -> Result<(), CliError> {
+    let mut seen = BTreeSet::new();
+    args.caps.retain(|contract| seen.insert(contract.clone()));
     let module = context.read(&args.module)?;
     let stem = args.module.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = args.name.clone().unwrap_or_else(|| stem.clone());

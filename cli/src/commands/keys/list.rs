@@ -16,7 +16,9 @@ Examples:
 pub(crate) struct ListArgs {}
 
 pub(super) fn run(context: &Context, _args: &ListArgs) -> Result<(), CliError> {
-    let keys: Vec<ShownKey> = context.keys()?.list()?.iter().map(ShownKey::from).collect();
+    let keys = context.keys()?;
+    keys.warn_of_broken(&context.output)?;
+    let keys: Vec<ShownKey> = keys.list()?.iter().map(ShownKey::from).collect();
     let table = Table::new()
         .column("name", |key: &ShownKey| key.name.clone())
         .column("kind", |key| key.kind.clone())
