@@ -31,7 +31,7 @@ struct Args {
     turn_ms: u64,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Part {
     /// Only calls of an echo guest, each in a fresh sandbox or not.
     Calls,

@@ -50,6 +50,7 @@ pub(crate) fn serve(server: Server) -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the server lives as long as its process")]
 async fn axum() -> Result<SocketAddr> {
     let router = axum::Router::new().route("/", axum::routing::get(|| async { "Hello, world!" }));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
