@@ -1,6 +1,6 @@
 //! Who may replace whom: plain decisions over claims.
 
-use wattle_types::ActorId;
+use wattle_types::{ActorId, ProviderId, wascap::PublicKey};
 
 use crate::{actor::ActorFacts, error::HostError};
 
@@ -32,6 +32,27 @@ pub(crate) fn check_alias(new: &ActorFacts, holder: Option<ActorId>) -> Result<(
     }
 }
 
+/// Decides whether a provider of `kind` may run as `id`: a key belongs to the archive that is signed for it.
+pub(crate) fn check_provider_id(id: &ProviderId, kind: &ProviderId) -> Result<(), HostError> {
+    if is_key(id) && id != kind {
+        return Err(HostError::ProviderChanged { running: id.clone(), found: kind.clone() });
+    }
+    Ok(())
+}
+
+/// Decides whether a provider of kind `new` may take the place of one of kind `running`: an archive only gives way to
+/// one with the same subject, or to what ships with the host.
+pub(crate) fn check_provider_update(running: &ProviderId, new: &ProviderId) -> Result<(), HostError> {
+    if is_key(running) && is_key(new) && running != new {
+        return Err(HostError::ProviderChanged { running: running.clone(), found: new.clone() });
+    }
+    Ok(())
+}
+
+fn is_key(id: &ProviderId) -> bool {
+    id.as_str().parse::<PublicKey>().is_ok()
+}
+
 /// Whether a name can be told from a contract, which has a colon, and from an actor's key.
 fn is_alias(alias: &str) -> bool {
     !alias.is_empty() && alias.len() <= ALIAS_LEN_MAX && !alias.contains(':') && alias.parse::<ActorId>().is_err()
@@ -39,7 +60,7 @@ fn is_alias(alias: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wattle_types::wascap::{KeyKind, PublicKey};
+    use wattle_types::wascap::KeyKind;
 
     use super::*;
 
@@ -71,6 +92,19 @@ mod tests {
             let named = ActorFacts { call_alias: Some(alias.to_owned()), ..facts(2, 0) };
             assert_eq!(check_alias(&named, None).unwrap_err().code(), "alias_invalid", "{alias:?}");
         }
+    }
+
+    #[test]
+    fn an_archive_keeps_its_key() {
+        let key = |byte| ProviderId::from(PublicKey::from_bytes(KeyKind::Provider, [byte; 32]));
+        let kind: ProviderId = "keyvalue-redis".parse().unwrap();
+        assert!(check_provider_id(&"store".parse().unwrap(), &key(1)).is_ok());
+        assert!(check_provider_id(&key(1), &key(1)).is_ok());
+        assert_eq!(check_provider_id(&key(2), &key(1)).unwrap_err().code(), "subject_changed");
+        assert_eq!(check_provider_id(&key(2), &kind).unwrap_err().code(), "subject_changed");
+        assert!(check_provider_update(&key(1), &key(1)).is_ok());
+        assert!(check_provider_update(&kind, &key(1)).is_ok());
+        assert_eq!(check_provider_update(&key(1), &key(2)).unwrap_err().code(), "subject_changed");
     }
 
     #[test]

@@ -53,6 +53,14 @@ pub enum HostError {
         /// What the module is.
         found: ActorId,
     },
+    /// The archive is another provider.
+    #[error("the archive is provider {found}, not {running}")]
+    ProviderChanged {
+        /// The provider that was named or runs.
+        running: ProviderId,
+        /// What the archive is.
+        found: ProviderId,
+    },
     /// The new module is older than the running one.
     #[error("the module has revision {found}, the running one {running}")]
     RevisionTooLow {
@@ -183,7 +191,7 @@ impl HostError {
             Self::ActorRunning { .. } => "actor_running",
             Self::AliasInvalid { .. } => "alias_invalid",
             Self::AliasTaken { .. } => "alias_taken",
-            Self::SubjectChanged { .. } => "subject_changed",
+            Self::SubjectChanged { .. } | Self::ProviderChanged { .. } => "subject_changed",
             Self::RevisionTooLow { .. } => "revision_too_low",
             Self::Claims(error) => error.code(),
             Self::Id(error) => error.code(),

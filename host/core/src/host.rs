@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, broadcast};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::Bus;
 use wattle_runtime::Engine;
@@ -39,6 +39,9 @@ use crate::{
     state::State,
 };
 
+/// Changes that are acknowledged before they are done, at once: each may hold a file of its own in memory.
+const CHANGES_MAX: usize = 16;
+
 /// A running host. Cheap to clone; all clones are the same host.
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
@@ -52,6 +55,8 @@ struct Inner {
     dispatcher: Dispatcher,
     state: Mutex<State>,
     locks: ChangeLocks,
+    /// Places for changes that were acknowledged before they are done.
+    changes: Arc<Semaphore>,
     events: Events,
     tasks: TaskTracker,
     /// The one shutdown, for which all who ask for it wait.
@@ -150,6 +155,7 @@ impl HostBuilder {
             dispatcher: Dispatcher::default(),
             state: Mutex::default(),
             locks: ChangeLocks::default(),
+            changes: Arc::new(Semaphore::new(CHANGES_MAX)),
             events: Events::default(),
             tasks: TaskTracker::new(),
             shutdown: OnceCell::new(),
@@ -247,6 +253,11 @@ impl Host {
 
     pub(crate) fn events_sink(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Returns a place for a change that is carried out in the background, if there is one.
+    pub(crate) fn place_for_change(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.changes.clone().try_acquire_owned().ok()
     }
 
     pub(crate) fn tasks(&self) -> &TaskTracker {

@@ -14,6 +14,8 @@ use crate::slot::Slot;
 /// One version of a provider.
 pub(crate) struct RunningProvider {
     pub(crate) provider: Arc<dyn Provider>,
+    /// What it is: a built-in kind, or an archive's key (`V...`).
+    pub(crate) kind: ProviderId,
     /// Where it came from.
     pub(crate) reference: String,
     pub(crate) config: BTreeMap<String, String>,

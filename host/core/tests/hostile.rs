@@ -3,13 +3,18 @@
 //! Every hostile guest gets its own named error, a well-behaved neighbour keeps being served, and memory does not grow.
 //! `WATTLE_HOSTILE_CALLS` sets how many attempts are made in all; the table is printed with `--nocapture`.
 
+#[cfg(test)]
+#[path = "support.rs"]
+#[expect(dead_code, reason = "shared with the other test binary")]
+mod support;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use wattle_host::{Engine, EngineConfig, Host, HostConfig, Limits, StartActor, Steps};
 use wattle_types::wascap::{Actor, KeyKind, KeyPair, TrustPolicy};
 
-use crate::support::Author;
+use support::Author;
 
 /// Attempts in all when nobody says: enough to see a leak of a few kilobytes each.
 const ATTEMPTS: usize = 600;

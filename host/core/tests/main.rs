@@ -5,8 +5,6 @@ mod actors;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
-mod hostile;
-#[cfg(test)]
 mod links;
 #[cfg(test)]
 #[cfg(unix)]

@@ -159,8 +159,12 @@ fn queue<F>(host: &Host, change: impl FnOnce(Host) -> F) -> Ack
 where
     F: Future<Output = Result<(), HostError>> + Send + 'static,
 {
+    let Some(place) = host.place_for_change() else {
+        return Ack::error("too many changes are being carried out: try again in a moment");
+    };
     let change = change(host.clone());
     host.tasks().spawn(async move {
+        let _place = place;
         if let Err(error) = change.await {
             tracing::warn!(code = error.code(), %error, "a change that was asked for failed");
         }

@@ -13,6 +13,7 @@ use wattle_types::{
 
 use super::{Host, kind_names};
 use crate::{
+    authz,
     dispatch::ProviderGate,
     error::HostError,
     inventory, process,
@@ -74,13 +75,14 @@ impl Host {
     async fn try_start_provider(&self, options: &StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
         self.check_accepting()?;
         let (kind, factory) = self.factory(&options.reference).await?;
-        let id = options.id.clone().unwrap_or(kind);
+        let id = options.id.clone().unwrap_or_else(|| kind.clone());
+        authz::check_provider_id(&id, &kind)?;
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         if self.state().providers.contains_key(&id) {
             return Err(HostError::ProviderRunning { provider: id });
         }
-        let running = self.create(&id, factory.as_ref(), options.reference.clone(), options.config.clone(), None);
-        let running = running.await?;
+        let origin = (kind, options.reference.clone());
+        let running = self.create(&id, factory.as_ref(), origin, options.config.clone(), None).await?;
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
         let unaccepted = self.replay_links(&id, running.provider.as_ref(), steps).await;
         let provider = running.provider.clone();
@@ -112,13 +114,14 @@ impl Host {
     ) -> Result<(), HostError> {
         self.check_accepting()?;
         // Fetched before anybody has to wait for it.
-        let (_, factory) = self.factory(reference).await?;
+        let (kind, factory) = self.factory(reference).await?;
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         let slot = self.provider_slot(id)?;
         let old = slot.slot.current();
+        authz::check_provider_update(&old.kind, &kind)?;
         let config = config.unwrap_or_else(|| old.config.clone());
         let handover = old.provider.handover();
-        let running = self.create(id, factory.as_ref(), reference.to_owned(), config, handover).await?;
+        let running = self.create(id, factory.as_ref(), (kind, reference.to_owned()), config, handover).await?;
         steps.done("started", format!("the new {id} is up"));
         self.must_replay_links(id, running.provider.as_ref(), steps).await?;
         let provider = running.provider.clone();
@@ -174,7 +177,8 @@ impl Host {
     pub(super) async fn start_builtins(&self, factories: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
         for factory in factories {
             let id: ProviderId = "builtin".parse()?;
-            let running = self.create(&id, factory.as_ref(), "builtin".into(), BTreeMap::new(), None).await?;
+            let running =
+                self.create(&id, factory.as_ref(), (id.clone(), "builtin".into()), BTreeMap::new(), None).await?;
             let contracts = running.provider.contracts().to_vec();
             let slot = ProviderSlot::new(id, running, BTreeMap::new(), 0, BTreeSet::new());
             self.change(|state| {
@@ -188,14 +192,14 @@ impl Host {
         &self,
         id: &ProviderId,
         factory: &dyn ProviderFactory,
-        reference: String,
+        (kind, reference): (ProviderId, String),
         config: BTreeMap<String, String>,
         predecessor: Option<Handover>,
     ) -> Result<RunningProvider, HostError> {
         let gate = ProviderGate { dispatcher: self.0.dispatcher.clone(), provider: id.clone() };
         let context = ProviderContext { id: id.clone(), config: config.clone(), actors: Arc::new(gate) };
         let provider = factory.create(context, predecessor).await.map_err(|error| failed(id, error))?;
-        Ok(RunningProvider { provider, reference, config })
+        Ok(RunningProvider { provider, kind, reference, config })
     }
 
     /// Gives a new provider its links, and returns those it does not accept.
