@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use crate::{
     actors,
     process::{cargo, run as run_command, say},
+    setup,
     workspace::Workspace,
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Args {
 
 /// Runs the task.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    setup::npm()?;
     actors::build(workspace)?;
     say("bench: the guests of others");
     let mut guests = cargo(workspace.root());

@@ -12,7 +12,7 @@ pub(crate) use wasm::WasmToolchain;
 
 use crate::{process::say, workspace::Workspace};
 
-/// Finds or brings a compiler for wasm, a nats-server and a redis-server, and says what it did.
+/// Finds or brings a compiler for wasm, a nats-server, a redis-server and npm, and says what it did.
 ///
 /// Nothing is installed that is there already. What can be had without root goes to target/xtask; the rest is installed
 /// with apt-get, as root or by `sudo -n`.
@@ -43,6 +43,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     note(wasm::bring(workspace, args.wasm).map(|found| format!("wasm compiler: {found}")));
     note(server::nats(workspace).map(|path| format!("nats-server:   {}", path.display())));
     note(server::redis().map(|path| format!("redis-server:  {}", path.display())));
+    note(server::npm().map(|path| format!("npm:           {}", path.display())));
     if !missing.is_empty() {
         bail!("not everything is here:\n- {}", missing.join("\n- "));
     }
@@ -57,6 +58,11 @@ pub(crate) fn wasm_toolchain(workspace: &Workspace) -> Result<WasmToolchain> {
 /// Finds or brings a nats-server.
 pub(crate) fn nats(workspace: &Workspace) -> Result<PathBuf> {
     server::nats(workspace)
+}
+
+/// Finds or brings npm.
+pub(crate) fn npm() -> Result<PathBuf> {
+    server::npm()
 }
 
 /// Finds or brings the servers.

@@ -35,6 +35,7 @@ impl Args {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     say("test: what is needed");
     let servers = setup::servers(workspace)?;
+    setup::npm()?;
     actors::build(workspace)?;
     let mut host = cargo(workspace.root());
     host.arg("test").args(scope(&args.cargo)).args(&args.cargo);

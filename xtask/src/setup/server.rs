@@ -38,6 +38,15 @@ pub(super) fn redis() -> Result<PathBuf> {
     }
 }
 
+/// Finds or brings npm, which brings guests of others: `PATH`, apt-get.
+pub(super) fn npm() -> Result<PathBuf> {
+    if let Some(found) = on_path("npm") {
+        return Ok(found);
+    }
+    apt::install(&["nodejs", "npm"])?;
+    on_path("npm").context("no npm: install Node.js")
+}
+
 fn named_by(variable: &str) -> Result<Option<PathBuf>> {
     match env::var_os(variable).map(PathBuf::from) {
         Some(path) if !path.is_file() => bail!("{variable} names {}, which is no file", path.display()),
