@@ -75,8 +75,7 @@ pub(super) fn tell(stage: &Stage, settings: &Settings) -> Result<Vec<Act>> {
     removed.checks.push((format!("the store counted each of {counted} answers once"), highest == counted as u64));
     removed.checks.extend(check_refusal(stage)?);
     acts.push(removed);
-    acts.push(replace_store(stage, &load, settings, &actor)?);
-    load.stop()?;
+    acts.push(replace_store(stage, load, settings, &actor)?);
     Ok(acts)
 }
 
@@ -129,9 +128,10 @@ fn updates(stage: &Stage, load: &Load, settings: &Settings, actor: &str, round: 
     Ok(vec![swap, refused, back, web])
 }
 
-fn replace_store(stage: &Stage, load: &Load, settings: &Settings, actor: &str) -> Result<Act> {
+/// The last act: the load ends with it, so that every answer can be held against the store's count.
+fn replace_store(stage: &Stage, load: Load, settings: &Settings, actor: &str) -> Result<Act> {
     let mut first = None;
-    let mut replaced = act("another store takes its place", Kind::Restored, load, settings, || {
+    let mut replaced = act("another store takes its place", Kind::Restored, &load, settings, || {
         let path = format!("path={}", stage.path("store.redb").display());
         stage.wattle(&["start", "provider", "builtin:keyvalue-redb", "--id", "store2", "--config", &path])?;
         stage.wattle(&["link", "put", actor, "store2", KEYVALUE, "--replace"])?;
@@ -140,7 +140,9 @@ fn replace_store(stage: &Stage, load: &Load, settings: &Settings, actor: &str) -
     })?;
     let worked = first.is_some_and(|answer| answer.status == 200 && answer.body.get("counter") == Some(&1.into()));
     replaced.checks.push(("the first request counts".into(), worked));
-    let continuous = replaced.seen.counter == replaced.seen.counted as u64;
+    let last = Summary::of(&load.stop()?);
+    let (highest, counted) = (replaced.seen.counter.max(last.counter), replaced.seen.counted + last.counted);
+    let continuous = highest == counted as u64;
     replaced.checks.push(("the new store counted each answer once".into(), continuous));
     Ok(replaced)
 }
@@ -152,8 +154,8 @@ fn act(name: &str, kind: Kind, load: &Load, settings: &Settings, change: impl Fn
     let begun = Instant::now();
     change()?;
     let done = Instant::now();
-    let wait = settings.phase.max(SECOND).saturating_sub(begun.elapsed());
-    std::thread::park_timeout(wait);
+    // However long the change took: what follows it is looked at for a second at least.
+    std::thread::park_timeout(settings.phase.saturating_sub(begun.elapsed()).max(SECOND));
     samples.extend(load.take());
     tell_broken(&samples);
     Ok(Act {
