@@ -51,11 +51,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Puts the servers' folders before all others.
+/// Puts the servers' folders after all others: they may hold compilers too, which must not be found before ours.
 fn path_with(servers: &setup::Servers) -> Result<OsString> {
     let found = [&servers.nats, &servers.redis].into_iter().filter_map(|server| server.parent()).map(Path::to_owned);
     let path = env::var_os("PATH").unwrap_or_default();
-    Ok(env::join_paths(found.chain(env::split_paths(&path)))?)
+    Ok(env::join_paths(env::split_paths(&path).chain(found))?)
 }
 
 fn scope(words: &[String]) -> &'static [&'static str] {
