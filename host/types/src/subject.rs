@@ -34,3 +34,15 @@ pub fn rpc_actor(lattice: &LatticeId, actor: &ActorId) -> String {
 pub fn rpc_provider(lattice: &LatticeId, provider: &ProviderId, link_name: &LinkName) -> String {
     format!("wasmbus.rpc.{lattice}.{provider}.{link_name}")
 }
+
+/// Returns the subject on which hosts tell what they run, one for each host. `host` may be `*`.
+#[must_use]
+pub fn beat(lattice: &LatticeId, host: &str) -> String {
+    format!("wasmbus.beat.{lattice}.{host}")
+}
+
+/// Returns the subject on which one host takes calls of other hosts.
+#[must_use]
+pub fn rpc_host(lattice: &LatticeId, host: &HostId) -> String {
+    format!("wasmbus.rpc.{lattice}.{host}")
+}

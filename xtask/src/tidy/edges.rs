@@ -14,12 +14,13 @@ use crate::{
 const ROOTS: [&str; 2] = ["lattice-tests", "xtask"];
 
 /// What each other crate may use in-house, outside its tests.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("wattle-wascap", &[]),
     ("wattle-types", &["wattle-wascap"]),
     ("wattle-bus", &["wattle-types"]),
+    ("wattle-lattice", &["wattle-types", "wattle-wascap", "wattle-bus"]),
     ("wattle-runtime", &["wattle-types"]),
-    ("wattle-host", &["wattle-types", "wattle-wascap", "wattle-bus", "wattle-runtime"]),
+    ("wattle-host", &["wattle-types", "wattle-wascap", "wattle-bus", "wattle-lattice", "wattle-runtime"]),
     ("wattle-provider-sdk", &["wattle-types", "wattle-bus"]),
     ("wattle-provider-testkit", PROVIDER),
     ("wattle-provider-builtin", PROVIDER),
