@@ -1,6 +1,6 @@
 //! What a host tells all others about itself: often, and at once when it changes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use wattle_types::{ActorId, HostId, ProviderId};
@@ -36,6 +36,59 @@ pub struct Beat {
     /// Providers that run here.
     #[serde(default)]
     pub providers: BTreeMap<ProviderId, RunningProvider>,
+}
+
+/// Most labels of a host.
+const LABELS_MAX: usize = 64;
+/// Most actors, and most providers, of a host: what still fits in one message.
+const RUNNING_MAX: usize = 4096;
+/// Longest reference.
+const REFERENCE_LEN_MAX: usize = 2048;
+/// Longest name, label or alias.
+const TEXT_LEN_MAX: usize = 256;
+/// Shortest and longest time between two notices, in milliseconds. The longest decides how long a ghost may stay.
+const INTERVAL_MS: std::ops::RangeInclusive<u64> = 50..=60_000;
+
+impl Beat {
+    /// Reads a notice and checks its bounds.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let beat: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        beat.check().map_err(str::to_owned)?;
+        Ok(beat)
+    }
+
+    /// Checks that the notice has no more of anything than hosts keep of each other.
+    ///
+    /// # Errors
+    /// Which bound it breaks.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let is_short = |text: &str| text.len() <= TEXT_LEN_MAX;
+        let is_reference = |text: &str| text.len() <= REFERENCE_LEN_MAX;
+        let bounds = [
+            (is_short(&self.name), "the host's name is too long"),
+            (INTERVAL_MS.contains(&self.interval_ms), "the interval is not within 50 ms and 60 s"),
+            (self.labels.len() <= LABELS_MAX, "too many labels"),
+            (self.labels.iter().all(|(key, value)| is_short(key) && is_short(value)), "a label is too long"),
+            (self.actors.len() <= RUNNING_MAX, "too many actors"),
+            (self.providers.len() <= RUNNING_MAX, "too many providers"),
+            (self.actors.values().all(|actor| is_reference(&actor.reference)), "an actor's reference is too long"),
+            (
+                self.actors.values().filter_map(|actor| actor.call_alias.as_deref()).all(is_short),
+                "an alias is too long",
+            ),
+            (self.providers.values().all(|provider| is_reference(&provider.reference)), "a reference is too long"),
+        ];
+        bounds.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(*broken))
+    }
+
+    /// Returns for how long after this notice the host counts as there: three intervals, at least two seconds.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_millis(self.interval_ms.saturating_mul(3)).max(Duration::from_secs(2))
+    }
 }
 
 /// One actor on one host.

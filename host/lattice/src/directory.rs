@@ -1,1 +1,183 @@
-//! To be written.
+//! Who runs what: what all hosts told of themselves, as one host heard it.
+//!
+//! [`Directory`] is owned by the task that hears; [`DirectorySnapshot`] is what calls look into, immutable and shared.
+//! Time is handed in and only ever compared with itself, so clocks of hosts need not agree.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use wattle_types::HostId;
+
+use crate::beat::Beat;
+
+mod choose;
+mod snapshot;
+
+pub use choose::choose;
+pub use snapshot::{DirectorySnapshot, KnownHost};
+
+/// Most hosts of one lattice. More are several lattices.
+pub const HOSTS_MAX: usize = 20_000;
+/// How long a host that said it ended is remembered, so that a late notice of its does not bring it back.
+const FORGET_AFTER: Duration = Duration::from_secs(10);
+/// How long calls avoid a host that did not answer in time.
+const SUSPECT_FOR: Duration = Duration::from_secs(2);
+
+/// What a notice changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A host that was not known, or was gone.
+    Appeared,
+    /// A known host tells something new.
+    Changed,
+    /// Nothing new, but the host is there.
+    Same,
+    /// Older than what is known: ignored.
+    Stale,
+    /// The host ended.
+    Left,
+    /// Not taken, for this reason.
+    Refused(&'static str),
+}
+
+#[derive(Debug)]
+struct Entry {
+    beat: Arc<Beat>,
+    heard: Instant,
+    since: Instant,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Here,
+    /// Nobody listens on its subject: gone until it is heard again.
+    Lost,
+    /// It was not heard for too long; any later notice brings it back, even one of a clock that went backwards.
+    Expired,
+    /// It said it ended: only a later start brings it back.
+    Left,
+}
+
+/// All hosts one host knows of.
+#[derive(Debug, Default)]
+pub struct Directory {
+    hosts: BTreeMap<HostId, Entry>,
+    suspects: BTreeMap<HostId, Instant>,
+    snapshot: Option<Arc<DirectorySnapshot>>,
+}
+
+impl Directory {
+    /// Takes in a notice.
+    pub fn heard(&mut self, now: Instant, beat: Beat) -> Heard {
+        if let Err(why) = beat.check() {
+            return Heard::Refused(why);
+        }
+        let host = beat.host;
+        let known = self.hosts.get(&host);
+        if known.is_none() && self.hosts.len() >= HOSTS_MAX {
+            return Heard::Refused("as many hosts as a lattice may have are known");
+        }
+        let heard = known.map_or(if beat.last { Heard::Left } else { Heard::Appeared }, |known| compare(known, &beat));
+        match heard {
+            Heard::Stale | Heard::Refused(_) => return heard,
+            Heard::Same => {
+                if let Some(entry) = self.hosts.get_mut(&host) {
+                    entry.heard = now;
+                }
+                return heard;
+            }
+            Heard::Appeared | Heard::Changed | Heard::Left => {}
+        }
+        let since = known.filter(|_| heard == Heard::Changed).map_or(now, |known| known.since);
+        let state = if heard == Heard::Left { State::Left } else { State::Here };
+        self.hosts.insert(host, Entry { beat: Arc::new(beat), heard: now, since, state });
+        if heard == Heard::Appeared {
+            self.suspects.remove(&host);
+        }
+        self.snapshot = None;
+        heard
+    }
+
+    /// Takes out hosts that were not heard for [`Beat::lifetime`] and returns them.
+    pub fn expire(&mut self, now: Instant) -> Vec<HostId> {
+        let mut expired = Vec::new();
+        for (host, entry) in &mut self.hosts {
+            let is_silent = now.saturating_duration_since(entry.heard) >= entry.beat.lifetime();
+            if is_silent && matches!(entry.state, State::Here | State::Lost) {
+                if entry.state == State::Here {
+                    expired.push(*host);
+                }
+                entry.state = State::Expired;
+            }
+        }
+        self.hosts.retain(|_, entry| {
+            let is_gone = matches!(entry.state, State::Expired | State::Left);
+            !is_gone || now.saturating_duration_since(entry.heard) < FORGET_AFTER.max(entry.beat.lifetime() * 2)
+        });
+        let suspects = self.suspects.len();
+        self.suspects.retain(|_, until| *until > now);
+        if !expired.is_empty() || self.suspects.len() != suspects {
+            self.snapshot = None;
+        }
+        expired
+    }
+
+    /// Takes out a host nobody listens for, until it is heard again. Returns whether it was there.
+    pub fn lost(&mut self, host: &HostId) -> bool {
+        let Some(entry) = self.hosts.get_mut(host).filter(|entry| entry.state == State::Here) else { return false };
+        entry.state = State::Lost;
+        self.snapshot = None;
+        true
+    }
+
+    /// Has calls avoid a host that did not answer in time, for two seconds, as long as another can take them.
+    pub fn suspect(&mut self, host: &HostId, now: Instant) {
+        if self.hosts.contains_key(host) {
+            self.suspects.insert(*host, now + SUSPECT_FOR);
+            self.snapshot = None;
+        }
+    }
+
+    /// Ends a suspicion: the host answered.
+    pub fn trust(&mut self, host: &HostId) {
+        if self.suspects.remove(host).is_some() {
+            self.snapshot = None;
+        }
+    }
+
+    /// Returns an immutable view, made anew only if something changed.
+    pub fn snapshot(&mut self) -> Arc<DirectorySnapshot> {
+        if let Some(snapshot) = &self.snapshot {
+            return snapshot.clone();
+        }
+        let here = self.hosts.iter().filter(|(_, entry)| entry.state == State::Here);
+        let hosts = here.map(|(host, entry)| (*host, KnownHost { beat: entry.beat.clone(), since: entry.since }));
+        let snapshot = Arc::new(DirectorySnapshot::new(hosts.collect(), self.suspects.clone()));
+        self.snapshot = Some(snapshot.clone());
+        snapshot
+    }
+}
+
+/// Decides what a notice of a known host means.
+fn compare(known: &Entry, beat: &Beat) -> Heard {
+    let (old, new) = ((known.beat.incarnation, known.beat.version), (beat.incarnation, beat.version));
+    let is_stale = match known.state {
+        State::Here | State::Lost => new < old,
+        State::Expired => new.0 == old.0 && new.1 < old.1,
+        State::Left => new.0 <= old.0,
+    };
+    match known.state {
+        _ if is_stale => Heard::Stale,
+        _ if beat.last => Heard::Left,
+        State::Here if new == old => Heard::Same,
+        State::Here if new.0 == old.0 => Heard::Changed,
+        _ => Heard::Appeared,
+    }
+}
+
+#[cfg(test)]
+mod tests;

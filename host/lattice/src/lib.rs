@@ -6,6 +6,8 @@
 
 pub mod beat;
 pub mod directory;
+#[cfg(test)]
+mod fixtures;
 pub mod leader;
 pub mod placement;
 pub mod reconcile;
