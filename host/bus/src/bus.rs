@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -9,6 +10,8 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 use wattle_types::BoxFuture;
+
+use crate::{KvError, KvStore};
 
 /// A message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +154,18 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Sends what is buffered, ends all subscriptions after what already arrived, and closes.
     fn drain(&self) -> BoxFuture<'_, ()>;
+
+    /// Returns whether the connection stands, as far as is known right now.
+    fn is_connected(&self) -> bool;
+
+    /// Opens a key-value bucket, made if it is not there: in a file, the last write of each key.
+    ///
+    /// One that is there is taken as it is. All that is stored outlives the connection.
+    ///
+    /// # Errors
+    /// [`KvError::Unavailable`] without a connection or where nothing can be stored; [`KvError::TimedOut`] or
+    /// [`KvError::BadKey`].
+    fn bucket<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<dyn KvStore>, KvError>>;
 }
 
 /// Messages of one subscription, in order. Dropping it unsubscribes.

@@ -1,13 +1,16 @@
-//! Publish, request and subscribe between hosts: over NATS, or inside one process.
+//! Publish, request and subscribe between hosts, and buckets they share: over NATS, or inside one process.
 //!
-//! Owns connections and subscriptions; knows subjects only as text, and nothing of what the payloads mean.
+//! Owns connections, subscriptions and watches; knows subjects only as text, and nothing of what the payloads mean.
 
 mod bus;
+mod jetstream;
+mod kv;
 mod memory;
 mod nats;
 pub mod nats_server;
 mod subject;
 
 pub use bus::{Bus, BusError, Message, Subscription};
+pub use kv::{Expect, KvEntry, KvError, KvEvent, KvStore, KvWatch};
 pub use memory::MemoryBus;
 pub use nats::{NatsAuth, NatsBus, NatsOptions};

@@ -4,6 +4,8 @@
 //! the call that sends it, in the order of the subscriptions; the only choice ever made, which member of a queue group
 //! gets a message, is `choose`.
 
+mod kv;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::Pin,
@@ -18,7 +20,7 @@ use tokio::sync::mpsc;
 use wattle_types::BoxFuture;
 
 use crate::{
-    Bus, BusError, Message, Subscription,
+    Bus, BusError, KvError, KvStore, Message, Subscription,
     bus::{MESSAGE_LEN_MAX, STATUS_HEADER, check_headers, message_len},
     subject,
 };
@@ -45,6 +47,7 @@ struct Network {
     next_id: u64,
     /// How many messages each queue group got.
     turns: BTreeMap<String, usize>,
+    buckets: BTreeMap<String, kv::Bucket>,
 }
 
 #[derive(Debug)]
@@ -207,6 +210,7 @@ impl Network {
         for id in self.subscriptions.iter().filter_map(ours).collect::<Vec<_>>() {
             self.remove(id);
         }
+        self.buckets.values().for_each(kv::Bucket::wake);
     }
 }
 
@@ -295,5 +299,13 @@ impl Bus for MemoryBus {
 
     fn drain(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move { self.lock().close(self.connection) })
+    }
+
+    fn is_connected(&self) -> bool {
+        self.lock().check_open(self.connection).is_ok()
+    }
+
+    fn bucket<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<dyn KvStore>, KvError>> {
+        Box::pin(async move { self.open_bucket(name) })
     }
 }

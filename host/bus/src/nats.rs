@@ -3,7 +3,7 @@
 //! Owns one connection, which comes back by itself for as long as the process lives. While it is gone, messages are
 //! refused at once rather than piled up.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, HeaderMap, Request, connection::State};
 use bytes::Bytes;
@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use wattle_types::BoxFuture;
 
 use crate::{
-    Bus, BusError, Message, Subscription,
+    Bus, BusError, KvError, KvStore, Message, Subscription,
     bus::{STATUS_HEADER, check_headers, message_len},
+    jetstream::{self, Connection, Link},
     subject,
 };
 
@@ -71,7 +72,7 @@ pub struct NatsOptions {
 #[derive(Debug, Clone)]
 pub struct NatsBus {
     client: Client,
-    closed: watch::Receiver<bool>,
+    connection: watch::Receiver<Connection>,
 }
 
 impl NatsBus {
@@ -81,25 +82,23 @@ impl NatsBus {
     /// [`BusError::Disconnected`] with the reason.
     pub async fn connect(options: NatsOptions) -> Result<Self, BusError> {
         let urls = options.urls.join(",");
-        let (closing, closed) = watch::channel(false);
-        let client = connect_options(options, closing)
+        let (report, mut connection) = watch::channel(Connection::default());
+        let client = connect_options(options, report)
             .await?
             .connect(urls.split(',').map(str::to_owned).collect::<Vec<_>>())
             .await
             .map_err(|error| BusError::Disconnected(format!("{urls}: {error}")))?;
-        Ok(Self { client, closed })
+        // Otherwise this connection could later be taken for one that came back.
+        if tokio::time::timeout(CONNECT_TIMEOUT, connection.wait_for(|now| now.connects > 0)).await.is_err() {
+            tracing::debug!("NATS did not say that it is connected");
+        }
+        Ok(Self { client, connection })
     }
 
     /// Returns the connection itself, for what the bus does not offer, such as JetStream.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// Returns whether the connection stands right now.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        !*self.closed.borrow() && self.client.connection_state() == State::Connected
     }
 
     fn check_connected(&self) -> Result<(), BusError> {
@@ -198,17 +197,17 @@ impl NatsBus {
     }
 
     async fn close(&self) {
-        let mut closed = self.closed.clone();
-        if *closed.borrow() || self.client.drain().await.is_err() {
+        let mut connection = self.connection.clone();
+        if connection.borrow().is_closed || self.client.drain().await.is_err() {
             return;
         }
-        if tokio::time::timeout(DRAIN_TIMEOUT, closed.wait_for(|closed| *closed)).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, connection.wait_for(|now| now.is_closed)).await.is_err() {
             tracing::warn!("NATS did not close the connection in time");
         }
     }
 }
 
-async fn connect_options(options: NatsOptions, closing: watch::Sender<bool>) -> Result<ConnectOptions, BusError> {
+async fn connect_options(options: NatsOptions, report: watch::Sender<Connection>) -> Result<ConnectOptions, BusError> {
     let mut connect = ConnectOptions::new()
         .name(options.name)
         .connection_timeout(CONNECT_TIMEOUT)
@@ -216,8 +215,10 @@ async fn connect_options(options: NatsOptions, closing: watch::Sender<bool>) -> 
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_pause)
         .event_callback(move |event| {
-            if event == async_nats::Event::Closed {
-                closing.send_replace(true);
+            match event {
+                async_nats::Event::Connected => report.send_modify(|now| now.connects += 1),
+                async_nats::Event::Closed => report.send_modify(|now| now.is_closed = true),
+                _ => {}
             }
             async move { log(&event) }
         });
@@ -319,6 +320,20 @@ impl Bus for NatsBus {
 
     fn drain(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.close())
+    }
+
+    fn is_connected(&self) -> bool {
+        !self.connection.borrow().is_closed && self.client.connection_state() == State::Connected
+    }
+
+    fn bucket<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<dyn KvStore>, KvError>> {
+        Box::pin(jetstream::open(self, name))
+    }
+}
+
+impl Link for NatsBus {
+    fn connection(&self) -> watch::Receiver<Connection> {
+        self.connection.clone()
     }
 }
 

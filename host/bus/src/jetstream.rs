@@ -1,0 +1,115 @@
+//! Buckets in NATS's JetStream, in the layout every NATS client knows.
+//!
+//! Speaks the few requests it needs over any bus that reaches a JetStream, so simulations run this very code. A bucket
+//! that is lost is made again by the next write or watch.
+
+mod api;
+mod watch;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch as state;
+use wattle_types::BoxFuture;
+
+use crate::{
+    Bus, Expect, KvEntry, KvError, KvStore, KvWatch,
+    kv::{KV_TIMEOUT, check_bucket, check_key},
+};
+use api::{Api, Failure, Stored};
+pub(crate) use watch::{HEARTBEAT, SILENCE_MAX};
+
+/// What is known of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// How often it was made. What was on its way when it broke may be lost.
+    pub(crate) connects: u64,
+    /// Whether it is closed for good.
+    pub(crate) is_closed: bool,
+}
+
+/// A bus that tells when its connection was interrupted.
+pub(crate) trait Link: Bus + Clone {
+    /// Returns what is known of the connection, now and later.
+    fn connection(&self) -> state::Receiver<Connection>;
+}
+
+/// Opens a bucket, made if it is not there.
+pub(crate) async fn open<L: Link>(link: &L, name: &str) -> Result<Arc<dyn KvStore>, KvError> {
+    check_bucket(name)?;
+    let api = Api::new(link.clone(), name);
+    bounded(api.ensure()).await?;
+    Ok(Arc::new(Bucket { api }))
+}
+
+struct Bucket<L> {
+    api: Api<L>,
+}
+
+impl<L: Link> Bucket<L> {
+    async fn write(&self, key: &str, value: Option<Bytes>, expect: Expect) -> Result<u64, KvError> {
+        let conflict = || KvError::Conflict { key: key.into() };
+        let expected = match expect {
+            Expect::Any => None,
+            Expect::Absent => Some(0),
+            Expect::Revision(0) => return Err(conflict()),
+            Expect::Revision(revision) => Some(revision),
+        };
+        match self.write_once(key, &value, expected).await {
+            Err(Failure::Changed) if expect == Expect::Absent => {}
+            other => return other.map_err(|failure| failure.or(conflict)),
+        }
+        // A deletion leaves a marker, which counts as something there.
+        match self.api.last(key).await? {
+            Some(Stored { value: None, revision }) => {
+                self.write_once(key, &value, Some(revision)).await.map_err(|failure| failure.or(conflict))
+            }
+            _ => Err(conflict()),
+        }
+    }
+
+    /// Nobody responding means that nothing was written: the bucket is made and the write repeated.
+    async fn write_once(&self, key: &str, value: &Option<Bytes>, expected: Option<u64>) -> Result<u64, Failure> {
+        match self.api.publish(key, value.clone(), expected).await {
+            Err(Failure::Missing) => {
+                self.api.ensure().await?;
+                self.api.publish(key, value.clone(), expected).await
+            }
+            other => other,
+        }
+    }
+}
+
+impl<L: Link> KvStore for Bucket<L> {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>> {
+        Box::pin(async move {
+            check_key(key)?;
+            let stored = bounded(self.api.last(key)).await?;
+            Ok(stored.and_then(|Stored { value, revision }| Some(KvEntry { key: key.into(), value: value?, revision })))
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, expect: Expect) -> BoxFuture<'a, Result<u64, KvError>> {
+        Box::pin(async move {
+            check_key(key)?;
+            bounded(self.write(key, Some(value), expect)).await
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str, expect: Expect) -> BoxFuture<'a, Result<(), KvError>> {
+        Box::pin(async move {
+            check_key(key)?;
+            bounded(self.write(key, None, expect)).await.map(|_| ())
+        })
+    }
+
+    fn watch(&self) -> BoxFuture<'_, Result<KvWatch, KvError>> {
+        Box::pin(bounded(watch::open(self.api.clone())))
+    }
+}
+
+/// Ends an operation of several requests in the time of one.
+async fn bounded<T>(operation: impl Future<Output = Result<T, KvError>>) -> Result<T, KvError> {
+    let late = || Err(KvError::TimedOut { waited: KV_TIMEOUT });
+    tokio::time::timeout(KV_TIMEOUT, operation).await.unwrap_or_else(|_| late())
+}

@@ -1,0 +1,216 @@
+//! The requests to JetStream that a bucket needs, and its answers.
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use super::Link;
+use crate::{BusError, KvError, kv::KV_TIMEOUT};
+
+/// "No message found".
+const NO_MESSAGE: u64 = 10037;
+/// "Stream not found".
+const NO_STREAM: u64 = 10059;
+/// "Stream name already in use with a different configuration".
+const NAME_IN_USE: u64 = 10058;
+/// "Wrong last sequence", with and without the sequence in its text.
+const WRONG_SEQUENCE: [u64; 2] = [10071, 10164];
+
+/// Header of the revision a writer expects.
+pub(crate) const EXPECTED_HEADER: &str = "Nats-Expected-Last-Subject-Sequence";
+/// Header that says that an entry is a deletion.
+pub(super) const OPERATION_HEADER: &str = "KV-Operation";
+/// Header of deletions that newer servers make by themselves.
+pub(super) const MARKER_HEADER: &str = "Nats-Marker-Reason";
+
+/// What is stored last under a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) revision: u64,
+    /// `None` if that is a deletion.
+    pub(super) value: Option<Bytes>,
+}
+
+/// Why a request was not fulfilled.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// There is no such bucket; nothing was done.
+    Missing,
+    /// The key is not of the expected revision; nothing was done.
+    Changed,
+    Other(KvError),
+}
+
+impl Failure {
+    /// Returns the error for who does not expect the first two, or only the second.
+    pub(super) fn or(self, changed: impl FnOnce() -> KvError) -> KvError {
+        match self {
+            Self::Missing => KvError::Unavailable("the bucket is gone".into()),
+            Self::Changed => changed(),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+impl From<KvError> for Failure {
+    fn from(error: KvError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// One bucket's requests.
+#[derive(Debug, Clone)]
+pub(super) struct Api<L> {
+    pub(super) link: L,
+    stream: String,
+    /// What keys follow.
+    pub(super) prefix: String,
+}
+
+impl<L: Link> Api<L> {
+    pub(super) fn new(link: L, bucket: &str) -> Self {
+        Self { link, stream: format!("KV_{bucket}"), prefix: format!("$KV.{bucket}.") }
+    }
+
+    /// Makes the bucket if it is not there.
+    pub(super) async fn ensure(&self) -> Result<(), KvError> {
+        let info = self.call(&format!("$JS.API.STREAM.INFO.{}", self.stream), &json!({})).await?;
+        match refusal(&info) {
+            None => return Ok(()),
+            Some((NO_STREAM, _)) => {}
+            Some((_, why)) => return Err(KvError::Unavailable(why.into())),
+        }
+        let config = json!({
+            "name": self.stream, "subjects": [format!("{}>", self.prefix)], "retention": "limits", "storage": "file",
+            "max_consumers": -1, "max_msgs": -1, "max_bytes": -1, "max_age": 0, "max_msg_size": -1,
+            "max_msgs_per_subject": 1, "discard": "new", "num_replicas": 1, "duplicate_window": 120_000_000_000_u64,
+            "deny_delete": true, "allow_rollup_hdrs": true, "allow_direct": true,
+        });
+        let made = self.call(&format!("$JS.API.STREAM.CREATE.{}", self.stream), &config).await?;
+        match refusal(&made) {
+            // Somebody else was faster, and wants it otherwise.
+            None | Some((NAME_IN_USE, _)) => Ok(()),
+            Some((_, why)) => Err(KvError::Unavailable(why.into())),
+        }
+    }
+
+    /// Returns what is stored last under `key`, a deletion included. Asks who leads, so it is the last there is.
+    pub(super) async fn last(&self, key: &str) -> Result<Option<Stored>, KvError> {
+        let body = json!({ "last_by_subj": format!("{}{key}", self.prefix) });
+        let answer = self.call(&format!("$JS.API.STREAM.MSG.GET.{}", self.stream), &body).await?;
+        match refusal(&answer) {
+            None => stored(&answer).map(Some).ok_or_else(not_understood),
+            Some((NO_MESSAGE | NO_STREAM, _)) => Ok(None),
+            Some((_, why)) => Err(KvError::Unavailable(why.into())),
+        }
+    }
+
+    /// Stores a value, or a deletion for `None`, and returns its revision.
+    pub(super) async fn publish(&self, key: &str, value: Option<Bytes>, expected: Option<u64>) -> Result<u64, Failure> {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut headers = Vec::new();
+        if value.is_none() {
+            headers.extend([header(OPERATION_HEADER, "PURGE"), header("Nats-Rollup", "sub")]);
+        }
+        headers.extend(expected.map(|revision| header(EXPECTED_HEADER, &revision.to_string())));
+        let subject = format!("{}{key}", self.prefix);
+        let answer = match self.link.request(&subject, &headers, value.unwrap_or_default(), KV_TIMEOUT).await {
+            Ok(answer) => parse(&answer.payload)?,
+            Err(BusError::NoResponders { .. }) => return Err(Failure::Missing),
+            Err(error) => return Err(Failure::Other(failed(error))),
+        };
+        match refusal(&answer) {
+            None => answer.get("seq").and_then(Value::as_u64).ok_or_else(|| not_understood().into()),
+            Some((code, _)) if WRONG_SEQUENCE.contains(&code) => Err(Failure::Changed),
+            Some((_, why)) => Err(KvError::Unavailable(why.into()).into()),
+        }
+    }
+
+    /// Has all last entries, then all changes, sent to `inbox`; returns how many entries are there.
+    pub(super) async fn consume(&self, inbox: &str) -> Result<u64, Failure> {
+        let nanoseconds = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let config = json!({
+            "deliver_subject": inbox, "deliver_policy": "last_per_subject", "filter_subject": format!("{}>", self.prefix),
+            "ack_policy": "none", "replay_policy": "instant", "max_deliver": 1, "flow_control": true,
+            "idle_heartbeat": nanoseconds(super::HEARTBEAT), "inactive_threshold": nanoseconds(super::SILENCE_MAX),
+            "mem_storage": true, "num_replicas": 1,
+        });
+        let body = json!({ "stream_name": self.stream, "config": config });
+        let answer = self.call(&format!("$JS.API.CONSUMER.CREATE.{}", self.stream), &body).await?;
+        match refusal(&answer) {
+            None => answer.get("num_pending").and_then(Value::as_u64).ok_or_else(|| not_understood().into()),
+            Some((NO_STREAM, _)) => Err(Failure::Missing),
+            Some((_, why)) => Err(KvError::Unavailable(why.into()).into()),
+        }
+    }
+
+    async fn call(&self, subject: &str, body: &Value) -> Result<Value, KvError> {
+        match self.link.request(subject, &[], body.to_string().into(), KV_TIMEOUT).await {
+            Ok(answer) => parse(&answer.payload),
+            Err(BusError::NoResponders { .. }) => {
+                Err(KvError::Unavailable("NATS has no JetStream: run nats-server with -js".into()))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+fn parse(answer: &[u8]) -> Result<Value, KvError> {
+    serde_json::from_slice(answer).map_err(|_| not_understood())
+}
+
+fn not_understood() -> KvError {
+    KvError::Unavailable("JetStream's answer is not understood".into())
+}
+
+/// Returns the code and text of an answer that refuses.
+fn refusal(answer: &Value) -> Option<(u64, &str)> {
+    let error = answer.get("error")?;
+    let why = error.get("description").and_then(Value::as_str).unwrap_or("JetStream refused");
+    Some((error.get("err_code").and_then(Value::as_u64).unwrap_or_default(), why))
+}
+
+fn failed(error: BusError) -> KvError {
+    match error {
+        BusError::TimedOut { waited, .. } => KvError::TimedOut { waited },
+        BusError::TooLarge { size, limit } => KvError::TooLarge { size, limit },
+        other => KvError::Unavailable(other.to_string()),
+    }
+}
+
+fn stored(answer: &Value) -> Option<Stored> {
+    let message = answer.get("message")?;
+    let revision = message.get("seq")?.as_u64()?;
+    let decoded = |name| match message.get(name) {
+        None => Some(Vec::new()),
+        Some(text) => BASE64.decode(text.as_str()?.as_bytes()).ok(),
+    };
+    let headers = String::from_utf8_lossy(&decoded("hdrs")?).into_owned();
+    let mut headers = headers.lines().filter_map(|line| line.split_once(':'));
+    let is_deletion = headers.any(|(name, value)| says_deletion(name, value.trim()));
+    Some(Stored { revision, value: if is_deletion { None } else { Some(decoded("data")?.into()) } })
+}
+
+/// Returns whether a header says that its entry is a deletion.
+pub(super) fn says_deletion(name: &str, value: &str) -> bool {
+    name == MARKER_HEADER || (name == OPERATION_HEADER && matches!(value, "DEL" | "PURGE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_entries_are_read_or_refused() {
+        let value = json!({ "message": { "seq": 7, "data": BASE64.encode(b"v") } });
+        assert_eq!(stored(&value).unwrap(), Stored { revision: 7, value: Some("v".into()) });
+        let empty = json!({ "message": { "seq": 7 } });
+        assert_eq!(stored(&empty).unwrap().value, Some(Bytes::new()));
+        let headers = BASE64.encode(b"NATS/1.0\r\nKV-Operation: PURGE\r\nNats-Rollup: sub\r\n\r\n");
+        let marker = json!({ "message": { "seq": 8, "hdrs": headers } });
+        assert_eq!(stored(&marker).unwrap(), Stored { revision: 8, value: None });
+        for bad in [json!({}), json!({ "message": { "seq": "7" } }), json!({ "message": { "seq": 7, "data": "%" } })] {
+            assert_eq!(stored(&bad), None, "{bad}");
+        }
+    }
+}
