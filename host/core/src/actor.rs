@@ -1,12 +1,15 @@
 //! A running actor: what is known of its module, and its slot.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+};
 
 use arc_swap::ArcSwap;
 use wattle_runtime::{Interrupt, Prepared};
-use wattle_types::{ActorId, ContractId, InvokeError, IssuerId};
+use wattle_types::{ActorId, ContractId, InvokeError, IssuerId, control::Reading};
 
-use crate::{admission::Admission, slot::Slot};
+use crate::{admission::Admission, meter::Meter, slot::Slot};
 
 /// What the claims of a verified module say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(crate) struct ActorModule {
     pub(crate) prepared: Prepared,
     /// Ends all calls of this version, when draining takes too long.
     pub(crate) interrupt: Interrupt,
+    /// How its calls did, while somebody wants to know.
+    pub(crate) meter: Meter,
 }
 
 /// An actor's place on this host.
@@ -71,15 +76,29 @@ pub(crate) struct ActorSlot {
     pub(crate) slot: Slot<ActorModule>,
     pub(crate) admission: ArcSwap<Admission>,
     pub(crate) annotations: BTreeMap<String, String>,
+    /// Started because it is declared, not by hand.
+    pub(crate) declared: bool,
+    /// Set once a trial or rollout began: until then no call is counted.
+    pub(crate) metered: AtomicBool,
+    /// How the version did that was replaced last.
+    pub(crate) replaced: Mutex<Option<Reading>>,
 }
 
 impl ActorSlot {
-    pub(crate) fn new(module: ActorModule, admission: Admission, annotations: BTreeMap<String, String>) -> Arc<Self> {
+    pub(crate) fn new(
+        module: ActorModule,
+        admission: Admission,
+        annotations: BTreeMap<String, String>,
+        declared: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: module.facts.id,
             slot: Slot::new(module),
             admission: ArcSwap::from_pointee(admission),
             annotations,
+            declared,
+            metered: AtomicBool::new(false),
+            replaced: Mutex::new(None),
         })
     }
 }

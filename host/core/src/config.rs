@@ -10,7 +10,7 @@ use wattle_types::LatticeId;
 pub struct HostConfig {
     /// A name for people.
     pub friendly_name: String,
-    /// What the host says of itself.
+    /// What the host says of itself to begin with, beside `hostcore.*`, which it finds out by itself.
     pub labels: BTreeMap<String, String>,
     /// The mesh it belongs to.
     pub lattice: LatticeId,
@@ -26,6 +26,8 @@ pub struct HostConfig {
     pub limits: Limits,
     /// How often providers are asked whether they are well.
     pub health_interval: Duration,
+    /// How often the host tells the lattice what it runs, by the event `host_heartbeat`.
+    pub heartbeat_interval: Duration,
 }
 
 impl Default for HostConfig {
@@ -40,6 +42,7 @@ impl Default for HostConfig {
             max_queued: 4096,
             limits: Limits::default(),
             health_interval: Duration::from_secs(10),
+            heartbeat_interval: Duration::from_secs(30),
         }
     }
 }

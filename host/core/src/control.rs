@@ -1,14 +1,23 @@
 //! The control interface: requests on the bus become changes of the host.
 //!
-//! One task receives; every request is worked on in a task of its own, at most [`REQUESTS_MAX`] at once.
+//! One task receives what is meant for this host, another what is meant for any one of all; every request is worked on
+//! in a task of its own, at most [`REQUESTS_MAX`] at once. A host that drains leaves the second kind to others.
 
+mod auctions;
 mod commands;
+mod components;
+mod configs;
+mod hosts;
+mod links;
+mod providers;
+mod reply;
 mod verbs;
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::SelectAll};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use wattle_bus::{Bus, Message, Subscription};
 use wattle_types::{LatticeId, subject};
 
@@ -19,92 +28,145 @@ const REQUESTS_MAX: usize = 64;
 /// Watches at once; they last long, and so have places of their own.
 const WATCHES_MAX: usize = 16;
 
-/// Verbs every host answers.
-const BROADCAST: [&str; 1] = ["host.ping"];
-/// Verbs one host of the lattice answers.
-const QUEUED: [&str; 4] = ["link.put", "link.del", "link.get", "claims.get"];
-/// Verbs sent to one host, which stands at the end of the subject. `wattle.*` are ours.
-const ADDRESSED: [&str; 7] =
-    ["host.get", "host.stop", "component.scale", "component.update", "provider.start", "provider.stop", "wattle.*"];
+/// Verbs every host hears.
+const FOR_ALL: [&str; 4] = ["host.ping", "component.auction", "provider.auction", "registry.put"];
+/// Verbs one host of the lattice hears, and the queue group that decides which.
+const FOR_ONE_OF_ALL: [(&str, &str); 3] = [("link.*", "link"), ("claims.*", "claims"), ("config.>", "config")];
+/// Verbs sent to one host, which stands at the end of the subject.
+const FOR_THIS_HOST: &str = "*.*";
+
+/// Who a request is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    All,
+    OneOfAll,
+    ThisHost,
+}
 
 /// Subscribes to the control interface and serves it until the host has stopped.
 pub(crate) async fn serve(host: &Host, bus: Arc<dyn Bus>) -> Result<(), HostError> {
-    let requests = subscribe(host, bus.as_ref()).await?;
-    let events = crate::events::publish_events(bus.clone(), host.config().lattice.clone(), host.id(), host.events());
+    let lattice = &host.config().lattice;
+    let mut ours = SelectAll::new();
+    for verb in FOR_ALL {
+        ours.push(subscribe(bus.as_ref(), &subject::control(lattice, verb), None, Audience::All).await?);
+    }
+    let addressed = subject::control_host(lattice, FOR_THIS_HOST, &host.id());
+    ours.push(subscribe(bus.as_ref(), &addressed, None, Audience::ThisHost).await?);
+    let mut anybodys = SelectAll::new();
+    for (verb, group) in FOR_ONE_OF_ALL {
+        let (subject, group) = (subject::control(lattice, verb), subject::control(lattice, group));
+        anybodys.push(subscribe(bus.as_ref(), &subject, Some(&group), Audience::OneOfAll).await?);
+    }
+    let events = crate::events::publish_events(bus.clone(), lattice.clone(), host.id(), host.events());
+    let desk = Desk::new(host, bus);
     host.tasks().spawn(events);
-    host.tasks().spawn(receive(host.clone(), bus, requests));
+    host.tasks().spawn(desk.clone().receive(ours, host.stopped().clone()));
+    host.tasks().spawn(desk.receive(anybodys, host.closing().clone()));
     Ok(())
 }
 
-async fn subscribe(host: &Host, bus: &dyn Bus) -> Result<SelectAll<Subscription>, HostError> {
-    let lattice = &host.config().lattice;
-    let own = host.id();
-    let everybody = BROADCAST.map(|verb| (subject::control(lattice, verb), None));
-    let one = QUEUED.map(|verb| (subject::control(lattice, verb), Some(subject::control(lattice, verb))));
-    let addressed = ADDRESSED.map(|verb| (subject::control_host(lattice, verb, &own), None));
-    let mut all = SelectAll::new();
-    for (subject, queue) in everybody.into_iter().chain(one).chain(addressed) {
-        let subscription = bus.subscribe(&subject, queue.as_deref()).await;
-        all.push(subscription.map_err(|error| HostError::Internal(format!("control interface: {error}")))?);
-    }
-    Ok(all)
+type Requests = SelectAll<futures::stream::BoxStream<'static, (Audience, Message)>>;
+
+async fn subscribe(
+    bus: &dyn Bus,
+    subject: &str,
+    group: Option<&str>,
+    audience: Audience,
+) -> Result<futures::stream::BoxStream<'static, (Audience, Message)>, HostError> {
+    let subscription: Subscription = bus
+        .subscribe(subject, group)
+        .await
+        .map_err(|error| HostError::Internal(format!("control interface: {error}")))?;
+    Ok(subscription.map(move |request| (audience, request)).boxed())
 }
 
-async fn receive(host: Host, bus: Arc<dyn Bus>, mut requests: SelectAll<Subscription>) {
-    let (places, watches) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Arc::new(Semaphore::new(WATCHES_MAX)));
-    let own = host.id().to_string();
-    loop {
-        let request = tokio::select! {
-            biased;
-            () = host.stopped().cancelled() => return,
-            request = requests.next() => request,
-        };
-        let Some(request) = request else { return };
-        let Some(verb) = verb(&request.subject, &host.config().lattice, &own).map(str::to_owned) else { continue };
-        let place = if verb == commands::WATCH {
-            match watches.clone().try_acquire_owned() {
-                Ok(place) => place,
-                Err(_) => {
-                    commands::refuse_watch(bus.as_ref(), &request, WATCHES_MAX).await;
-                    continue;
-                }
-            }
-        } else {
-            tokio::select! {
+/// Where requests are taken, and the places to work on them.
+#[derive(Clone)]
+struct Desk {
+    host: Host,
+    bus: Arc<dyn Bus>,
+    places: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
+}
+
+impl Desk {
+    fn new(host: &Host, bus: Arc<dyn Bus>) -> Self {
+        let (places, watches) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Arc::new(Semaphore::new(WATCHES_MAX)));
+        Self { host: host.clone(), bus, places, watches }
+    }
+
+    /// Takes requests until `end`.
+    async fn receive(self, mut requests: Requests, end: CancellationToken) {
+        loop {
+            let next = tokio::select! {
                 biased;
-                () = host.stopped().cancelled() => return,
-                place = places.clone().acquire_owned() => match place {
-                    Ok(place) => place,
-                    Err(_) => return,
-                },
-            }
+                () = end.cancelled() => return,
+                next = requests.next() => next,
+            };
+            let Some((audience, request)) = next else { return };
+            let Some(verb) = self.verb(audience, &request.subject).map(str::to_owned) else { continue };
+            let place = tokio::select! {
+                biased;
+                () = end.cancelled() => return,
+                place = self.place(&verb, &request) => place,
+            };
+            let Some(place) = place else { continue };
+            let desk = self.clone();
+            self.host.tasks().spawn(async move {
+                desk.handle(audience, &verb, request).await;
+                drop(place);
+            });
+        }
+    }
+
+    /// Waits for a place to work on a request. A watch that finds none is refused.
+    async fn place(&self, verb: &str, request: &Message) -> Option<OwnedSemaphorePermit> {
+        if verb != commands::WATCH {
+            return self.places.clone().acquire_owned().await.ok();
+        }
+        let place = self.watches.clone().try_acquire_owned().ok();
+        if place.is_none() {
+            commands::refuse_watch(self.bus.as_ref(), request, WATCHES_MAX).await;
+        }
+        place
+    }
+
+    async fn handle(&self, audience: Audience, verb: &str, request: Message) {
+        let (host, payload) = (&self.host, &request.payload);
+        let answer = match audience {
+            Audience::All => verbs::for_all(host, verb, payload).await,
+            Audience::OneOfAll => Some(verbs::for_one_of_all(host, verb, payload).await),
+            Audience::ThisHost => match verb.strip_prefix(commands::PREFIX) {
+                Some(command) => return commands::answer(host, self.bus.as_ref(), command, &request).await,
+                None => Some(verbs::for_this_host(host, verb, payload).await),
+            },
         };
-        let (working_host, bus) = (host.clone(), bus.clone());
-        host.tasks().spawn(async move {
-            handle(&working_host, bus.as_ref(), &verb, request).await;
-            drop(place);
-        });
+        if let (Some(reply), Some(answer)) = (&request.reply, answer)
+            && let Err(error) = self.bus.publish(reply, None, &[], answer.into()).await
+        {
+            tracing::warn!(%error, verb, "a control request was not answered");
+        }
+        if audience == Audience::ThisHost
+            && let Some(stop) = hosts::stop_of_this_host(host, verb, payload)
+        {
+            host.shutdown_in_background(stop.timeout_ms.map(Duration::from_millis));
+        }
+    }
+
+    fn verb<'a>(&self, audience: Audience, subject: &'a str) -> Option<&'a str> {
+        verb(audience, subject, &self.host.config().lattice, &self.host.id().to_string())
     }
 }
 
-async fn handle(host: &Host, bus: &dyn Bus, verb: &str, request: Message) {
-    if let Some(command) = verb.strip_prefix(commands::PREFIX) {
-        return commands::answer(host, bus, command, &request).await;
-    }
-    let answer = verbs::answer(host, verb, &request.payload).await;
-    let Some(reply) = &request.reply else { return };
-    if let Err(error) = bus.publish(reply, None, &[], answer.into()).await {
-        tracing::warn!(%error, verb, "a control request was not answered");
-    }
-    if let Some(stop) = verbs::stop_of_this_host(host, verb, &request.payload) {
-        host.shutdown_in_background(stop.timeout_ms.map(Duration::from_millis));
-    }
-}
-
-/// Returns the verb of a control subject: what stands between the lattice and, if there, the host.
-fn verb<'a>(subject: &'a str, lattice: &LatticeId, host: &str) -> Option<&'a str> {
+/// Returns the verb of a control subject: what stands after the lattice and, in requests to one host, before the host.
+fn verb<'a>(audience: Audience, subject: &'a str, lattice: &LatticeId, host: &str) -> Option<&'a str> {
     let verb = subject.strip_prefix(&subject::control(lattice, ""))?;
-    Some(verb.strip_suffix(host).and_then(|verb| verb.strip_suffix('.')).unwrap_or(verb))
+    match audience {
+        Audience::All | Audience::OneOfAll => Some(verb),
+        // A configuration may have the name of a host; the request is then heard twice, and meant for one of all.
+        Audience::ThisHost if verb.starts_with(configs::PREFIX) => None,
+        Audience::ThisHost => verb.strip_suffix(host)?.strip_suffix('.'),
+    }
 }
 
 #[cfg(test)]
@@ -113,10 +175,13 @@ mod tests {
 
     #[test]
     fn the_verb_stands_between_lattice_and_host() {
-        let lattice = LatticeId::default();
-        assert_eq!(verb("wasmbus.ctl.v1.default.host.ping", &lattice, "NX"), Some("host.ping"));
-        assert_eq!(verb("wasmbus.ctl.v1.default.host.get.NX", &lattice, "NX"), Some("host.get"));
-        assert_eq!(verb("wasmbus.ctl.v1.default.wattle.call.NX", &lattice, "NX"), Some("wattle.call"));
-        assert_eq!(verb("wasmbus.ctl.v1.other.host.ping", &lattice, "NX"), None);
+        let verb = |audience, subject| verb(audience, subject, &LatticeId::default(), "NX");
+        assert_eq!(verb(Audience::All, "wasmbus.ctl.v1.default.host.ping"), Some("host.ping"));
+        assert_eq!(verb(Audience::ThisHost, "wasmbus.ctl.v1.default.host.get.NX"), Some("host.get"));
+        assert_eq!(verb(Audience::ThisHost, "wasmbus.ctl.v1.default.wattle.call.NX"), Some("wattle.call"));
+        assert_eq!(verb(Audience::OneOfAll, "wasmbus.ctl.v1.default.config.get.NX"), Some("config.get.NX"));
+        assert_eq!(verb(Audience::ThisHost, "wasmbus.ctl.v1.default.config.get.NX"), None);
+        assert_eq!(verb(Audience::ThisHost, "wasmbus.ctl.v1.default.host.get.NY"), None);
+        assert_eq!(verb(Audience::All, "wasmbus.ctl.v1.other.host.ping"), None);
     }
 }

@@ -185,7 +185,13 @@ impl Dispatcher {
         if let Some(contract) = call.contract.filter(|contract| !inside.facts.claims(contract.as_str())) {
             return Err(inside.facts.not_claimed(contract.clone()));
         }
-        self.run_guest(inside, call.operation, call.payload, call.context).await
+        if !slot.metered.load(Ordering::Relaxed) {
+            return self.run_guest(inside, call.operation, call.payload, call.context).await;
+        }
+        let (begun, generation) = (now(), inside.generation().clone());
+        let result = self.run_guest(inside, call.operation, call.payload, call.context).await;
+        generation.meter.record(now().saturating_duration_since(begun), result.is_err());
+        result
     }
 
     async fn run_guest(

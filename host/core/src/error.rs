@@ -25,6 +25,12 @@ pub enum HostError {
         /// How many have it.
         count: usize,
     },
+    /// No version of the actor is on trial.
+    #[error("no new version of actor {actor} is on trial")]
+    NoTrial {
+        /// Which.
+        actor: ActorId,
+    },
     /// The actor runs already.
     #[error("actor {actor} runs already")]
     ActorRunning {
@@ -189,6 +195,7 @@ impl HostError {
             Self::ActorNotFound { .. } => "actor_not_found",
             Self::ActorAmbiguous { .. } => "actor_ambiguous",
             Self::ActorRunning { .. } => "actor_running",
+            Self::NoTrial { .. } => "no_trial",
             Self::AliasInvalid { .. } => "alias_invalid",
             Self::AliasTaken { .. } => "alias_taken",
             Self::SubjectChanged { .. } | Self::ProviderChanged { .. } => "subject_changed",
@@ -238,6 +245,7 @@ impl HostError {
             Self::ActorNotFound { .. } => "see what runs with: wattle get inventory".into(),
             Self::ActorAmbiguous { .. } => "see their ids with: wattle get inventory".into(),
             Self::ActorRunning { actor } => format!("replace it live with: wattle update actor {actor} MODULE.wasm"),
+            Self::NoTrial { actor } => format!("begin one with: wattle update actor {actor} MODULE.wasm --canary 10"),
             Self::AliasTaken { alias, .. } => {
                 format!("sign the module with another --call-alias than {alias:?}, or stop that actor")
             }

@@ -9,8 +9,12 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
+use crate::registries::Registries;
+
 /// Largest file a reference may name: a module or a provider archive.
 const FILE_LEN_MAX: u64 = 256 << 20;
+/// Before the digest of an https reference.
+const DIGEST: &str = "#sha256=";
 /// Longest a whole file may take: the largest one over a slow line.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -83,20 +87,28 @@ impl FetchError {
     }
 }
 
-/// Reads what `reference` names.
-pub(crate) async fn fetch(reference: &str) -> Result<Bytes, FetchError> {
-    match tokio::time::timeout(FETCH_TIMEOUT, fetch_any(reference)).await {
+/// Reads what `reference` names. Servers are shown what `registries` knows for them.
+pub(crate) async fn fetch(reference: &str, registries: &Registries) -> Result<Bytes, FetchError> {
+    match tokio::time::timeout(FETCH_TIMEOUT, fetch_any(reference, registries)).await {
         Ok(fetched) => fetched,
         Err(_) => Err(FetchError::TooSlow { reference: reference.to_owned(), limit: FETCH_TIMEOUT }),
     }
 }
 
-async fn fetch_any(reference: &str) -> Result<Bytes, FetchError> {
+/// Returns whether `reference` could be fetched, as far as can be told without asking anybody.
+pub(crate) async fn is_within_reach(reference: &str) -> bool {
+    match reference.strip_prefix("file://") {
+        Some(path) => tokio::fs::metadata(path).await.is_ok_and(|file| file.is_file()),
+        None => reference.starts_with("https://") && reference.contains(DIGEST),
+    }
+}
+
+async fn fetch_any(reference: &str, registries: &Registries) -> Result<Bytes, FetchError> {
     if let Some(path) = reference.strip_prefix("file://") {
         return read_file(Path::new(path)).await;
     }
     if reference.starts_with("https://") {
-        return fetch_https(reference).await;
+        return fetch_https(reference, registries).await;
     }
     Err(FetchError::BadReference(reference.to_owned()))
 }
@@ -116,10 +128,10 @@ async fn read_file(path: &Path) -> Result<Bytes, FetchError> {
     Ok(bytes.into())
 }
 
-async fn fetch_https(reference: &str) -> Result<Bytes, FetchError> {
+async fn fetch_https(reference: &str, registries: &Registries) -> Result<Bytes, FetchError> {
     let (url, expected) =
-        reference.split_once("#sha256=").ok_or_else(|| FetchError::DigestMissing(reference.to_owned()))?;
-    let bytes = download(url).await?;
+        reference.split_once(DIGEST).ok_or_else(|| FetchError::DigestMissing(reference.to_owned()))?;
+    let bytes = download(url, registries).await?;
     let hashed = bytes.clone();
     let found = tokio::task::spawn_blocking(move || hex(&Sha256::digest(&hashed))).await;
     let found = found.map_err(|error| FetchError::Http { url: url.to_owned(), message: error.to_string() })?;
@@ -129,10 +141,13 @@ async fn fetch_https(reference: &str) -> Result<Bytes, FetchError> {
     Ok(bytes)
 }
 
-async fn download(url: &str) -> Result<Bytes, FetchError> {
+async fn download(url: &str, registries: &Registries) -> Result<Bytes, FetchError> {
     let failed = |message: String| FetchError::Http { url: url.to_owned(), message };
+    let target = reqwest::Url::parse(url).map_err(|_| FetchError::BadReference(url.to_owned()))?;
     let client = crate::http::client().map_err(failed)?;
-    let response = client.get(url).send().await.map_err(|error| failed(chain(&error)))?;
+    // A redirect to another server takes no credential along: the client drops it.
+    let request = registries.show(client.get(target.clone()), &target);
+    let response = request.send().await.map_err(|error| failed(chain(&error)))?;
     let mut response = response.error_for_status().map_err(|error| failed(error.without_url().to_string()))?;
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(chain(&error)))? {
@@ -165,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_bad_reference_has_its_name() {
-        let code = async |reference: &str| fetch(reference).await.unwrap_err().code();
+        let code = async |reference: &str| fetch(reference, &Registries::default()).await.unwrap_err().code();
         assert_eq!(code("module.wasm").await, "reference_invalid");
         assert_eq!(code("http://example.org/x#sha256=00").await, "reference_invalid");
         assert_eq!(code("https://example.org/x").await, "digest_missing");
@@ -176,6 +191,17 @@ mod tests {
     async fn a_file_is_read_whole() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"bytes").unwrap();
-        assert_eq!(fetch(&format!("file://{}", file.path().display())).await.unwrap(), "bytes");
+        let reference = format!("file://{}", file.path().display());
+        assert_eq!(fetch(&reference, &Registries::default()).await.unwrap(), "bytes");
+        assert!(is_within_reach(&reference).await);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_fetched_anyway_is_out_of_reach() {
+        assert!(is_within_reach("https://example.org/x#sha256=00").await);
+        for far in ["https://example.org/x", "http://example.org/x#sha256=00", "ghcr.io/x:1", "file:///nonexistent", "file:///"]
+        {
+            assert!(!is_within_reach(far).await, "{far}");
+        }
     }
 }

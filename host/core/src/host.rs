@@ -2,6 +2,8 @@
 
 mod actors;
 mod health;
+mod heartbeat;
+mod labels;
 mod links;
 mod providers;
 mod shutdown;
@@ -28,14 +30,17 @@ pub use providers::StartProvider;
 
 use crate::{
     config::HostConfig,
+    configs::Configs,
     control,
     dispatch::Dispatcher,
     error::HostError,
     events::Events,
     inventory,
+    labels::Labels,
     locks::ChangeLocks,
     observe::Watcher,
     process::{Processes, ProviderRpc},
+    registries::Registries,
     state::State,
 };
 
@@ -54,6 +59,9 @@ struct Inner {
     kinds: BTreeMap<String, Arc<dyn ProviderFactory>>,
     dispatcher: Dispatcher,
     state: Mutex<State>,
+    labels: Mutex<Labels>,
+    registries: Registries,
+    configs: Configs,
     locks: ChangeLocks,
     /// Places for changes that were acknowledged before they are done.
     changes: Arc<Semaphore>,
@@ -61,6 +69,8 @@ struct Inner {
     tasks: TaskTracker,
     /// The one shutdown, for which all who ask for it wait.
     shutdown: OnceCell<()>,
+    /// Cancelled when the host begins to stop.
+    closing: CancellationToken,
     /// Cancelled when the host has stopped.
     stopped: CancellationToken,
     /// How long the last drain may take, if whoever stops the host said so.
@@ -148,6 +158,9 @@ impl HostBuilder {
         let processes = processes.map(|(bus, rpc)| Processes::new(bus, id, &self.config, rpc, cluster));
         let host = Host(Arc::new(Inner {
             id,
+            labels: Mutex::new(Labels::new(&self.config.labels)),
+            registries: Registries::default(),
+            configs: Configs::new(self.bus.clone(), &self.config.lattice),
             config: self.config,
             trust: self.trust,
             engine: self.engine,
@@ -159,6 +172,7 @@ impl HostBuilder {
             events: Events::default(),
             tasks: TaskTracker::new(),
             shutdown: OnceCell::new(),
+            closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
             last_drain: OnceLock::new(),
             started: crate::dispatch::now(),
@@ -179,6 +193,7 @@ impl Host {
     async fn open(&self, builtins: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
         self.start_builtins(builtins).await?;
         self.start_health_checks();
+        self.start_heartbeat();
         match self.0.bus.clone() {
             Some(bus) => control::serve(self, bus).await,
             None => Ok(()),
@@ -264,8 +279,20 @@ impl Host {
         &self.0.tasks
     }
 
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
     pub(crate) fn stopped(&self) -> &CancellationToken {
         &self.0.stopped
+    }
+
+    pub(crate) fn registries(&self) -> &Registries {
+        &self.0.registries
+    }
+
+    pub(crate) fn configs(&self) -> &Configs {
+        &self.0.configs
     }
 
     /// Returns the state, for a look or a change. Never held over an await.

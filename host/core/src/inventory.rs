@@ -13,7 +13,7 @@ pub(crate) fn describe_host(host: &Host) -> control::Host {
     control::Host {
         id: host.id().to_string(),
         friendly_name: config.friendly_name.clone(),
-        labels: config.labels.clone(),
+        labels: host.labels(),
         lattice: config.lattice.to_string(),
         uptime_seconds: host.uptime().as_secs(),
         uptime_human: Some(in_words(host.uptime().as_secs())),
@@ -93,7 +93,7 @@ fn describe_provider(slot: &Arc<ProviderSlot>, links: usize) -> control::Provide
         id: slot.id.to_string(),
         image_ref: Some(running.reference.clone()),
         name: None,
-        annotations: Some(slot.annotations.clone()).filter(|annotations| !annotations.is_empty()),
+        annotations: Some(slot.origin.annotations.clone()).filter(|annotations| !annotations.is_empty()),
         revision: 0,
         wattle: Some(control::ProviderDetails {
             generation: running.number(),
@@ -140,13 +140,13 @@ fn component(host: &Host, slot: &Arc<ActorSlot>, max_instances: usize) -> Value 
 pub(crate) fn provider_started(host: &Host, slot: &Arc<ProviderSlot>) -> Value {
     json!({
         "host_id": host.id(), "image_ref": slot.slot.current().reference, "provider_id": slot.id,
-        "annotations": slot.annotations, "public_key": slot.id, "link_name": "default",
+        "annotations": slot.origin.annotations, "public_key": slot.id, "link_name": "default",
     })
 }
 
 pub(crate) fn provider_stopped(host: &Host, slot: &Arc<ProviderSlot>, reason: &str) -> Value {
     json!({
-        "host_id": host.id(), "provider_id": slot.id, "annotations": slot.annotations, "reason": reason,
+        "host_id": host.id(), "provider_id": slot.id, "annotations": slot.origin.annotations, "reason": reason,
         "public_key": slot.id, "link_name": "default",
     })
 }

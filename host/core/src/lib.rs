@@ -11,8 +11,10 @@
 
 mod actor;
 mod admission;
+mod auction;
 mod authz;
 mod config;
+mod configs;
 mod control;
 mod dispatch;
 mod error;
@@ -22,11 +24,14 @@ mod flight;
 mod host;
 mod http;
 mod inventory;
+mod labels;
 mod links;
 mod locks;
+mod meter;
 mod observe;
 mod process;
 mod provider;
+mod registries;
 mod routes;
 mod slot;
 mod state;
@@ -34,9 +39,11 @@ mod steps;
 
 pub use actor::ActorFacts;
 pub use config::HostConfig;
+pub use configs::ConfigError;
 pub use error::HostError;
 pub use fetch::FetchError;
 pub use host::{Host, HostBuilder, StartActor, StartProvider};
+pub use labels::LabelError;
 pub use links::LinkError;
 pub use process::ProviderRpc;
 pub use steps::{Step, Steps};

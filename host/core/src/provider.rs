@@ -27,14 +27,22 @@ impl fmt::Debug for RunningProvider {
     }
 }
 
+/// How a provider came to this host.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// When it was started, counted over the host's life: the newest is stopped first.
+    pub(crate) order: u64,
+    /// Started because it is declared, not by hand.
+    pub(crate) declared: bool,
+}
+
 /// A provider's place on this host.
 #[derive(Debug)]
 pub(crate) struct ProviderSlot {
     pub(crate) id: ProviderId,
     pub(crate) slot: Slot<RunningProvider>,
-    pub(crate) annotations: BTreeMap<String, String>,
-    /// When it was started, counted over the host's life: the newest is stopped first.
-    pub(crate) order: u64,
+    pub(crate) origin: Origin,
     /// Why its last health check failed.
     pub(crate) unhealthy: ArcSwapOption<String>,
     /// Links it did not accept when it was started, to be tried again: what they name may only be late.
@@ -45,15 +53,13 @@ impl ProviderSlot {
     pub(crate) fn new(
         id: ProviderId,
         running: RunningProvider,
-        annotations: BTreeMap<String, String>,
-        order: u64,
+        origin: Origin,
         unaccepted: BTreeSet<LinkKey>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             slot: Slot::new(running),
-            annotations,
-            order,
+            origin,
             unhealthy: ArcSwapOption::empty(),
             unaccepted: Mutex::new(unaccepted),
         })

@@ -3,9 +3,16 @@
 //! Invariant: whoever enters a slot stays in the generation it entered, and that generation's content lives until the
 //! last one has left, however long ago it was replaced.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::flight::Flight;
 
@@ -26,10 +33,27 @@ pub(crate) struct Drained {
     pub(crate) left: usize,
 }
 
-/// Holds the current generation behind one atomic pointer.
+/// Holds the current generation behind one atomic pointer, and at times a newer one on trial beside it.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
     current: ArcSwap<Generation<T>>,
+    trial: ArcSwapOption<Trial<T>>,
+}
+
+/// A newer generation that takes a share of the calls, to see how it does.
+#[derive(Debug)]
+struct Trial<T> {
+    generation: Arc<Generation<T>>,
+    percent: u8,
+    turn: AtomicU64,
+}
+
+impl<T> Trial<T> {
+    /// Decides for each call in turn, so that the share is exact and evenly spread.
+    fn takes_next(&self) -> bool {
+        let (turn, percent) = (self.turn.fetch_add(1, Ordering::Relaxed) % 100, u64::from(self.percent));
+        turn * percent / 100 != (turn + 1) * percent / 100
+    }
 }
 
 /// One call's stay inside a generation.
@@ -39,7 +63,8 @@ pub(crate) struct Inside<T>(Arc<Generation<T>>);
 impl<T> Slot<T> {
     /// Makes a slot with its first generation, number 1.
     pub(crate) fn new(content: T) -> Self {
-        Self { current: ArcSwap::from_pointee(Generation { number: 1, flight: Flight::default(), content }) }
+        let current = ArcSwap::from_pointee(Generation { number: 1, flight: Flight::default(), content });
+        Self { current, trial: ArcSwapOption::empty() }
     }
 
     /// Returns the current generation, without entering it.
@@ -47,8 +72,19 @@ impl<T> Slot<T> {
         self.current.load_full()
     }
 
-    /// Enters the current generation; `None` when the slot is closed for good.
+    /// Returns the generation on trial.
+    pub(crate) fn trial(&self) -> Option<Arc<Generation<T>>> {
+        self.trial.load().as_ref().map(|trial| trial.generation.clone())
+    }
+
+    /// Enters the current generation, or in its turn the one on trial; `None` when the slot is closed for good.
     pub(crate) fn enter(&self) -> Option<Inside<T>> {
+        if let Some(trial) = self.trial.load().as_ref()
+            && trial.takes_next()
+            && trial.generation.flight.enter()
+        {
+            return Some(Inside(trial.generation.clone()));
+        }
         let mut generation = self.current.load_full();
         while !generation.flight.enter() {
             // Closed: either replaced in this moment, then there is another one to enter, or closed for good.
@@ -65,8 +101,30 @@ impl<T> Slot<T> {
     ///
     /// Changes of one slot must not run at the same time; the host's change locks see to it.
     pub(crate) fn publish(&self, content: T) -> Arc<Generation<T>> {
+        let newest = self.trial().map_or(0, |trial| trial.number).max(self.current.load().number);
+        self.current.swap(Arc::new(Generation { number: newest + 1, flight: Flight::default(), content }))
+    }
+
+    /// Lets `content` take `percent` of the calls beside the current generation. A trial that ran is replaced and
+    /// returned, for the caller to drain. The same rule as for [`Slot::publish`] holds.
+    pub(crate) fn begin_trial(&self, content: T, percent: u8) -> Option<Arc<Generation<T>>> {
         let number = self.current.load().number + 1;
-        self.current.swap(Arc::new(Generation { number, flight: Flight::default(), content }))
+        let generation = Arc::new(Generation { number, flight: Flight::default(), content });
+        let trial = Trial { generation, percent: percent.min(100), turn: AtomicU64::new(0) };
+        self.trial.swap(Some(Arc::new(trial))).map(|old| old.generation.clone())
+    }
+
+    /// Makes the generation on trial current; returns the one it replaced, for the caller to drain.
+    pub(crate) fn promote(&self) -> Option<Arc<Generation<T>>> {
+        let trial = self.trial.load_full()?;
+        let old = self.current.swap(trial.generation.clone());
+        self.trial.store(None);
+        Some(old)
+    }
+
+    /// Ends the trial; returns its generation, for the caller to drain.
+    pub(crate) fn withdraw(&self) -> Option<Arc<Generation<T>>> {
+        self.trial.swap(None).map(|trial| trial.generation.clone())
     }
 }
 
@@ -141,6 +199,22 @@ mod tests {
         drop(inside);
         assert_eq!(old.drain(Duration::from_secs(1)).await, Drained { found: 0, left: 0 });
         assert_eq!(*slot.enter().unwrap(), "new");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trial_takes_its_share_until_it_is_promoted_or_withdrawn() {
+        let slot = Slot::new("old");
+        assert!(slot.promote().is_none() && slot.withdraw().is_none());
+        let share = |slot: &Slot<&str>| (0..200).filter(|_| *slot.enter().unwrap() == "new").count();
+        assert!(slot.begin_trial("new", 10).is_none());
+        assert_eq!((share(&slot), **slot.current()), (20, "old"));
+        let trial = slot.withdraw().unwrap();
+        assert_eq!(trial.drain(Duration::from_secs(1)).await, Drained { found: 0, left: 0 });
+        assert_eq!(share(&slot), 0);
+        slot.begin_trial("new", 33);
+        assert_eq!(share(&slot), 66);
+        assert_eq!(**slot.promote().unwrap(), "old");
+        assert_eq!((share(&slot), slot.current().number(), slot.trial().is_none()), (200, 2, true));
     }
 
     #[tokio::test]

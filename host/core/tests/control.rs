@@ -85,7 +85,8 @@ async fn our_commands_tell_every_step() {
     let lattice = Lattice::new().await;
     let (v1, v2) = (lattice.author.echo("1:", 1), lattice.author.echo("2:", 2));
     let reference = lattice.file("v1.wasm", v1);
-    let start = Command::StartActor { reference, max_in_flight: Some(7), annotations: Default::default() };
+    let start =
+        Command::StartActor { reference, max_in_flight: Some(7), annotations: Default::default(), declared: false };
     let (steps, outcome) = lattice.command(start).await;
     assert_eq!(steps.first().map(String::as_str), Some("fetched"));
     assert_eq!(steps.last().map(String::as_str), Some("published"));

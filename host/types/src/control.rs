@@ -3,11 +3,19 @@
 //! The first half is wasmCloud's control interface v1, field for field. The second, under the verbs `wattle.*`, is
 //! ours: requests answered by a *stream* of [`Progress`] on the reply subject, of which the last is final.
 
+mod auction;
+mod label;
+mod registry;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ActorId, LinkDefinition, LinkKey, ProviderId};
+
+pub use auction::{ComponentAuction, ComponentBid, ProviderAuction, ProviderBid};
+pub use label::{DeleteLabel, PutLabel};
+pub use registry::RegistryCredential;
 
 /// Every reply of control interface v1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,11 +214,13 @@ fn default_link_name() -> String {
 /// `component.scale.{host}`: run, resize (`count` is the most calls at once) or stop (0) an actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScaleComponent {
-    /// Where the module is.
+    /// Where the module is; not needed to stop it.
+    #[serde(default)]
     pub component_ref: String,
     /// Our actor id.
     pub component_id: String,
     /// Most calls at once; 0 stops the actor.
+    #[serde(default)]
     pub count: u32,
     /// Kept in the inventory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -308,6 +318,43 @@ pub enum Command {
         /// Kept in the inventory.
         #[serde(default)]
         annotations: BTreeMap<String, String>,
+        /// Started because it is declared: whoever keeps declarations may move and stop it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        declared: bool,
+    },
+    /// Changes how many calls of an actor may run at once.
+    ResizeActor {
+        /// Id, call alias, or claimed name of the actor.
+        actor: String,
+        /// Most calls at once.
+        max_in_flight: u32,
+    },
+    /// Lets a new version take a share of an actor's calls, beside the running one.
+    TryActor {
+        /// Id, call alias, or claimed name of the actor.
+        actor: String,
+        /// Where the new module is.
+        reference: String,
+        /// How many of 100 calls it takes.
+        percent: u8,
+        /// Accept a lower revision.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Makes the version on trial the only one.
+    PromoteActor {
+        /// Id, call alias, or claimed name of the actor.
+        actor: String,
+    },
+    /// Ends a trial: the running version takes all calls again.
+    WithdrawActor {
+        /// Id, call alias, or claimed name of the actor.
+        actor: String,
+    },
+    /// Tells how the versions of an actor do; see [`Measurement`].
+    MeasureActor {
+        /// Id, call alias, or claimed name of the actor.
+        actor: String,
     },
     /// Replaces a running actor's module, live.
     UpdateActor {
@@ -337,6 +384,9 @@ pub enum Command {
         /// Kept in the inventory.
         #[serde(default)]
         annotations: BTreeMap<String, String>,
+        /// As for actors.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        declared: bool,
     },
     /// Replaces a running provider, live: its links and sockets go over to the new one.
     UpdateProvider {
@@ -437,6 +487,32 @@ pub struct CallResult {
     pub payload: String,
     /// How long it took.
     pub elapsed_us: u64,
+}
+
+/// The result of [`Command::MeasureActor`]: how two versions do, side by side or one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The version that is or was to be replaced, if one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Reading>,
+    /// The one on trial, or the running one when there is none.
+    pub new: Reading,
+    /// Where the running one came from.
+    pub reference: String,
+    /// Where the one on trial came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<String>,
+}
+
+/// How one version has done since somebody wanted to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reading {
+    /// Calls that ended.
+    pub calls: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// The time that 99 of 100 calls did not exceed, in microseconds.
+    pub p99_us: u64,
 }
 
 /// One invocation seen while somebody watches. Payloads are never shown.

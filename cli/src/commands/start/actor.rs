@@ -37,6 +37,7 @@ pub(super) async fn run(context: &Context, args: StartActorArgs) -> Result<(), C
         reference: reference::module(&args.reference, &context.directory)?,
         max_in_flight: args.max_in_flight,
         annotations: args.annotations.into_iter().collect(),
+        declared: false,
     };
     let (client, host) = context.client_and_host().await?;
     let result = client.command(&host, &command, context.steps()).await?;

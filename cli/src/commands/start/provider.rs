@@ -43,6 +43,7 @@ pub(super) async fn run(context: &Context, args: StartProviderArgs) -> Result<()
         provider: args.id,
         config: pairs::read(context, args.config)?,
         annotations: args.annotations.into_iter().collect(),
+        declared: false,
     };
     let (client, host) = context.client_and_host().await?;
     let result = client.command(&host, &command, context.steps()).await?;
@@ -63,6 +64,7 @@ pub(crate) async fn start_provider(
         provider: None,
         config: Default::default(),
         annotations: Default::default(),
+        declared: false,
     };
     client.command(host, &command, context.steps()).await.map(drop)
 }

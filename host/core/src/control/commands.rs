@@ -82,9 +82,9 @@ fn read(verb: &str, payload: &[u8]) -> Result<Command, String> {
 
 async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) -> Result<Value, HostError> {
     match command {
-        Command::StartActor { reference, max_in_flight, annotations } => {
+        Command::StartActor { reference, max_in_flight, annotations, declared } => {
             let max_in_flight = max_in_flight.map(|count| count as usize);
-            let options = StartActor { max_in_flight, annotations, reference: String::new() };
+            let options = StartActor { max_in_flight, annotations, declared, ..StartActor::default() };
             let id = host.start_actor_from(&reference, options, steps).await?;
             Ok(describe_actor(host, id))
         }
@@ -93,13 +93,34 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             host.update_actor_from(id, &reference, force, steps).await?;
             Ok(describe_actor(host, id))
         }
+        Command::ResizeActor { actor, max_in_flight } => {
+            let id = host.find_actor(&actor)?;
+            host.resize_actor(id, max_in_flight as usize)?;
+            Ok(describe_actor(host, id))
+        }
+        Command::TryActor { actor, reference, percent, force } => {
+            let id = host.find_actor(&actor)?;
+            host.try_actor_from(id, &reference, percent, force, steps).await?;
+            Ok(describe_actor(host, id))
+        }
+        Command::PromoteActor { actor } => {
+            let id = host.find_actor(&actor)?;
+            host.promote_actor(id, steps).await?;
+            Ok(describe_actor(host, id))
+        }
+        Command::WithdrawActor { actor } => {
+            let id = host.find_actor(&actor)?;
+            host.withdraw_actor(id, steps).await?;
+            Ok(describe_actor(host, id))
+        }
+        Command::MeasureActor { actor } => Ok(json!(host.measure_actor(host.find_actor(&actor)?)?)),
         Command::StopActor { actor } => {
             let id = host.find_actor(&actor)?;
             host.stop_actor(id, steps).await?;
             Ok(json!({ "actor": id }))
         }
-        Command::StartProvider { reference, provider, config, annotations } => {
-            let options = StartProvider { reference, id: provider, config, annotations };
+        Command::StartProvider { reference, provider, config, annotations, declared } => {
+            let options = StartProvider { reference, id: provider, config, annotations, declared };
             let id = host.start_provider(options, steps).await?;
             Ok(json!({ "provider": id }))
         }

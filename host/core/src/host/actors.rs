@@ -1,12 +1,16 @@
 //! Starting, replacing and stopping actors.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use serde_json::json;
 use wattle_runtime::{Interrupt, ModuleImage};
 use wattle_types::{
     ActorId,
+    control::Measurement,
     wascap::{VerifiedModule, verify_module},
 };
 
@@ -18,6 +22,7 @@ use crate::{
     error::HostError,
     fetch::fetch,
     inventory,
+    meter::Meter,
     slot::Generation,
     steps::Steps,
 };
@@ -32,6 +37,10 @@ pub struct StartActor {
     pub max_in_flight: Option<usize>,
     /// Kept in the inventory.
     pub annotations: BTreeMap<String, String>,
+    /// Started because it is declared: whoever keeps declarations may move and stop it.
+    pub declared: bool,
+    /// Who it must be; a module of another actor is refused.
+    pub expected: Option<ActorId>,
     /// Where the module came from, for the inventory.
     pub reference: String,
 }
@@ -47,7 +56,7 @@ impl Host {
         mut options: StartActor,
         steps: &Steps,
     ) -> Result<ActorId, HostError> {
-        let module = fetch_module(reference, steps).await?;
+        let module = self.fetch_module(reference, steps).await?;
         options.reference = reference.to_owned();
         self.start_actor(module, options, steps).await
     }
@@ -78,7 +87,7 @@ impl Host {
         let module = self.prepare(&verified, facts.clone(), options.reference.clone(), steps).await?;
         let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let admission = Admission::new(max_running, self.0.config.max_queued);
-        let slot = ActorSlot::new(module, admission, options.annotations.clone());
+        let slot = ActorSlot::new(module, admission, options.annotations.clone(), options.declared);
         self.change_open(|state| {
             authz::check_alias(&facts, state.holder_of(&facts))?;
             state.actors.insert(id, slot.clone());
@@ -100,7 +109,7 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
-        let module = fetch_module(reference, steps).await?;
+        let module = self.fetch_module(reference, steps).await?;
         self.update_actor(id, module, reference, force, steps).await
     }
 
@@ -139,19 +148,125 @@ impl Host {
         self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
-        let verified = self.verify(module, steps).await?;
-        let facts = facts(&verified)?;
-        authz::check_update(&slot.slot.current().facts, &facts, force)?;
-        self.check_alias(&facts)?;
-        let module = self.prepare(&verified, facts.clone(), reference.to_owned(), steps).await?;
+        let module = self.successor(&slot, module, reference, force, steps).await?;
+        // A version on trial is older than the one that is wanted now.
+        self.withdraw(&slot, steps).await;
+        let facts = module.facts.clone();
         let old = self.change_open(|state| {
             authz::check_alias(&facts, state.holder_of(&facts))?;
             Ok(slot.slot.publish(module))
         })?;
-        steps.done("published", format!("generation {} takes calls", old.number() + 1));
-        self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));
-        self.drain_module(&old, steps).await;
+        self.succeeded(&slot, &old, steps).await;
         Ok(())
+    }
+
+    /// Lets a new version take `percent` of an actor's calls, beside the running one, and counts how both do.
+    ///
+    /// # Errors
+    /// As [`Host::update_actor`].
+    pub async fn try_actor_from(
+        &self,
+        id: ActorId,
+        reference: &str,
+        percent: u8,
+        force: bool,
+        steps: &Steps,
+    ) -> Result<(), HostError> {
+        let module = self.fetch_module(reference, steps).await?;
+        self.check_accepting()?;
+        let _change = self.0.locks.lock(format!("actor {id}")).await;
+        let slot = self.actor_slot(id)?;
+        let module = self.successor(&slot, module, reference, force, steps).await?;
+        slot.slot.current().meter.reset();
+        slot.metered.store(true, Ordering::Relaxed);
+        let replaced = self.change_open(|_| Ok(slot.slot.begin_trial(module, percent)))?;
+        steps.done("on_trial", format!("{percent} of 100 calls go to the new version"));
+        if let Some(replaced) = replaced {
+            self.drain_module(&replaced, steps).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the version on trial the only one.
+    ///
+    /// # Errors
+    /// [`HostError::ActorNotFound`], or [`HostError::NoTrial`] when there is no version on trial.
+    pub async fn promote_actor(&self, id: ActorId, steps: &Steps) -> Result<(), HostError> {
+        let _change = self.0.locks.lock(format!("actor {id}")).await;
+        let slot = self.actor_slot(id)?;
+        let trial = slot.slot.trial().ok_or(HostError::NoTrial { actor: id })?;
+        let old = self.change_open(|state| {
+            authz::check_alias(&trial.facts, state.holder_of(&trial.facts))?;
+            slot.slot.promote().ok_or(HostError::NoTrial { actor: id })
+        })?;
+        self.succeeded(&slot, &old, steps).await;
+        Ok(())
+    }
+
+    /// Ends a trial: the running version takes all calls again. Without a trial, nothing happens.
+    ///
+    /// # Errors
+    /// [`HostError::ActorNotFound`].
+    pub async fn withdraw_actor(&self, id: ActorId, steps: &Steps) -> Result<(), HostError> {
+        let _change = self.0.locks.lock(format!("actor {id}")).await;
+        let slot = self.actor_slot(id)?;
+        self.withdraw(&slot, steps).await;
+        Ok(())
+    }
+
+    /// Returns how an actor's versions have done since a trial or rollout began.
+    ///
+    /// # Errors
+    /// [`HostError::ActorNotFound`].
+    pub(crate) fn measure_actor(&self, id: ActorId) -> Result<Measurement, HostError> {
+        let slot = self.actor_slot(id)?;
+        let current = slot.slot.current();
+        let trial = slot.slot.trial();
+        Ok(match trial {
+            Some(trial) => Measurement {
+                old: Some(current.meter.read()),
+                new: trial.meter.read(),
+                reference: current.reference.clone(),
+                trial: Some(trial.reference.clone()),
+            },
+            None => Measurement {
+                old: *slot.replaced.lock().unwrap_or_else(PoisonError::into_inner),
+                new: current.meter.read(),
+                reference: current.reference.clone(),
+                trial: None,
+            },
+        })
+    }
+
+    /// Makes the next version of a running actor, as far as it can be made without anybody noticing.
+    async fn successor(
+        &self,
+        slot: &ActorSlot,
+        module: Bytes,
+        reference: &str,
+        force: bool,
+        steps: &Steps,
+    ) -> Result<ActorModule, HostError> {
+        let verified = self.verify(module, steps).await?;
+        let facts = facts(&verified)?;
+        authz::check_update(&slot.slot.current().facts, &facts, force)?;
+        self.check_alias(&facts)?;
+        self.prepare(&verified, facts, reference.to_owned(), steps).await
+    }
+
+    /// Tells that a new version serves, and drains the one it replaced.
+    async fn succeeded(&self, slot: &Arc<ActorSlot>, old: &Generation<ActorModule>, steps: &Steps) {
+        steps.done("published", format!("generation {} takes calls", slot.slot.current().number()));
+        self.0.events.announce("component_scaled", inventory::component_scaled(self, slot));
+        self.drain_module(old, steps).await;
+        *slot.replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(old.meter.read());
+    }
+
+    async fn withdraw(&self, slot: &ActorSlot, steps: &Steps) {
+        if let Some(trial) = slot.slot.withdraw() {
+            steps.done("withdrawn", "the version on trial takes no calls any more");
+            self.drain_module(&trial, steps).await;
+        }
     }
 
     /// Changes how many calls of an actor may run at once.
@@ -174,6 +289,7 @@ impl Host {
         let slot = self.actor_slot(id)?;
         self.change(|state| state.actors.remove(&id));
         steps.done("unpublished", "new calls are refused");
+        self.withdraw(&slot, steps).await;
         self.drain_module(&slot.slot.current(), steps).await;
         self.0.events.announce("component_scaled", inventory::component_stopped(self, &slot));
         Ok(())
@@ -199,6 +315,12 @@ impl Host {
         slot.ok_or_else(|| HostError::ActorNotFound { target: id.to_string() })
     }
 
+    async fn fetch_module(&self, reference: &str, steps: &Steps) -> Result<Bytes, HostError> {
+        let module = fetch(reference, &self.0.registries).await?;
+        steps.done("fetched", format!("{} bytes", module.len()));
+        Ok(module)
+    }
+
     async fn verify(&self, module: Bytes, steps: &Steps) -> Result<VerifiedModule, HostError> {
         let inner = self.0.clone();
         let verified = tokio::task::spawn_blocking(move || verify_module(&*module, unix_now(), &inner.trust));
@@ -218,14 +340,9 @@ impl Host {
         let told = steps.clone();
         let report = move |step: wattle_runtime::PrepareStep| told.done(step.name(), step.to_string());
         let prepared = self.0.engine.prepare(image, self.0.config.limits.clone(), report).await?;
-        Ok(ActorModule { facts, reference, prepared, interrupt: Interrupt::default() })
+        let (interrupt, meter) = (Interrupt::default(), Meter::default());
+        Ok(ActorModule { facts, reference, prepared, interrupt, meter })
     }
-}
-
-async fn fetch_module(reference: &str, steps: &Steps) -> Result<Bytes, HostError> {
-    let module = fetch(reference).await?;
-    steps.done("fetched", format!("{} bytes", module.len()));
-    Ok(module)
 }
 
 fn facts(verified: &VerifiedModule) -> Result<ActorFacts, HostError> {

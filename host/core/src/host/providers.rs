@@ -16,8 +16,9 @@ use crate::{
     authz,
     dispatch::ProviderGate,
     error::HostError,
+    fetch::is_within_reach,
     inventory, process,
-    provider::{ProviderSlot, RunningProvider},
+    provider::{Origin, ProviderSlot, RunningProvider},
     slot::Generation,
     steps::Steps,
 };
@@ -36,6 +37,8 @@ pub struct StartProvider {
     pub config: BTreeMap<String, String>,
     /// Kept in the inventory.
     pub annotations: BTreeMap<String, String>,
+    /// Started because it is declared: whoever keeps declarations may move and stop it.
+    pub declared: bool,
 }
 
 impl std::fmt::Debug for StartProvider {
@@ -86,7 +89,7 @@ impl Host {
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
         let unaccepted = self.replay_links(&id, running.provider.as_ref(), steps).await;
         let provider = running.provider.clone();
-        let slot = match self.insert_provider(id.clone(), running, options.annotations.clone(), unaccepted) {
+        let slot = match self.insert_provider(id.clone(), running, &options, unaccepted) {
             Ok(slot) => slot,
             Err(error) => {
                 self.discard(provider.as_ref()).await;
@@ -180,7 +183,7 @@ impl Host {
             let running =
                 self.create(&id, factory.as_ref(), (id.clone(), "builtin".into()), BTreeMap::new(), None).await?;
             let contracts = running.provider.contracts().to_vec();
-            let slot = ProviderSlot::new(id, running, BTreeMap::new(), 0, BTreeSet::new());
+            let slot = ProviderSlot::new(id, running, Origin::default(), BTreeSet::new());
             self.change(|state| {
                 state.builtins.extend(contracts.into_iter().map(|contract| (contract, slot.clone())));
             });
@@ -267,12 +270,17 @@ impl Host {
         &self,
         id: ProviderId,
         running: RunningProvider,
-        annotations: BTreeMap<String, String>,
+        options: &StartProvider,
         unaccepted: BTreeSet<LinkKey>,
     ) -> Result<Arc<ProviderSlot>, HostError> {
         self.change_open(|state| {
             state.providers_started += 1;
-            let slot = ProviderSlot::new(id.clone(), running, annotations, state.providers_started, unaccepted);
+            let origin = Origin {
+                annotations: options.annotations.clone(),
+                order: state.providers_started,
+                declared: options.declared,
+            };
+            let slot = ProviderSlot::new(id.clone(), running, origin, unaccepted);
             state.providers.insert(id, slot.clone());
             Ok(slot)
         })
@@ -281,7 +289,9 @@ impl Host {
     /// Returns what makes the provider a reference names, and the id it has when none is given.
     async fn factory(&self, reference: &str) -> Result<(ProviderId, Arc<dyn ProviderFactory>), HostError> {
         if reference.contains("://") {
-            let archive = process::resolve(reference, &self.0.trust, self.0.processes.as_ref()).await?;
+            let inner = &self.0;
+            let archive =
+                process::resolve(reference, &inner.trust, inner.processes.as_ref(), &inner.registries).await?;
             return Ok((archive.key, archive.factory));
         }
         let kind = reference.strip_prefix("builtin:").unwrap_or(reference);
@@ -292,6 +302,14 @@ impl Host {
                 Err(HostError::ProviderUnknown { reference: reference.to_owned(), known })
             }
         }
+    }
+
+    /// Returns whether a provider could be made from `reference`, as far as can be told without making it.
+    pub(crate) async fn can_make_provider(&self, reference: &str) -> bool {
+        if reference.contains("://") {
+            return self.0.processes.is_some() && is_within_reach(reference).await;
+        }
+        self.0.kinds.contains_key(reference.strip_prefix("builtin:").unwrap_or(reference))
     }
 
     pub(crate) fn provider_slot(&self, id: &ProviderId) -> Result<Arc<ProviderSlot>, HostError> {

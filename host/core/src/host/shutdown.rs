@@ -24,11 +24,12 @@ impl Host {
 
     async fn shut_down(&self) {
         self.state().closing = true;
+        self.0.closing.cancel();
         self.0.dispatcher.start_draining();
         self.quiesce_providers().await;
         self.drain_actors().await;
         self.close_providers().await;
-        let data = json!({ "labels": self.0.config.labels });
+        let data = json!({ "labels": self.labels() });
         self.0.events.announce("host_stopped", data);
         self.0.stopped.cancel();
         self.0.tasks.close();
@@ -84,7 +85,7 @@ impl Host {
     /// Closes providers, the newest first, and the builtins last.
     async fn close_providers(&self) {
         let mut slots: Vec<_> = self.state().providers.values().cloned().collect();
-        slots.sort_by_key(|slot| std::cmp::Reverse(slot.order));
+        slots.sort_by_key(|slot| std::cmp::Reverse(slot.origin.order));
         let steps = Steps::ignore();
         for slot in slots {
             // Its calls and its own work are over: what is left is closing, and whoever changes it now.

@@ -19,7 +19,7 @@ use super::{
     supervisor::{Launch, Status, supervise},
     unix_now,
 };
-use crate::error::HostError;
+use crate::{error::HostError, fetch::fetch, registries::Registries};
 
 /// What a reference to an archive stands for.
 pub(crate) struct Resolved {
@@ -33,10 +33,11 @@ pub(crate) async fn resolve(
     reference: &str,
     trust: &TrustPolicy,
     processes: Option<&Arc<Processes>>,
+    registries: &Registries,
 ) -> Result<Resolved, HostError> {
     let needs_bus = || HostError::ProviderNeedsBus { reference: reference.to_owned() };
     let processes = processes.ok_or_else(needs_bus)?;
-    let bytes = crate::fetch::fetch(reference).await?;
+    let bytes = fetch(reference, registries).await?;
     let trust = trust.clone();
     let verified = tokio::task::spawn_blocking(move || verify_archive(&bytes, unix_now(), &trust)).await;
     let verified = verified.map_err(|error| HostError::Internal(error.to_string()))?;

@@ -1,0 +1,53 @@
+//! Bidding for what somebody wants to have run somewhere.
+
+use wattle_types::{
+    ActorId, ProviderId,
+    control::{ComponentAuction, ComponentBid, ProviderAuction, ProviderBid},
+};
+
+use crate::{
+    auction::{Answer, Situation, answer},
+    fetch::is_within_reach,
+    host::Host,
+};
+
+/// Bids for an actor, or is silent.
+pub(super) async fn component(host: &Host, auction: ComponentAuction) -> Option<ComponentBid> {
+    let (reference, id) = (auction.component_ref.trim(), auction.component_id.trim());
+    let actor: Option<ActorId> = id.parse().ok();
+    let situation = Situation {
+        labels: &host.labels(),
+        is_draining: host.closing().is_cancelled(),
+        runs_here: actor.is_some_and(|actor| host.actor_slot(actor).is_ok()),
+        // An actor's id is the key its module is signed for: nothing else can ever run under it.
+        is_within_reach: actor.is_some() && is_within_reach(reference).await,
+    };
+    let answer = answer(&auction.constraints, situation);
+    tracing::debug!(?answer, actor = id, reference, "an auction");
+    (answer == Answer::Bid).then(|| ComponentBid {
+        component_ref: reference.to_owned(),
+        component_id: id.to_owned(),
+        host_id: host.id().to_string(),
+        constraints: auction.constraints,
+    })
+}
+
+/// Bids for a provider, or is silent.
+pub(super) async fn provider(host: &Host, auction: ProviderAuction) -> Option<ProviderBid> {
+    let (reference, id) = (auction.provider_ref.trim(), auction.provider_id.trim());
+    let provider: Option<ProviderId> = id.parse().ok();
+    let situation = Situation {
+        labels: &host.labels(),
+        is_draining: host.closing().is_cancelled(),
+        runs_here: provider.as_ref().is_some_and(|provider| host.provider_slot(provider).is_ok()),
+        is_within_reach: provider.is_some() && host.can_make_provider(reference).await,
+    };
+    let answer = answer(&auction.constraints, situation);
+    tracing::debug!(?answer, provider = id, reference, "an auction");
+    (answer == Answer::Bid).then(|| ProviderBid {
+        host_id: host.id().to_string(),
+        provider_ref: reference.to_owned(),
+        provider_id: id.to_owned(),
+        constraints: auction.constraints,
+    })
+}
