@@ -1,19 +1,24 @@
 //! The control interface over a bus: theirs and ours.
 
+mod auctions;
+mod components;
+mod configs;
+mod events;
+mod labels;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wattle_bus::{Bus, MemoryBus};
-use wattle_host::Host;
-use wattle_runtime::{Engine, EngineConfig};
+use wattle_bus::{Bus, BusError, MemoryBus, Subscription};
+use wattle_host::{Host, HostConfig};
 use wattle_types::{
     LatticeId,
     control::{Command, HostInventory, Progress, Reply},
     subject,
 };
 
-use crate::support::Author;
+use crate::support::{Author, Script, builder};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -21,15 +26,29 @@ struct Lattice {
     host: Host,
     bus: Arc<MemoryBus>,
     author: Author,
+    script: Arc<Script>,
     folder: tempfile::TempDir,
 }
 
 impl Lattice {
     async fn new() -> Self {
-        let (author, bus) = (Author::new(), Arc::new(MemoryBus::new()));
-        let engine = Engine::new(EngineConfig::default()).unwrap();
-        let host = Host::builder(engine, author.trust()).bus(bus.clone()).start().await.unwrap();
-        Self { host, bus, author, folder: tempfile::tempdir().unwrap() }
+        Self::with(HostConfig::default()).await
+    }
+
+    async fn with(config: HostConfig) -> Self {
+        let (author, script, bus) = (Author::new(), Arc::new(Script::default()), Arc::new(MemoryBus::new()));
+        let host = builder(&author, &script, config).bus(bus.clone()).start().await.unwrap();
+        Self { host, bus, author, script, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts another host of the same lattice.
+    async fn join(&self, config: HostConfig) -> Host {
+        builder(&self.author, &self.script, config).bus(Arc::new(self.bus.connect())).start().await.unwrap()
+    }
+
+    /// Listens to the host's events.
+    async fn events(&self) -> Events {
+        Events(self.bus.subscribe("wasmbus.evt.default.*", None).await.unwrap())
     }
 
     fn file(&self, name: &str, module: Bytes) -> String {
@@ -65,6 +84,25 @@ impl Lattice {
                 outcome => return (steps, outcome),
             }
         }
+    }
+}
+
+/// Events as they are on the bus.
+struct Events(Subscription);
+
+impl Events {
+    /// Waits for the next event of this name and returns what it tells. Others may come before.
+    async fn wait(&mut self, name: &str) -> Value {
+        let wanted = format!("com.wasmcloud.lattice.{name}");
+        let found = async {
+            loop {
+                let event: Value = serde_json::from_slice(&self.0.next().await.unwrap().payload).unwrap();
+                if event["type"] == wanted {
+                    return event["data"].clone();
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {name}"))
     }
 }
 
@@ -145,6 +183,31 @@ async fn links_are_put_queried_and_deleted() {
     assert_eq!((&links[0]["target"], &links[0]["wit_package"]), (&json!("kv"), &json!("keyvalue")));
     assert!(lattice.ask("link.del", false, link).await.success);
     assert_eq!(lattice.ask("link.get", false, json!(null)).await.response.unwrap(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_knows_is_said_to_be_unsupported() {
+    let lattice = Lattice::new().await;
+    for verb in ["host.dance", "component.explode", "host.ping", "link.get", "wattles.call"] {
+        let answer = lattice.ask(verb, true, json!(null)).await;
+        assert_eq!((answer.success, answer.message.as_str()), (false, "unsupported subject"), "{verb}");
+    }
+    for verb in ["link.turn", "claims.put", "config.turn.name", "config.get"] {
+        let answer = lattice.ask(verb, false, json!(null)).await;
+        assert_eq!((answer.success, answer.message.as_str()), (false, "unsupported subject"), "{verb}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_taken_or_refused_without_being_told() {
+    let lattice = Lattice::new().await;
+    let good = json!({ "ghcr.io": { "username": "me", "password": "hunter2", "registryType": "oci" } });
+    assert!(lattice.ask("registry.put", false, good).await.success);
+    for bad in [json!({ "http://ghcr.io": { "token": "hunter2" } }), json!({ "ghcr.io": "hunter2" }), json!("hunter2")]
+    {
+        let answer = lattice.ask("registry.put", false, bad).await;
+        assert!(!answer.success && !answer.message.contains("hunter2"), "{}", answer.message);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use wattle_host::{Host, HostConfig, StartActor, StartProvider, Steps};
+use wattle_host::{Host, HostBuilder, HostConfig, StartActor, StartProvider, Steps};
 use wattle_runtime::{Engine, EngineConfig};
 use wattle_types::{
     ActorId, BoxFuture, ContractId, Handover, LinkDefinition, LinkKey, Provider, ProviderCall, ProviderContext,
@@ -122,9 +122,13 @@ pub(crate) async fn host(author: &Author, script: &Arc<Script>) -> Host {
 }
 
 pub(crate) async fn host_with(author: &Author, script: &Arc<Script>, config: HostConfig) -> Host {
+    builder(author, script, config).start().await.unwrap()
+}
+
+pub(crate) fn builder(author: &Author, script: &Arc<Script>, config: HostConfig) -> HostBuilder {
     let engine = Engine::new(EngineConfig::default()).unwrap();
     let builder = Host::builder(engine, author.trust()).config(config);
-    builder.provider_kind("script", ScriptFactory(script.clone())).start().await.unwrap()
+    builder.provider_kind("script", ScriptFactory(script.clone()))
 }
 
 pub(crate) async fn start(host: &Host, module: Bytes) -> ActorId {
@@ -183,7 +187,8 @@ impl ProviderFactory for ScriptFactory {
             }
             let number = self.0.created.fetch_add(1, Ordering::SeqCst) + 1;
             let inherited = predecessor.and_then(Handover::take::<String>).unwrap_or_default();
-            self.0.note(format!("{} #{number} created{inherited}", context.id));
+            let config: String = context.config.iter().map(|(key, value)| format!(" {key}={value}")).collect();
+            self.0.note(format!("{} #{number} created{inherited}{config}", context.id));
             let contracts = vec![KEYVALUE.parse().unwrap()];
             Ok(Arc::new(Scripted { name: format!("{} #{number}", context.id), contracts, script: self.0.clone() }) as _)
         })

@@ -1,0 +1,75 @@
+//! Named configurations, and what names them.
+
+use serde_json::{Value, json};
+
+use super::Lattice;
+
+fn link(lattice: &Lattice, source_config: Value, target_config: Value) -> Value {
+    json!({ "source_id": lattice.author.id(), "target": "kv", "name": "default", "wit_namespace": "wasmcloud",
+            "wit_package": "keyvalue", "interfaces": ["keyvalue"], "source_config": source_config,
+            "target_config": target_config })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_is_put_read_and_deleted() {
+    let lattice = Lattice::new().await;
+    let mut events = lattice.events().await;
+    // One may even have the name of a host.
+    for name in ["shop.cart-1", &lattice.host.id().to_string()] {
+        let verb = |verb: &str| format!("config.{verb}.{name}");
+        let missing = lattice.ask(&verb("get"), false, json!(null)).await;
+        assert_eq!((missing.success, missing.message.as_str()), (true, "Configuration not found"));
+        assert!(missing.response.is_none());
+        assert!(lattice.ask(&verb("put"), false, json!({ "url": "redis://secret" })).await.success);
+        let told = events.wait("config_set").await;
+        assert_eq!(told, json!({ "config_name": name }));
+        let read = lattice.ask(&verb("get"), false, json!(null)).await;
+        assert_eq!(read.response, Some(json!({ "url": "redis://secret" })));
+        assert!(lattice.ask(&verb("del"), false, json!(null)).await.success);
+        assert_eq!(events.wait("config_deleted").await, json!({ "config_name": name }));
+        assert!(lattice.ask(&verb("get"), false, json!(null)).await.response.is_none());
+    }
+    let bad = lattice.ask("config.put.a", false, json!({ "port": 6379 })).await;
+    assert!(!bad.success && bad.message.contains("no JSON map of texts"), "{}", bad.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_s_values_come_from_the_provider_s_end() {
+    let lattice = Lattice::new().await;
+    for (name, values) in [("one", json!({ "a": "1", "b": "1" })), ("two", json!({ "b": "2" })), ("own", json!({}))] {
+        assert!(lattice.ask(&format!("config.put.{name}"), false, values).await.success);
+    }
+    let put = lattice.ask("link.put", false, link(&lattice, json!(["own"]), json!(["one", "two"]))).await;
+    assert!(put.success, "{}", put.message);
+    let values = lattice.host.links()[0].values.clone();
+    assert_eq!(values, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into());
+
+    let mut turned = link(&lattice, json!(["two"]), json!(["own"]));
+    (turned["source_id"], turned["target"]) = (json!("kv"), json!(lattice.author.id()));
+    assert!(lattice.ask("link.put", false, turned).await.success);
+    assert_eq!(lattice.host.links()[0].values, [("b".to_owned(), "2".to_owned())].into());
+
+    for (source, target) in [(json!(["gone"]), json!([])), (json!([]), json!(["one", "gone"]))] {
+        let refused = lattice.ask("link.put", false, link(&lattice, source, target)).await;
+        assert!(!refused.success && refused.message.contains("\"gone\""), "{}", refused.message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_gets_the_configurations_it_is_started_with() {
+    let lattice = Lattice::new().await;
+    let mut events = lattice.events().await;
+    assert!(lattice.ask("config.put.base", false, json!({ "url": "1", "db": "0" })).await.success);
+    assert!(lattice.ask("config.put.over", false, json!({ "url": "2" })).await.success);
+    let start = |config: Value| json!({ "provider_id": "kv", "provider_ref": "builtin:script", "config": config });
+    let refused = lattice.ask("provider.start", true, start(json!(["base", "gone"]))).await;
+    assert!(!refused.success && refused.message.contains("\"gone\""), "{}", refused.message);
+    assert!(lattice.ask("provider.start", true, start(json!(["base", "over"]))).await.success);
+    events.wait("provider_started").await;
+    assert_eq!(lattice.script.log(), ["kv #1 created db=0 url=2"]);
+
+    let scale = json!({ "component_ref": "file:///a.wasm", "component_id": lattice.author.id(), "count": 1,
+                        "config": ["gone"] });
+    let refused = lattice.ask("component.scale", true, scale).await;
+    assert!(!refused.success && refused.message.contains("\"gone\""), "{}", refused.message);
+}
