@@ -6,7 +6,7 @@
 mod api;
 mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::watch as state;
@@ -17,7 +17,21 @@ use crate::{
     kv::{KV_TIMEOUT, check_bucket, check_key},
 };
 use api::{Api, Failure, Stored};
-pub(crate) use watch::{HEARTBEAT, SILENCE_MAX};
+
+/// How often JetStream says that there is nothing to say.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// Silence after which a watch's consumer, or its stream, is taken for gone.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Header of the revision a writer expects.
+pub(crate) const EXPECTED_HEADER: &str = "Nats-Expected-Last-Subject-Sequence";
+
+/// Header that says that an entry is a deletion.
+pub(crate) const OPERATION_HEADER: &str = "KV-Operation";
+
+/// Header of a heartbeat: the number of the last delivery.
+pub(crate) const LAST_HEADER: &str = "Nats-Last-Consumer";
 
 /// What is known of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

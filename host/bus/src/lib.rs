@@ -8,6 +8,8 @@ mod kv;
 mod memory;
 mod nats;
 pub mod nats_server;
+#[cfg(feature = "test-util")]
+pub mod sim;
 mod subject;
 
 pub use bus::{Bus, BusError, Message, Subscription};

@@ -1,7 +1,7 @@
 //! The in-process bus.
 
 use bytes::Bytes;
-use wattle_bus::{Bus as _, MemoryBus};
+use wattle_bus::{Bus as _, KvEvent, MemoryBus};
 
 #[tokio::test]
 async fn keeps_every_promise() {
@@ -39,4 +39,17 @@ async fn a_slow_subscription_loses_messages_and_slows_nobody() {
         count += 1;
     }
     assert_eq!(count, 4096);
+}
+
+#[tokio::test]
+async fn buckets_keep_every_promise() {
+    let near = MemoryBus::new();
+    let far = near.connect();
+    crate::kv::check_all(&near, &far).await;
+    let mut watch = near.bucket("b").await.unwrap().watch().await.unwrap();
+    assert_eq!(watch.next().await, Some(KvEvent::CaughtUp));
+    near.drain().await;
+    assert_eq!(watch.next().await, None);
+    assert_eq!(near.bucket("b").await.err().map(|error| error.code()), Some("kv_unavailable"));
+    assert!(!near.is_connected() && far.is_connected());
 }

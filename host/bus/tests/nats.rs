@@ -7,7 +7,8 @@ use wattle_bus::{Bus as _, NatsAuth, NatsBus, NatsOptions, nats_server::NatsServ
 
 use crate::server::start;
 
-async fn connect(server: &NatsServer) -> NatsBus {
+/// Connects as its user.
+pub(crate) async fn connect(server: &NatsServer) -> NatsBus {
     let auth = NatsAuth::CredentialsFile(server.credentials().unwrap().into());
     let options = NatsOptions { urls: vec![server.url().into()], auth, name: "test".into(), ..NatsOptions::default() };
     NatsBus::connect(options).await.unwrap()

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::Link;
+use super::{EXPECTED_HEADER, Link, OPERATION_HEADER};
 use crate::{BusError, KvError, kv::KV_TIMEOUT};
 
 /// "No message found".
@@ -16,12 +16,8 @@ const NAME_IN_USE: u64 = 10058;
 /// "Wrong last sequence", with and without the sequence in its text.
 const WRONG_SEQUENCE: [u64; 2] = [10071, 10164];
 
-/// Header of the revision a writer expects.
-pub(crate) const EXPECTED_HEADER: &str = "Nats-Expected-Last-Subject-Sequence";
-/// Header that says that an entry is a deletion.
-pub(super) const OPERATION_HEADER: &str = "KV-Operation";
 /// Header of deletions that newer servers make by themselves.
-pub(super) const MARKER_HEADER: &str = "Nats-Marker-Reason";
+const MARKER_HEADER: &str = "Nats-Marker-Reason";
 
 /// What is stored last under a key.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,17 +6,11 @@ use bytes::Bytes;
 use tokio::{sync::watch as state, time::timeout};
 
 use super::{
-    Connection, Link,
+    Connection, LAST_HEADER, Link, SILENCE_MAX,
     api::{Api, Failure, says_deletion},
     bounded,
 };
 use crate::{KvEntry, KvError, KvEvent, KvWatch, Message, Subscription, bus::STATUS_HEADER};
-
-/// How often JetStream says that there is nothing to say.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
-
-/// Silence after which the consumer, or its stream, is taken for gone.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Pauses between attempts to make a new consumer.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -188,9 +182,6 @@ impl Feed {
         is_new.then_some(KvEvent::CaughtUp)
     }
 }
-
-/// Header of a heartbeat: the number of the last delivery.
-pub(crate) const LAST_HEADER: &str = "Nats-Last-Consumer";
 
 fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     message.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())

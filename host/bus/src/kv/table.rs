@@ -24,8 +24,13 @@ struct Slot {
 impl Table {
     /// Returns what is stored.
     pub(crate) fn get(&self, key: &str) -> Option<KvEntry> {
-        let slot = self.slots.get(key)?;
-        Some(KvEntry { key: key.into(), value: slot.value.clone()?, revision: slot.revision })
+        let (revision, value) = self.last(key)?;
+        Some(KvEntry { key: key.into(), value: value?, revision })
+    }
+
+    /// Returns the last write of a key: its revision, and its value unless it is a deletion.
+    pub(crate) fn last(&self, key: &str) -> Option<(u64, Option<Bytes>)> {
+        self.slots.get(key).map(|slot| (slot.revision, slot.value.clone()))
     }
 
     /// Writes a value, or a deletion for `None`, if `expect` holds; returns the revision.
@@ -46,6 +51,12 @@ impl Table {
         }
         self.by_revision.insert(self.revision, key.into());
         Ok(self.revision)
+    }
+
+    /// Returns how many writes after revision `seen` still stand.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn count_after(&self, seen: u64) -> usize {
+        seen.checked_add(1).map_or(0, |next| self.by_revision.range(next..).count())
     }
 
     /// Returns the oldest write after revision `seen` that still stands, and its revision.
