@@ -199,8 +199,13 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_fetched_anyway_is_out_of_reach() {
         assert!(is_within_reach("https://example.org/x#sha256=00").await);
-        for far in ["https://example.org/x", "http://example.org/x#sha256=00", "ghcr.io/x:1", "file:///nonexistent", "file:///"]
-        {
+        for far in [
+            "https://example.org/x",
+            "http://example.org/x#sha256=00",
+            "ghcr.io/x:1",
+            "file:///nonexistent",
+            "file:///",
+        ] {
             assert!(!is_within_reach(far).await, "{far}");
         }
     }

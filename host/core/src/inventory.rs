@@ -1,11 +1,16 @@
 //! What runs here, in the words of the control interface and its events.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
-use wattle_types::control;
+use wattle_types::{ActorId, ProviderId, control};
 
-use crate::{actor::ActorSlot, host::Host, provider::ProviderSlot};
+use crate::{
+    actor::ActorSlot,
+    error::HostError,
+    host::{Host, StartProvider},
+    provider::ProviderSlot,
+};
 
 /// The host, as it answers `host.ping`.
 pub(crate) fn describe_host(host: &Host) -> control::Host {
@@ -45,7 +50,7 @@ impl Host {
 
     /// Returns the claims of running actors, as `claims.get` answers them: every value a text.
     #[must_use]
-    pub fn claims(&self) -> Vec<std::collections::BTreeMap<String, String>> {
+    pub fn claims(&self) -> Vec<BTreeMap<String, String>> {
         let state = self.state();
         let claims = state.actors.values().map(|slot| {
             let module = slot.slot.current();
@@ -131,23 +136,59 @@ fn component(host: &Host, slot: &Arc<ActorSlot>, max_instances: usize) -> Value 
         "public_key": slot.id, "component_id": slot.id, "host_id": host.id(), "image_ref": module.reference,
         "annotations": slot.annotations, "max_instances": max_instances,
         "claims": {
-            "call_alias": facts.call_alias, "issuer": facts.issuer, "name": facts.name, "revision": facts.revision,
+            "call_alias": facts.call_alias, "issuer": facts.issuer, "name": facts.name,
+            // Others read no negative one.
+            "revision": u32::try_from(facts.revision).ok(),
             "version": facts.version, "caps": facts.capabilities, "tags": [],
         },
+    })
+}
+
+/// An actor that was not started, resized or replaced.
+pub(crate) struct ScaleFailure<'a> {
+    /// As far as it is known: who asked may not have said.
+    pub(crate) id: Option<ActorId>,
+    pub(crate) reference: &'a str,
+    pub(crate) annotations: &'a BTreeMap<String, String>,
+    pub(crate) max_instances: usize,
+}
+
+impl ScaleFailure<'_> {
+    /// What `component_scale_failed` tells.
+    pub(crate) fn told(&self, host: &Host, error: &HostError) -> Value {
+        let mut told = json!({
+            "host_id": host.id(), "image_ref": self.reference, "annotations": self.annotations,
+            "max_instances": self.max_instances, "error": error.to_string(),
+        });
+        if let (Some(fields), Some(id)) = (told.as_object_mut(), self.id) {
+            fields.insert("public_key".into(), json!(id));
+            fields.insert("component_id".into(), json!(id));
+        }
+        told
+    }
+}
+
+/// What `provider_start_failed` tells. Without an id it is the kind, which the provider would have had.
+pub(crate) fn provider_start_failed(host: &Host, options: &StartProvider, error: &HostError) -> Value {
+    let given = options.id.as_ref().map(ProviderId::as_str);
+    let id = given.or_else(|| options.reference.strip_prefix("builtin:"));
+    json!({
+        "host_id": host.id(), "provider_ref": options.reference, "provider_id": id.unwrap_or_default(),
+        "link_name": "default", "error": error.to_string(),
     })
 }
 
 pub(crate) fn provider_started(host: &Host, slot: &Arc<ProviderSlot>) -> Value {
     json!({
         "host_id": host.id(), "image_ref": slot.slot.current().reference, "provider_id": slot.id,
-        "annotations": slot.origin.annotations, "public_key": slot.id, "link_name": "default",
+        "annotations": slot.origin.annotations, "public_key": slot.id, "instance_id": slot.id, "link_name": "default",
     })
 }
 
 pub(crate) fn provider_stopped(host: &Host, slot: &Arc<ProviderSlot>, reason: &str) -> Value {
     json!({
         "host_id": host.id(), "provider_id": slot.id, "annotations": slot.origin.annotations, "reason": reason,
-        "public_key": slot.id, "link_name": "default",
+        "public_key": slot.id, "instance_id": slot.id, "link_name": "default",
     })
 }
 

@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn labels_are_bounded() {
         let mut labels = Labels::new(&BTreeMap::new());
-        for (key, value) in [("", "a"), ("  ", "a"), (&*"k".repeat(300), "a"), ("k", &*"v".repeat(2000)), ("a\nb", "c")] {
+        for (key, value) in [("", "a"), ("  ", "a"), (&*"k".repeat(300), "a"), ("k", &*"v".repeat(2000)), ("a\nb", "c")]
+        {
             assert_eq!(labels.put(key, value), Err(LabelError::Invalid), "{key:?}");
         }
         for number in labels.all().len()..LABELS_MAX {

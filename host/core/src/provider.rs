@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use arc_swap::ArcSwapOption;
@@ -43,6 +43,8 @@ pub(crate) struct ProviderSlot {
     pub(crate) id: ProviderId,
     pub(crate) slot: Slot<RunningProvider>,
     pub(crate) origin: Origin,
+    /// Whether it was ever asked how it is.
+    pub(crate) checked: AtomicBool,
     /// Why its last health check failed.
     pub(crate) unhealthy: ArcSwapOption<String>,
     /// Links it did not accept when it was started, to be tried again: what they name may only be late.
@@ -60,6 +62,7 @@ impl ProviderSlot {
             id,
             slot: Slot::new(running),
             origin,
+            checked: AtomicBool::new(false),
             unhealthy: ArcSwapOption::empty(),
             unaccepted: Mutex::new(unaccepted),
         })

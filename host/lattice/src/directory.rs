@@ -17,6 +17,7 @@ mod choose;
 mod snapshot;
 
 pub use choose::choose;
+pub(crate) use choose::mix;
 pub use snapshot::{DirectorySnapshot, KnownHost};
 
 /// Most hosts of one lattice. More are several lattices.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::json;
 use wattle_runtime::{Interrupt, ModuleImage};
 use wattle_types::{
     ActorId,
@@ -39,7 +38,7 @@ pub struct StartActor {
     pub annotations: BTreeMap<String, String>,
     /// Started because it is declared: whoever keeps declarations may move and stop it.
     pub declared: bool,
-    /// Who it must be; a module of another actor is refused.
+    /// Who it must be: a module of another actor is refused, and if it runs already it is only resized.
     pub expected: Option<ActorId>,
     /// Where the module came from, for the inventory.
     pub reference: String,
@@ -56,9 +55,11 @@ impl Host {
         mut options: StartActor,
         steps: &Steps,
     ) -> Result<ActorId, HostError> {
-        let module = self.fetch_module(reference, steps).await?;
         options.reference = reference.to_owned();
-        self.start_actor(module, options, steps).await
+        match self.fetch_module(reference, steps).await {
+            Ok(module) => self.start_actor(module, options, steps).await,
+            Err(error) => Err(self.start_failed(&options, error)),
+        }
     }
 
     /// Verifies, compiles and probes a signed module, and starts to serve it.
@@ -67,11 +68,19 @@ impl Host {
     /// Why it is refused: its claims, the engine, or because it runs already.
     pub async fn start_actor(&self, module: Bytes, options: StartActor, steps: &Steps) -> Result<ActorId, HostError> {
         let result = self.try_start_actor(module, &options, steps).await;
-        if let Err(error) = &result {
-            let data = json!({ "host_id": self.id(), "image_ref": options.reference, "error": error.to_string() });
-            self.0.events.announce("component_scale_failed", data);
-        }
-        result
+        result.map_err(|error| self.start_failed(&options, error))
+    }
+
+    /// Tells that an actor was not started.
+    fn start_failed(&self, options: &StartActor, error: HostError) -> HostError {
+        let failure = inventory::ScaleFailure {
+            id: options.expected,
+            reference: &options.reference,
+            annotations: &options.annotations,
+            max_instances: options.max_in_flight.unwrap_or(self.0.config.max_in_flight),
+        };
+        self.0.events.announce("component_scale_failed", failure.told(self, &error));
+        error
     }
 
     async fn try_start_actor(&self, module: Bytes, options: &StartActor, steps: &Steps) -> Result<ActorId, HostError> {
@@ -79,13 +88,17 @@ impl Host {
         let verified = self.verify(module, steps).await?;
         let facts = facts(&verified)?;
         let id = facts.id;
+        if let Some(running) = options.expected.filter(|expected| *expected != id) {
+            return Err(HostError::SubjectChanged { running, found: id });
+        }
+        let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         if self.state().actors.contains_key(&id) {
-            return Err(HostError::ActorRunning { actor: id });
+            let resized = options.expected.map(|_| self.resize_actor(id, max_running).map(|()| id));
+            return resized.unwrap_or(Err(HostError::ActorRunning { actor: id }));
         }
         self.check_alias(&facts)?;
         let module = self.prepare(&verified, facts.clone(), options.reference.clone(), steps).await?;
-        let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let admission = Admission::new(max_running, self.0.config.max_queued);
         let slot = ActorSlot::new(module, admission, options.annotations.clone(), options.declared);
         self.change_open(|state| {
@@ -109,8 +122,10 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
-        let module = self.fetch_module(reference, steps).await?;
-        self.update_actor(id, module, reference, force, steps).await
+        match self.fetch_module(reference, steps).await {
+            Ok(module) => self.update_actor(id, module, reference, force, steps).await,
+            Err(error) => Err(self.update_failed(id, reference, error)),
+        }
     }
 
     /// Replaces a running actor's module, live: verify, compile, probe, publish, drain the old one.
@@ -128,13 +143,20 @@ impl Host {
         steps: &Steps,
     ) -> Result<(), HostError> {
         let result = self.try_update_actor(id, module, reference, force, steps).await;
-        if let Err(error) = &result {
-            let data = json!({
-                "host_id": self.id(), "component_id": id, "image_ref": reference, "error": error.to_string()
-            });
-            self.0.events.announce("component_scale_failed", data);
-        }
-        result
+        result.map_err(|error| self.update_failed(id, reference, error))
+    }
+
+    /// Tells that an actor was not updated.
+    fn update_failed(&self, id: ActorId, reference: &str, error: HostError) -> HostError {
+        let (slot, none) = (self.actor_slot(id).ok(), BTreeMap::new());
+        let failure = inventory::ScaleFailure {
+            id: Some(id),
+            reference,
+            annotations: slot.as_ref().map_or(&none, |slot| &slot.annotations),
+            max_instances: slot.as_ref().map_or(0, |slot| slot.admission.load().max_running()),
+        };
+        self.0.events.announce("component_scale_failed", failure.told(self, &error));
+        error
     }
 
     async fn try_update_actor(

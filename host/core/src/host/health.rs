@@ -1,6 +1,6 @@
 //! Asking providers whether they are well.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ impl Host {
         }
     }
 
-    /// Asks one provider and tells when its answer has changed.
+    /// Asks one provider, and tells how it is or that its answer has changed.
     async fn check_provider(&self, slot: &Arc<ProviderSlot>) {
         let running = slot.slot.current();
         let answer = tokio::time::timeout(self.0.config.health_interval, running.provider.health()).await;
@@ -49,17 +49,19 @@ impl Host {
             Err(_) => Some("no answer to the health check".to_owned()),
         };
         let before = slot.unhealthy.swap(unhealthy.clone().map(Arc::new));
-        let data = json!({ "host_id": self.id(), "provider_id": slot.id });
-        match (before, unhealthy) {
+        let is_first = !slot.checked.swap(true, Ordering::Relaxed);
+        let event = match (before, unhealthy) {
             (None, Some(reason)) => {
                 tracing::warn!(provider = %slot.id, reason, "a provider is not well");
-                self.events_sink().announce("health_check_failed", data);
+                "health_check_failed"
             }
             (Some(_), None) => {
                 tracing::info!(provider = %slot.id, "a provider is well again");
-                self.events_sink().announce("health_check_passed", data);
+                "health_check_passed"
             }
-            (None, None) | (Some(_), Some(_)) => {}
-        }
+            (None, None) if is_first => "health_check_passed",
+            (None, None) | (Some(_), Some(_)) => "health_check_status",
+        };
+        self.events_sink().announce(event, json!({ "host_id": self.id(), "provider_id": slot.id }));
     }
 }

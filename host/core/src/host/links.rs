@@ -107,7 +107,7 @@ fn link_event(key: &LinkKey, target: Option<&str>, error: Option<String>) -> ser
     let (namespace, package) = contract.split_once(':').unwrap_or(("", contract));
     let mut event = json!({
         "source_id": key.actor, "name": key.link_name, "wit_namespace": namespace, "wit_package": package,
-        "interfaces": [],
+        "interfaces": [package],
     });
     if let Some(fields) = event.as_object_mut() {
         fields.extend(target.map(|target| ("target".to_owned(), target.into())));

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
 use wattle_types::{
     Handover, LinkDefinition, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId,
 };
@@ -66,10 +65,7 @@ impl Host {
     pub async fn start_provider(&self, options: StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
         let result = self.try_start_provider(&options, steps).await;
         if let Err(error) = &result {
-            let data = json!({
-                "host_id": self.id(), "provider_ref": options.reference, "provider_id": options.id,
-                "link_name": "default", "error": error.to_string()
-            });
+            let data = inventory::provider_start_failed(self, &options, error);
             self.0.events.announce("provider_start_failed", data);
         }
         result
@@ -89,7 +85,7 @@ impl Host {
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
         let unaccepted = self.replay_links(&id, running.provider.as_ref(), steps).await;
         let provider = running.provider.clone();
-        let slot = match self.insert_provider(id.clone(), running, &options, unaccepted) {
+        let slot = match self.insert_provider(id.clone(), running, options, unaccepted) {
             Ok(slot) => slot,
             Err(error) => {
                 self.discard(provider.as_ref()).await;

@@ -1,0 +1,401 @@
+//! Takes calls of other hosts: proves each message, bounds what runs, answers.
+//!
+//! One task receives and never waits for a call; each message has a task of its own.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::FutureExt as _;
+use tokio::time::Instant;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+use wattle_bus::{BusError, Message, Subscription};
+use wattle_types::{CallContext, Deadline, ErrorKind, MAX_CALL_DEPTH};
+
+use super::{
+    Refusal, RemoteCall, Serve,
+    common::Common,
+    fields::{self, Attached},
+    frame::{self, Head, Kind, NoHead},
+    gauge::{Gauge, Taken},
+    handshake::{self, NoSession, Proven},
+    kept::{Kept, Room, too_long},
+    table::{Inbound, SESSION_AGE_MAX, Table, Throttle},
+};
+
+/// Messages worked on at once, calls or not; further ones are lost. More than may run, so that those too many are told.
+const MESSAGES_AT_ONCE_PER_CALL: usize = 2;
+
+/// What a host knows of those that call it.
+pub(super) struct Desk {
+    common: Arc<Common>,
+    table: Mutex<Table>,
+    throttle: Mutex<Throttle>,
+    kept: Kept,
+    running: Arc<Gauge>,
+    messages: Arc<Gauge>,
+    draining: AtomicBool,
+    /// One for each call that runs or whose answer is being fetched.
+    calls: TaskTracker,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Messages that proved nothing.
+    dropped: AtomicU64,
+}
+
+/// A desk with somebody behind it.
+#[derive(Clone)]
+struct Serving {
+    desk: Arc<Desk>,
+    server: Arc<dyn Serve>,
+}
+
+/// A call that may run.
+struct Admitted {
+    call: RemoteCall,
+    deadline: Instant,
+    _places: (Taken, Taken),
+    _room: Option<Room>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    pub(super) fn new(common: Arc<Common>) -> Self {
+        let limits = &common.limits;
+        Self {
+            table: Mutex::new(Table::new(limits.clone())),
+            throttle: Mutex::new(Throttle::new(Instant::now())),
+            kept: Kept::new(limits.payload_len_max, limits.kept_len_max),
+            running: Gauge::new(limits.running_max),
+            messages: Gauge::new(limits.running_max.saturating_mul(MESSAGES_AT_ONCE_PER_CALL)),
+            draining: AtomicBool::new(false),
+            calls: TaskTracker::new(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            dropped: AtomicU64::new(0),
+            common,
+        }
+    }
+
+    /// Serves what arrives until [`Desk::stop`], or until `stopped` when nobody holds the desk any more.
+    pub(super) fn serve(self: &Arc<Self>, server: Arc<dyn Serve>, messages: Subscription) {
+        let serving = Serving { desk: Arc::clone(self), server };
+        self.tasks.spawn(serving.receive(messages));
+    }
+
+    pub(super) const fn stopped(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Refuses new calls, waits for those that run, and ends.
+    pub(super) async fn stop(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.calls.close();
+        self.calls.wait().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Counts a message that proved nothing. Not each is logged: whoever sends one can send many.
+    fn drop_message(&self, why: &'static str) {
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        if dropped.is_power_of_two() {
+            tracing::warn!(why, dropped, "a message of no host we know was dropped");
+        }
+    }
+
+    async fn publish(&self, to: &str, frame: Bytes) -> Result<(), BusError> {
+        let sent = self.common.bus.publish(to, None, &[], frame).await;
+        if let Err(error) = &sent {
+            tracing::debug!(%error, "another host was not answered");
+        }
+        sent
+    }
+
+    /// Answers a first contact.
+    async fn greet(&self, hello: &Bytes, reply: &str) {
+        let answer = match self.open(hello) {
+            Ok(welcome) => welcome,
+            Err(why) => {
+                tracing::warn!(%why, "a host's first contact was declined");
+                handshake::declined(&why)
+            }
+        };
+        let _unsent = self.publish(reply, answer).await;
+    }
+
+    fn open(&self, hello: &Bytes) -> Result<Bytes, NoSession> {
+        if !lock(&self.throttle).take(Instant::now()) {
+            return Err(NoSession::Busy);
+        }
+        let Common { identity, surroundings, .. } = self.common.as_ref();
+        let unix_now = surroundings.unix_now();
+        let proven = Proven::read(identity, hello, unix_now)?;
+        let mut id = [0; 8];
+        surroundings.fill_random(&mut id)?;
+        let id = u64::from_be_bytes(id);
+        lock(&self.table).take_contact(&proven, id, unix_now)?;
+        let (welcome, keys) = proven.welcome(identity, id, surroundings.as_ref())?;
+        lock(&self.table).insert(id, proven.from, keys, Instant::now());
+        tracing::debug!(host = %proven.from, "another host may call");
+        Ok(welcome)
+    }
+
+    /// Tells the sender of a message that its session is not known.
+    async fn disown(&self, request: &Bytes, reply: &str) {
+        if !lock(&self.throttle).take(Instant::now()) {
+            return self.drop_message("unknown session");
+        }
+        let _unsent = self.publish(reply, handshake::gone(&self.common.identity, request)).await;
+    }
+
+    /// Proves a message and takes it once.
+    fn prove(&self, session: &Inbound, head: Head, message: &Bytes) -> Option<Bytes> {
+        let Ok(fields) = frame::open(&session.keys.request, message) else {
+            self.drop_message("not proven");
+            return None;
+        };
+        if !session.take(head.counter, Instant::now()) {
+            self.drop_message("sent before");
+            return None;
+        }
+        Some(fields)
+    }
+
+    /// Takes a part of a payload, and keeps it no longer than its call may take.
+    fn put(self: &Arc<Self>, session: &Arc<Inbound>, fields: Bytes) -> Result<(), Refusal> {
+        let put = fields::read_put(fields).map_err(|_| unreadable())?;
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(draining());
+        }
+        let Some(taken) = self.kept.put(session, &put)? else { return Ok(()) };
+        let (desk, session, upload) = (Arc::clone(self), Arc::clone(session), put.upload);
+        let until = Instant::now() + put.remaining.min(SESSION_AGE_MAX);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = desk.stop.cancelled() => {}
+                _ = taken => {}
+                () = tokio::time::sleep_until(until) => desk.kept.drop_upload(&session, upload),
+            }
+        });
+        Ok(())
+    }
+
+    /// Checks everything about a call but who may call whom.
+    fn admit(&self, session: &Inbound, fields: Bytes) -> Result<Admitted, Refusal> {
+        let call = fields::read_call(fields).map_err(|_| unreadable())?;
+        // Taken out first: what is refused is not kept.
+        let (payload, room) = match call.payload {
+            Attached::Here(bytes) => (bytes, None),
+            Attached::Before(upload) => {
+                self.kept.take_upload(session, upload).map(|(bytes, room)| (bytes, Some(room)))?
+            }
+        };
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(draining());
+        }
+        if call.remaining.is_zero() {
+            return Err(late(false));
+        }
+        if call.depth > MAX_CALL_DEPTH {
+            let message = format!("actors called each other more than {MAX_CALL_DEPTH} times in one chain");
+            return Err(Refusal::not_run("call_depth_exceeded", ErrorKind::Guest, message));
+        }
+        let busy = |gauge: &Gauge| {
+            let message = format!("the host is overloaded: {} calls are running", gauge.max());
+            Refusal::not_run("overloaded", ErrorKind::Unavailable, message)
+        };
+        let fair = session.guest.running.take(1).ok_or_else(|| busy(&session.guest.running))?;
+        let place = self.running.take(1).ok_or_else(|| busy(&self.running))?;
+        let remaining = call.remaining.min(SESSION_AGE_MAX);
+        let deadline = Instant::now() + remaining;
+        let context = CallContext {
+            deadline: Deadline::at(deadline.into_std()),
+            depth: call.depth,
+            traceparent: call.traceparent,
+        };
+        let (origin, target, operation) = (call.origin, call.target, call.operation);
+        let call = RemoteCall { origin, target, operation, payload, context };
+        Ok(Admitted { call, deadline, _places: (fair, place), _room: room })
+    }
+
+    /// Answers a call. What does not fit one message is kept until it is fetched, or nobody waits for it any more.
+    async fn answer(&self, to: &Asked<'_>, result: Result<Bytes, Refusal>, deadline: Instant) {
+        let bytes = match result {
+            Ok(bytes) if bytes.len() > self.common.limits.payload_len_max => {
+                let refusal = too_long(bytes.len(), self.common.limits.payload_len_max);
+                return self.refuse(to, &Refusal { executed: true, ..refusal }).await;
+            }
+            Ok(bytes) => bytes,
+            Err(refusal) => return self.refuse(to, &refusal).await,
+        };
+        if bytes.len() <= self.common.part_len.get() {
+            match self.send(to, Kind::Answer, bytes.len(), |out| out.put_slice(&bytes)).await {
+                Err(BusError::TooLarge { limit, .. }) => self.common.part_len.shrink(bytes.len(), limit),
+                _ => return,
+            };
+        }
+        self.hand_out(to, bytes, deadline).await;
+    }
+
+    async fn hand_out(&self, to: &Asked<'_>, bytes: Bytes, deadline: Instant) {
+        let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let answer = match self.kept.put_answer(to.session, to.counter, bytes) {
+            Ok(answer) => answer,
+            Err(refusal) => return self.refuse(to, &refusal).await,
+        };
+        if self.send(to, Kind::Held, 4, |out| fields::write_held(out, total)).await.is_ok() {
+            let _late = tokio::time::timeout_at(deadline, answer.fetched()).await;
+        }
+        self.kept.drop_answer(to.session, to.counter);
+    }
+
+    /// Sends a part of an answer; a shorter one when the bus takes no longer one.
+    async fn get(&self, to: &Asked<'_>, fields: Bytes) {
+        let Ok(get) = fields::read_get(fields) else { return self.refuse(to, &unreadable()).await };
+        loop {
+            let part = match self.kept.get(to.session, get, self.common.part_len.get()) {
+                Ok(part) => part,
+                Err(refusal) => return self.refuse(to, &refusal).await,
+            };
+            match self.send(to, Kind::Part, part.len(), |out| out.put_slice(&part)).await {
+                Ok(()) => return self.kept.sent(to.session, get.counter, part.len()),
+                Err(BusError::TooLarge { limit, .. }) if self.common.part_len.shrink(part.len(), limit) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn refuse(&self, to: &Asked<'_>, refusal: &Refusal) {
+        let _unsent =
+            self.send(to, Kind::Refused, refusal.message.len(), |out| fields::write_refusal(out, refusal)).await;
+    }
+
+    async fn send(
+        &self,
+        to: &Asked<'_>,
+        kind: Kind,
+        len: usize,
+        write: impl FnOnce(&mut BytesMut),
+    ) -> Result<(), BusError> {
+        let mut frame = Head { kind, session: to.session.id, counter: to.counter }.begin(len);
+        write(&mut frame);
+        self.publish(to.reply, to.session.keys.reply.seal(frame)).await
+    }
+
+    /// Returns how many bytes are kept for others.
+    #[cfg(test)]
+    pub(super) fn kept_len(&self) -> usize {
+        self.kept.used()
+    }
+}
+
+/// Which message is answered, and where.
+struct Asked<'a> {
+    session: &'a Inbound,
+    counter: u64,
+    reply: &'a str,
+}
+
+impl Serving {
+    async fn receive(self, mut messages: Subscription) {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.desk.stop.cancelled() => break,
+                message = messages.next() => message,
+            };
+            let Some(message) = message else {
+                tracing::warn!("other hosts cannot call any more: the subscription has ended");
+                return;
+            };
+            self.take(message);
+        }
+        // What arrived before nobody listened any more is refused rather than lost.
+        self.desk.draining.store(true, Ordering::Relaxed);
+        while let Some(Some(message)) = messages.next().now_or_never() {
+            self.take(message);
+        }
+    }
+
+    fn take(&self, message: Message) {
+        let Some(place) = self.desk.messages.take(1) else { return self.desk.drop_message("too many at once") };
+        let serving = self.clone();
+        self.desk.tasks.spawn(async move {
+            serving.handle(message).await;
+            drop(place);
+        });
+    }
+
+    async fn handle(&self, message: Message) {
+        let Some(reply) = message.reply.as_deref() else { return self.desk.drop_message("no reply subject") };
+        let head = match Head::read(&message.payload) {
+            Ok(head) => head,
+            Err(NoHead::Foreign) => return self.desk.drop_message("not of this protocol"),
+            Err(NoHead::Version(_)) => {
+                let _unsent = self.desk.publish(reply, handshake::declined(&NoSession::Version)).await;
+                return;
+            }
+        };
+        match head.kind {
+            Kind::Hello => self.desk.greet(&message.payload, reply).await,
+            Kind::Call | Kind::Put | Kind::Get => self.work(head, &message.payload, reply).await,
+            _ => self.desk.drop_message("not a request"),
+        }
+    }
+
+    async fn work(&self, head: Head, message: &Bytes, reply: &str) {
+        let desk = &self.desk;
+        let Some(session) = lock(&desk.table).find(head.session, head.counter, Instant::now()) else {
+            return desk.disown(message, reply).await;
+        };
+        let Some(fields) = desk.prove(&session, head, message) else { return };
+        let to = Asked { session: &session, counter: head.counter, reply };
+        match head.kind {
+            Kind::Call => self.call(&to, fields, desk.calls.token()).await,
+            Kind::Put => match desk.put(&session, fields) {
+                Ok(()) => {
+                    let _unsent = desk.send(&to, Kind::Stored, 0, |_| {}).await;
+                }
+                Err(refusal) => desk.refuse(&to, &refusal).await,
+            },
+            _ => desk.get(&to, fields).await,
+        }
+    }
+
+    async fn call(&self, to: &Asked<'_>, fields: Bytes, running: TaskTrackerToken) {
+        let admitted = match self.desk.admit(to.session, fields) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.desk.refuse(to, &refusal).await,
+        };
+        let Admitted { call, deadline, _places, _room } = admitted;
+        let served = tokio::time::timeout_at(deadline, self.server.serve(to.session.from, call)).await;
+        drop((_places, _room));
+        self.desk.answer(to, served.unwrap_or_else(|_| Err(late(true))), deadline).await;
+        drop(running);
+    }
+}
+
+fn unreadable() -> Refusal {
+    Refusal::not_run("request_invalid", ErrorKind::Caller, "the call cannot be read")
+}
+
+fn draining() -> Refusal {
+    Refusal::not_run("draining", ErrorKind::Unavailable, "the host is draining")
+}
+
+fn late(executed: bool) -> Refusal {
+    let message =
+        if executed { "the call did not end before its deadline" } else { "the call came after its deadline" };
+    Refusal { executed, ..Refusal::not_run("deadline_exceeded", ErrorKind::Unavailable, message) }
+}
