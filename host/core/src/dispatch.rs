@@ -206,9 +206,7 @@ impl Dispatcher {
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         let Some(node) = self.0.node.get() else { return Err(not_here(&target)) };
-        // Which operations may run twice only their provider knows; nothing is assumed of others.
-        let repeatable = node.is_repeatable(&target, operation);
-        node.call(RemoteCall { origin, target, operation: operation.to_owned(), payload, context }, repeatable).await
+        node.call(RemoteCall { origin, target, operation: operation.to_owned(), payload, context }, false).await
     }
 
     /// Carries out a call of another host, here or not at all.

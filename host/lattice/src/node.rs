@@ -21,7 +21,7 @@ use wattle_types::{ActorId, HostId, LatticeId, ProviderId};
 use crate::{
     beat::{RunningActor, RunningProvider},
     directory::{Directory, DirectorySnapshot},
-    rpc::{Identity, Rpc, Serve, Surroundings},
+    rpc::{Identity, Limits, Rpc, Serve, Surroundings},
 };
 
 /// How long tasks of a node may take to end: they only pass messages on.
@@ -86,7 +86,7 @@ impl Node {
     pub fn new(bus: Arc<dyn Bus>, options: NodeOptions) -> Self {
         let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
         let incarnation = incarnation(options.surroundings.as_ref());
-        let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings);
+        let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
         Self(Arc::new(Inner {
             bus,
             lattice,
@@ -136,8 +136,7 @@ impl Node {
     }
 
     fn change_directory<T>(&self, change: impl FnOnce(&mut Directory) -> T) -> T {
-        let mut directory: MutexGuard<'_, Directory> =
-            self.0.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut directory: MutexGuard<'_, Directory> = self.0.directory.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut directory);
         let snapshot = directory.snapshot();
         if !Arc::ptr_eq(&snapshot, &self.0.snapshot.load()) {
@@ -162,4 +161,10 @@ fn incarnation(surroundings: &dyn Surroundings) -> u64 {
 /// Returns the time the directory reckons with; paused where time is.
 fn now() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("host", &self.0.host).finish_non_exhaustive()
+    }
 }

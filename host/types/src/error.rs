@@ -284,7 +284,9 @@ impl InvokeError {
             }
             Self::DeadlineExceeded { .. } => Some(SLOW.into()),
             Self::Overloaded { .. } => Some("try again later, or start the actor with a higher --max-in-flight".into()),
-            Self::Remote { host, .. } => Some(format!("see the log of host {host}, and what runs where: wattle get hosts")),
+            Self::Remote { host, .. } => {
+                Some(format!("see the log of host {host}, and what runs where: wattle get hosts"))
+            }
             Self::Draining => Some("send the request to another host".into()),
             _ => None,
         }

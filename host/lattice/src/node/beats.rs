@@ -95,7 +95,7 @@ async fn hear(node: Node, mut beats: Subscription) {
 }
 
 fn heard(node: &Node, message: &Message) {
-    let beat = match Beat::read(&message.payload) {
+    let beat = match Beat::parse(&message.payload) {
         Ok(beat) => beat,
         Err(error) => return tracing::debug!(subject = message.subject, %error, "a beat cannot be read"),
     };
