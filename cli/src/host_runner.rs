@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wattle_bus::Bus;
 use wattle_types::{BoxFuture, HostId, LatticeId};
-use wattle_wascap::{KeyPair, TrustPolicy};
+use wattle_wascap::{KeyPair, PublicKey, TrustPolicy};
 
 /// Settings of a host, as the command line gives them. What is `None` is the host's own default.
 #[derive(Debug, Default)]
@@ -19,6 +19,10 @@ pub struct HostOptions {
     pub labels: BTreeMap<String, String>,
     /// Its identity (an `N...` key); a new one when absent.
     pub identity: Option<KeyPair>,
+    /// The key by which the hosts of a lattice know each other (a `C...` key); a new one when absent.
+    pub cluster: Option<KeyPair>,
+    /// Other such keys that are trusted.
+    pub cluster_issuers: Vec<PublicKey>,
     /// Whose modules and providers it accepts.
     pub trust: TrustPolicy,
     /// How processes of the host's reach NATS: where it is, and the user they are.

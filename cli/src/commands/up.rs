@@ -14,7 +14,7 @@ use wattle_bus::{
     nats_server::{NatsServer, NatsServerOptions},
 };
 use wattle_types::LatticeId;
-use wattle_wascap::KeyKind;
+use wattle_wascap::{KeyKind, PublicKey};
 
 use super::{
     claims::tell_if_new,
@@ -26,6 +26,7 @@ use crate::{
     context::Context,
     control::Client,
     error::{CliError, Kind},
+    keystore::DEFAULT_NAME,
     run_dir::{Lock, Nats, RunDir, State},
     table,
 };
@@ -60,6 +61,12 @@ pub(crate) struct UpArgs {
     /// The host's own key: a name or file [default: a new one each time].
     #[arg(long, value_name = "KEY")]
     host_key: Option<String>,
+    /// The key by which hosts of a lattice know each other: a name or file. Hosts with one key work together.
+    #[arg(long, value_name = "KEY", default_value = DEFAULT_NAME)]
+    cluster_key: String,
+    /// Another cluster key (C...) whose hosts to work with; repeat for more.
+    #[arg(long, value_name = "CLUSTER")]
+    cluster_issuer: Vec<PublicKey>,
     /// Where our nats-server listens on this machine; 0 for any free port.
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
@@ -124,12 +131,19 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
         }
         None => None,
     };
+    let cluster = keys.find_or_generate(&args.cluster_key, KeyKind::Cluster)?;
+    tell_if_new(context, "cluster", &cluster);
+    for issuer in &args.cluster_issuer {
+        issuer.expect_kind(KeyKind::Cluster)?;
+    }
     let cache_dir = args.cache_dir.as_ref().map(|path| context.directory.join(path));
     Ok(HostOptions {
         lattice: context.connection.lattice.clone(),
         friendly_name: args.name.clone(),
         labels: args.labels.iter().cloned().collect(),
         identity,
+        cluster: Some(cluster.key.pair),
+        cluster_issuers: args.cluster_issuer.clone(),
         trust: trust::policy(context, &keys, &args.trust)?,
         nats: NatsAccess::default(),
         cache_dir: cache_dir.map_or_else(|| context.cache_dir(), Ok)?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wattle_bus::Bus;
 use wattle_cli::HostOptions;
-use wattle_host::{Engine, EngineConfig, Host, HostConfig, HostError, ProviderRpc};
+use wattle_host::{Engine, EngineConfig, Host, HostBuilder, HostConfig, HostError, ProviderRpc};
 use wattle_httpserver_hyper::HttpServerFactory;
 use wattle_keyvalue_memory::MemoryFactory;
 use wattle_keyvalue_redb::RedbFactory;
@@ -30,6 +30,11 @@ pub(crate) async fn start(options: HostOptions, bus: Arc<dyn Bus>) -> Result<Hos
         .provider_kind("keyvalue-memory", MemoryFactory::default())
         .provider_kind("keyvalue-redb", RedbFactory::default())
         .provider_kind("keyvalue-redis", RedisFactory::default());
+    let builder = options.cluster_issuers.into_iter().fold(builder, HostBuilder::cluster_issuer);
+    let builder = match options.cluster {
+        Some(cluster) => builder.cluster_key(cluster),
+        None => builder,
+    };
     let builder = match options.identity {
         Some(identity) => builder.key(identity),
         None => builder,

@@ -28,6 +28,8 @@ pub struct HostConfig {
     pub health_interval: Duration,
     /// How often the host tells the lattice what it runs, by the event `host_heartbeat`.
     pub heartbeat_interval: Duration,
+    /// Longest pause between two notices to other hosts of what runs here; changes are told at once.
+    pub beat_interval: Duration,
 }
 
 impl Default for HostConfig {
@@ -43,6 +45,7 @@ impl Default for HostConfig {
             limits: Limits::default(),
             health_interval: Duration::from_secs(10),
             heartbeat_interval: Duration::from_secs(30),
+            beat_interval: Duration::from_millis(750),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The hot path: from a caller to its target, both on this host.
+//! The hot path: from a caller to its target, on this host if it runs here, otherwise over the lattice.
 //!
 //! One look-up in the routing snapshot, no lock. Every refusal is an [`InvokeError`] that names what is missing.
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -12,6 +12,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use wattle_lattice::{
+    node::Node,
+    rpc::{Origin, RemoteCall, Target as RemoteTarget},
+};
 use wattle_runtime::{GuestCall, GuestError, HostCall, HostCalls};
 use wattle_types::{
     ActorId, ActorInvoker, BoxFuture, CallContext, ContractId, InvokeError, LinkDefinition, LinkKey, LinkName,
@@ -36,6 +40,8 @@ struct Shared {
     routes: ArcSwap<Routes>,
     observer: Observer,
     draining: AtomicBool,
+    /// The way to other hosts, if there are any.
+    node: OnceLock<Node>,
 }
 
 impl Dispatcher {
@@ -54,6 +60,12 @@ impl Dispatcher {
         &self.0.observer
     }
 
+    /// Sets the way to other hosts, once.
+    pub(crate) fn connect(&self, node: Node) {
+        // A host joins one lattice only, before it takes calls.
+        let _ = self.0.node.set(node);
+    }
+
     /// Refuses calls from outside from now on; those of providers and actors still go through.
     pub(crate) fn start_draining(&self) {
         self.0.draining.store(true, Ordering::Release);
@@ -70,8 +82,15 @@ impl Dispatcher {
         if self.0.draining.load(Ordering::Acquire) {
             return Err(InvokeError::Draining);
         }
-        let slot = self.find_actor(target)?;
-        self.call_actor(&slot, ActorCall { origin: "host", contract: None, operation, payload, context }).await
+        match self.find_actor(target)? {
+            ActorPlace::Here(slot) => {
+                self.call_actor(&slot, ActorCall { origin: "host", contract: None, operation, payload, context }).await
+            }
+            ActorPlace::Elsewhere(actor) => {
+                let target = RemoteTarget::Actor { actor, link: None };
+                self.call_elsewhere(Origin::Host, target, operation, payload, context).await
+            }
+        }
     }
 
     /// Calls the actor of a link, for the provider that serves it.
@@ -89,8 +108,11 @@ impl Dispatcher {
                 Some(route) if route.link.provider == *provider => {}
                 _ => return Err(InvokeError::LinkNotFound { link: link.clone() }),
             }
-            let slot = routes.actors.get(&link.actor).cloned();
-            slot.ok_or_else(|| InvokeError::ActorNotFound { target: link.actor.to_string() })?
+            routes.actors.get(&link.actor).cloned()
+        };
+        let Some(slot) = slot else {
+            let target = RemoteTarget::Actor { actor: link.actor, link: Some(link.clone()) };
+            return self.call_elsewhere(Origin::Provider(provider.clone()), target, operation, payload, context).await;
         };
         let contract = Some(&link.contract);
         self.call_actor(&slot, ActorCall { origin: provider.as_str(), contract, operation, payload, context }).await
@@ -108,7 +130,11 @@ impl Dispatcher {
             Target::Provider(route) => {
                 self.call_provider(&origin.id, route, call.operation, call.payload, context).await
             }
-            Target::Actor(slot) => {
+            Target::Actor(ActorPlace::Elsewhere(actor)) => {
+                let target = RemoteTarget::Actor { actor, link: None };
+                self.call_elsewhere(Origin::Actor(origin.id), target, call.operation, call.payload, context).await
+            }
+            Target::Actor(ActorPlace::Here(slot)) => {
                 let (origin, operation) = (&origin.id.to_string(), call.operation);
                 let call = ActorCall { origin, contract: None, operation, payload: call.payload, context };
                 self.call_actor(&slot, call).await
@@ -128,8 +154,8 @@ impl Dispatcher {
         }
         // A contract has a colon, an actor's key or alias never.
         if !namespace.contains(':') {
-            let not_found = || InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() };
-            return routes.actor(namespace).cloned().map(Target::Actor).ok_or_else(not_found);
+            drop(routes);
+            return self.find_actor(namespace).map(Target::Actor);
         }
         self.resolve_unlinked(&routes, origin, link_name, namespace)
     }
@@ -157,9 +183,73 @@ impl Dispatcher {
         }
     }
 
-    fn find_actor(&self, target: &str) -> Result<Arc<ActorSlot>, InvokeError> {
-        let slot = self.routes().actor(target).cloned();
-        slot.ok_or_else(|| InvokeError::ActorNotFound { target: target.chars().take(128).collect() })
+    /// Finds an actor by id or call alias: here, or on another host.
+    fn find_actor(&self, target: &str) -> Result<ActorPlace, InvokeError> {
+        if let Some(slot) = self.routes().actor(target) {
+            return Ok(ActorPlace::Here(slot.clone()));
+        }
+        let elsewhere = self.0.node.get().and_then(|node| {
+            let id = target.parse().ok().or_else(|| node.directory().actor_by_alias(target))?;
+            node.can_reach(&RemoteTarget::Actor { actor: id, link: None }).then_some(id)
+        });
+        let not_found = || InvokeError::ActorNotFound { target: target.chars().take(128).collect() };
+        elsewhere.map(ActorPlace::Elsewhere).ok_or_else(not_found)
+    }
+
+    /// Calls what does not run here.
+    async fn call_elsewhere(
+        &self,
+        origin: Origin,
+        target: RemoteTarget,
+        operation: &str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let Some(node) = self.0.node.get() else { return Err(not_here(&target)) };
+        node.call(RemoteCall { origin, target, operation: operation.to_owned(), payload, context }, false).await
+    }
+
+    /// Carries out a call of another host, here or not at all.
+    pub(crate) async fn call_from_elsewhere(&self, call: RemoteCall) -> Result<Bytes, InvokeError> {
+        if self.0.draining.load(Ordering::Acquire) {
+            return Err(InvokeError::Draining);
+        }
+        let RemoteCall { origin, target, operation, payload, context } = call;
+        match (origin, target) {
+            (Origin::Actor(origin), RemoteTarget::Provider { link, provider }) if link.actor == origin => {
+                let route = self.route_of(&link, &provider)?;
+                self.call_provider_here(&origin, route, &operation, payload, context).await
+            }
+            (Origin::Provider(origin), RemoteTarget::Actor { actor, link: Some(link) }) if link.actor == actor => {
+                self.route_of(&link, &origin)?;
+                let slot = self.actor_here(&actor)?;
+                let contract = Some(&link.contract);
+                let call = ActorCall { origin: origin.as_str(), contract, operation: &operation, payload, context };
+                self.call_actor(&slot, call).await
+            }
+            (origin @ (Origin::Actor(_) | Origin::Host), RemoteTarget::Actor { actor, link: None }) => {
+                let slot = self.actor_here(&actor)?;
+                let origin = match origin {
+                    Origin::Actor(actor) => actor.to_string(),
+                    Origin::Provider(_) | Origin::Host => "host".to_owned(),
+                };
+                let call = ActorCall { origin: &origin, contract: None, operation: &operation, payload, context };
+                self.call_actor(&slot, call).await
+            }
+            (_, target) => Err(not_here(&target)),
+        }
+    }
+
+    /// Returns the route of a link that leads to `provider`, as this host knows it.
+    fn route_of(&self, link: &LinkKey, provider: &ProviderId) -> Result<LinkRoute, InvokeError> {
+        let routes = self.routes();
+        let route = routes.link_by_key(link).filter(|route| route.link.provider == *provider);
+        route.cloned().ok_or_else(|| InvokeError::LinkNotFound { link: link.clone() })
+    }
+
+    fn actor_here(&self, actor: &ActorId) -> Result<Arc<ActorSlot>, InvokeError> {
+        let slot = self.routes().actors.get(actor).cloned();
+        slot.ok_or_else(|| InvokeError::ActorNotFound { target: actor.to_string() })
     }
 
     async fn call_actor(&self, slot: &ActorSlot, call: ActorCall<'_>) -> Result<Bytes, InvokeError> {
@@ -209,7 +299,25 @@ impl Dispatcher {
         result.map_err(|error| calls.explain(error))
     }
 
+    /// Calls a provider over a link: here, or elsewhere when it does not run here.
     async fn call_provider(
+        &self,
+        origin: &ActorId,
+        route: LinkRoute,
+        operation: &str,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let target = || RemoteTarget::Provider { link: route.link.key.clone(), provider: route.link.provider.clone() };
+        match self.0.node.get() {
+            Some(node) if route.provider.is_none() && node.can_reach(&target()) => {
+                self.call_elsewhere(Origin::Actor(*origin), target(), operation, payload, context).await
+            }
+            _ => self.call_provider_here(origin, route, operation, payload, context).await,
+        }
+    }
+
+    async fn call_provider_here(
         &self,
         origin: &ActorId,
         route: LinkRoute,
@@ -260,7 +368,23 @@ struct ActorCall<'a> {
 
 enum Target {
     Provider(LinkRoute),
-    Actor(Arc<ActorSlot>),
+    Actor(ActorPlace),
+}
+
+/// Where an actor runs.
+enum ActorPlace {
+    Here(Arc<ActorSlot>),
+    Elsewhere(ActorId),
+}
+
+/// Says that a target does not run here.
+fn not_here(target: &RemoteTarget) -> InvokeError {
+    match target {
+        RemoteTarget::Actor { actor, .. } => InvokeError::ActorNotFound { target: actor.to_string() },
+        RemoteTarget::Provider { link, provider } => {
+            InvokeError::ProviderUnavailable { link: link.clone(), provider: provider.clone() }
+        }
+    }
 }
 
 /// What one call of a guest may do outside its sandbox.

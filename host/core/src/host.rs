@@ -18,11 +18,15 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::Bus;
+use wattle_lattice::{
+    node::{Node, NodeOptions},
+    rpc::{Identity, System},
+};
 use wattle_runtime::Engine;
 use wattle_types::{
     CallContext, Deadline, HostId, InvokeError, ProviderFactory,
     event::Event,
-    wascap::{KeyError, KeyKind, KeyPair, TrustPolicy},
+    wascap::{KeyError, KeyKind, KeyPair, PublicKey, TrustPolicy},
 };
 
 pub use actors::StartActor;
@@ -38,6 +42,7 @@ use crate::{
     inventory,
     labels::Labels,
     locks::ChangeLocks,
+    mesh::Part,
     observe::Watcher,
     process::{Processes, ProviderRpc},
     registries::Registries,
@@ -49,9 +54,9 @@ const CHANGES_MAX: usize = 16;
 
 /// A running host. Cheap to clone; all clones are the same host.
 #[derive(Clone)]
-pub struct Host(Arc<Inner>);
+pub struct Host(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     id: HostId,
     config: HostConfig,
     trust: TrustPolicy,
@@ -77,6 +82,8 @@ struct Inner {
     last_drain: OnceLock<Duration>,
     started: Instant,
     bus: Option<Arc<dyn Bus>>,
+    /// The host's part in the lattice of its bus.
+    node: Option<Node>,
     /// For providers that are processes; they need a bus.
     processes: Option<Arc<Processes>>,
 }
@@ -92,6 +99,7 @@ pub struct HostBuilder {
     bus: Option<Arc<dyn Bus>>,
     provider_rpc: Option<ProviderRpc>,
     cluster_key: Option<KeyPair>,
+    cluster_issuers: Vec<PublicKey>,
 }
 
 impl HostBuilder {
@@ -137,10 +145,18 @@ impl HostBuilder {
         self
     }
 
-    /// Sets the key (`C...`) that signs what the host sends to provider processes; a new one is made otherwise.
+    /// Sets the key (`C...`) by which hosts of a lattice know each other, and which signs what the host sends to provider
+    /// processes. Hosts with the same key trust each other. A new one is made otherwise.
     #[must_use]
     pub fn cluster_key(mut self, key: KeyPair) -> Self {
         self.cluster_key = Some(key);
+        self
+    }
+
+    /// Trusts hosts that have another cluster key (`C...`).
+    #[must_use]
+    pub fn cluster_issuer(mut self, issuer: PublicKey) -> Self {
+        self.cluster_issuers.push(issuer);
         self
     }
 
@@ -154,6 +170,21 @@ impl HostBuilder {
         let id = key.public_key().try_into()?;
         let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
         cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
+        let node = match &self.bus {
+            Some(bus) => {
+                let cluster = KeyPair::from_seed(&cluster.seed()).map_err(key_error)?;
+                let lattice = self.config.lattice.clone();
+                let identity = Identity { lattice, host: id, cluster, issuers: self.cluster_issuers };
+                let options = NodeOptions {
+                    identity,
+                    name: self.config.friendly_name.clone(),
+                    beat_every: self.config.beat_interval,
+                    surroundings: Arc::new(System),
+                };
+                Some(Node::new(bus.clone(), options))
+            }
+            None => None,
+        };
         let processes = self.bus.clone().zip(self.provider_rpc);
         let processes = processes.map(|(bus, rpc)| Processes::new(bus, id, &self.config, rpc, cluster));
         let host = Host(Arc::new(Inner {
@@ -177,6 +208,7 @@ impl HostBuilder {
             last_drain: OnceLock::new(),
             started: crate::dispatch::now(),
             bus: self.bus,
+            node,
             processes: processes.map(Arc::new),
         }));
         if let Err(error) = host.open(self.builtins).await {
@@ -195,9 +227,19 @@ impl Host {
         self.start_health_checks();
         self.start_heartbeat();
         match self.0.bus.clone() {
-            Some(bus) => control::serve(self, bus).await,
+            Some(bus) => {
+                control::serve(self, bus).await?;
+                self.join_lattice().await
+            }
             None => Ok(()),
         }
+    }
+
+    async fn join_lattice(&self) -> Result<(), HostError> {
+        let Some(node) = &self.0.node else { return Ok(()) };
+        self.0.dispatcher.connect(node.clone());
+        let joined = node.join(Arc::new(Part(Arc::downgrade(&self.0)))).await;
+        joined.map_err(|error| HostError::Internal(format!("the lattice: {error}")))
     }
 
     /// Begins to put a host together. It runs only modules that `trust` accepts.
@@ -213,6 +255,7 @@ impl Host {
             bus: None,
             provider_rpc: None,
             cluster_key: None,
+            cluster_issuers: Vec::new(),
         }
     }
 
@@ -315,7 +358,20 @@ impl Host {
         let mut state = self.state();
         let result = change(&mut state);
         self.0.dispatcher.publish(state.routes());
+        drop(state);
+        self.tell_lattice();
         result
+    }
+
+    /// Has the lattice told what runs here now.
+    pub(crate) fn tell_lattice(&self) {
+        if let Some(node) = &self.0.node {
+            node.changed();
+        }
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.0.dispatcher
     }
 
     /// Resolves the id, call alias or name of a running actor.

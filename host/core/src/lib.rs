@@ -27,6 +27,7 @@ mod inventory;
 mod labels;
 mod links;
 mod locks;
+mod mesh;
 mod meter;
 mod observe;
 mod process;

@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) links: LinkTable,
     /// Set when the host begins to stop: nothing is added or replaced any more.
     pub(crate) closing: bool,
+    /// Set when what is declared is to be moved away: nothing new comes, what is there still serves.
+    pub(crate) leaving: bool,
     /// How many providers have ever been started.
     pub(crate) providers_started: u64,
 }

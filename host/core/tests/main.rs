@@ -5,6 +5,8 @@ mod actors;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod lattice;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 #[cfg(unix)]

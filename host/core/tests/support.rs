@@ -173,7 +173,7 @@ impl Script {
     }
 }
 
-struct ScriptFactory(Arc<Script>);
+pub(crate) struct ScriptFactory(pub(crate) Arc<Script>);
 
 impl ProviderFactory for ScriptFactory {
     fn create(

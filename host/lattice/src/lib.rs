@@ -9,6 +9,7 @@ pub mod directory;
 #[cfg(test)]
 mod fixtures;
 pub mod leader;
+pub mod node;
 pub mod placement;
 pub mod reconcile;
 pub mod rollout;

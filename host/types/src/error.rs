@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ActorId, ContractId, LinkKey, ProviderId};
+use crate::{ActorId, ContractId, HostId, LinkKey, ProviderId};
 
 /// Who must act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,20 @@ pub enum InvokeError {
         /// The last host call that failed while it worked on this, which is often why.
         cause: Option<Arc<InvokeError>>,
     },
+    /// Another host was asked, and the call failed there or on its way.
+    #[error("{target} on host {host}: {message}")]
+    Remote {
+        /// Who was called.
+        target: String,
+        /// The host that was asked last.
+        host: HostId,
+        /// What the other host calls it; see [`InvokeError::known_code`].
+        code: &'static str,
+        /// Who must act.
+        kind: ErrorKind,
+        /// What happened.
+        message: String,
+    },
     /// The host is shutting down and takes no new work.
     #[error("the host is draining")]
     Draining,
@@ -130,6 +144,45 @@ pub enum InvokeError {
         message: String,
     },
 }
+
+/// Names other hosts may give their errors; others become [`REMOTE_FAILED`].
+const KNOWN_CODES: [&str; 32] = [
+    "actor_not_found",
+    "backend_unavailable",
+    "bus_disconnected",
+    "call_depth_exceeded",
+    "capability_not_claimed",
+    "config_invalid",
+    "deadline_exceeded",
+    "draining",
+    "guest_bad_pointer",
+    "guest_bad_text",
+    "guest_exited",
+    "guest_failed",
+    "guest_host_calls_exceeded",
+    "guest_memory_exceeded",
+    "guest_name_too_long",
+    "guest_table_exceeded",
+    "guest_trapped",
+    "internal",
+    "interrupted",
+    "link_not_found",
+    "no_responders",
+    "operation_unknown",
+    "outcome_unknown",
+    "overloaded",
+    "payload_too_large",
+    "process_exited",
+    "process_not_ready",
+    "provider_failed",
+    "provider_unavailable",
+    "request_invalid",
+    "session_refused",
+    REMOTE_FAILED,
+];
+
+/// The error of another host that this version does not know.
+const REMOTE_FAILED: &str = "remote_failed";
 
 impl InvokeError {
     /// Returns the stable name of this error, the same on wires, in logs, in tools and in `docs/errors/`.
@@ -148,6 +201,7 @@ impl InvokeError {
             Self::CallDepthExceeded { .. } => "call_depth_exceeded",
             Self::GuestTrapped { code, .. } => code,
             Self::GuestFailed { .. } => "guest_failed",
+            Self::Remote { code, .. } => code,
             Self::Draining => "draining",
             Self::Internal { .. } => "internal",
         }
@@ -167,9 +221,16 @@ impl InvokeError {
             | Self::Overloaded { .. }
             | Self::Draining => ErrorKind::Unavailable,
             Self::ProviderFailed { error, .. } => error.kind(),
+            Self::Remote { kind, .. } => *kind,
             Self::CallDepthExceeded { .. } | Self::GuestTrapped { .. } | Self::GuestFailed { .. } => ErrorKind::Guest,
             Self::Internal { .. } => ErrorKind::Internal,
         }
+    }
+
+    /// Returns the stable name an error of another host has here: its own if this version knows it.
+    #[must_use]
+    pub fn known_code(code: &str) -> &'static str {
+        KNOWN_CODES.into_iter().find(|known| *known == code).unwrap_or(REMOTE_FAILED)
     }
 
     /// Returns the error that made this one happen, as far as it is known: what an operator should look at.
@@ -223,6 +284,9 @@ impl InvokeError {
             }
             Self::DeadlineExceeded { .. } => Some(SLOW.into()),
             Self::Overloaded { .. } => Some("try again later, or start the actor with a higher --max-in-flight".into()),
+            Self::Remote { host, .. } => {
+                Some(format!("see the log of host {host}, and what runs where: wattle get hosts"))
+            }
             Self::Draining => Some("send the request to another host".into()),
             _ => None,
         }

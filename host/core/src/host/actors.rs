@@ -298,6 +298,7 @@ impl Host {
     pub fn resize_actor(&self, id: ActorId, max_in_flight: usize) -> Result<(), HostError> {
         let slot = self.actor_slot(id)?;
         slot.admission.store(Arc::new(Admission::new(max_in_flight, self.0.config.max_queued)));
+        self.tell_lattice();
         self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));
         Ok(())
     }

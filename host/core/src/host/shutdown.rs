@@ -26,9 +26,13 @@ impl Host {
         self.state().closing = true;
         self.0.closing.cancel();
         self.0.dispatcher.start_draining();
+        self.tell_lattice();
         self.quiesce_providers().await;
         self.drain_actors().await;
         self.close_providers().await;
+        if let Some(node) = &self.0.node {
+            node.leave(self.drain_timeout()).await;
+        }
         let data = json!({ "labels": self.labels() });
         self.0.events.announce("host_stopped", data);
         self.0.stopped.cancel();

@@ -1,0 +1,71 @@
+//! This host's part in the lattice: what it tells of itself, and the calls it takes of others.
+
+use std::{collections::BTreeMap, sync::Weak};
+
+use bytes::Bytes;
+use wattle_lattice::{
+    beat::{RunningActor, RunningProvider},
+    node::{LocalHost, Told},
+    rpc::{Refusal, RemoteCall, Serve},
+};
+use wattle_types::{BoxFuture, HostId, InvokeError};
+
+use crate::host::{Host, Inner};
+
+/// The host, as its node knows it: a host that was dropped is not kept alive by being part of a lattice.
+pub(crate) struct Part(pub(crate) Weak<Inner>);
+
+impl LocalHost for Part {
+    fn told(&self) -> Told {
+        self.0.upgrade().map(Host).map(|host| told(&host)).unwrap_or_default()
+    }
+}
+
+impl Serve for Part {
+    fn serve(&self, _from: HostId, call: RemoteCall) -> BoxFuture<'_, Result<Bytes, Refusal>> {
+        Box::pin(async move {
+            let host = self.0.upgrade().map(Host).ok_or_else(|| refusal(&InvokeError::Draining))?;
+            host.dispatcher().call_from_elsewhere(call).await.map_err(|error| refusal(&error))
+        })
+    }
+}
+
+fn refusal(error: &InvokeError) -> Refusal {
+    // What these name is found missing before anything runs; whatever happens later is wrapped in other errors.
+    let not_run = matches!(
+        error,
+        InvokeError::ActorNotFound { .. }
+            | InvokeError::LinkNotFound { .. }
+            | InvokeError::ProviderUnavailable { .. }
+            | InvokeError::CapabilityNotClaimed { .. }
+            | InvokeError::Overloaded { .. }
+            | InvokeError::Draining
+    );
+    Refusal::of(error, !not_run)
+}
+
+fn told(host: &Host) -> Told {
+    let labels = host.labels();
+    let state = host.state();
+    let actors = state.actors.values().map(|slot| {
+        let module = slot.slot.current();
+        let running = RunningActor {
+            reference: module.reference.clone(),
+            revision: module.facts.revision,
+            max_in_flight: u32::try_from(slot.admission.load().max_running()).unwrap_or(u32::MAX),
+            call_alias: module.facts.call_alias.clone(),
+            declared: slot.declared,
+        };
+        (slot.id, running)
+    });
+    let providers = state.providers.values().map(|slot| {
+        let reference = slot.slot.current().reference.clone();
+        (slot.id.clone(), RunningProvider { reference, declared: slot.origin.declared })
+    });
+    Told {
+        draining: state.leaving || state.closing,
+        labels,
+        actors: actors.collect::<BTreeMap<_, _>>(),
+        providers: providers.collect(),
+    }
+}

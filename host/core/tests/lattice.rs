@@ -1,0 +1,137 @@
+//! Hosts of one lattice: what runs on one is called from the others.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use wattle_bus::{Bus, MemoryBus};
+use wattle_host::{Engine, EngineConfig, Host, HostConfig, Steps};
+use wattle_types::{
+    InvokeError,
+    wascap::{KeyKind, KeyPair},
+};
+
+use crate::support::{Author, KEYVALUE, Script, ScriptFactory, link, start, start_script};
+
+/// Longest anything here may take to be known everywhere.
+const SOON: Duration = Duration::from_secs(10);
+
+struct Lattice {
+    author: Author,
+    script: Arc<Script>,
+    network: MemoryBus,
+    cluster: KeyPair,
+}
+
+impl Lattice {
+    fn new() -> Self {
+        let (author, script) = (Author::new(), Arc::default());
+        Self { author, script, network: MemoryBus::new(), cluster: KeyPair::generate(KeyKind::Cluster).unwrap() }
+    }
+
+    async fn host(&self, name: &str) -> Host {
+        self.host_of(name, &self.cluster).await
+    }
+
+    async fn host_of(&self, name: &str, cluster: &KeyPair) -> Host {
+        let bus: Arc<dyn Bus> = Arc::new(self.network.connect());
+        let config = HostConfig { friendly_name: name.into(), ..HostConfig::default() };
+        let builder = Host::builder(Engine::new(EngineConfig::default()).unwrap(), self.author.trust()).config(config);
+        let cluster = KeyPair::from_seed(&cluster.seed()).unwrap();
+        let builder = builder.cluster_key(cluster).bus(bus).provider_kind("script", ScriptFactory(self.script.clone()));
+        builder.start().await.unwrap()
+    }
+}
+
+/// Tries until it comes out as it should.
+async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
+    let trying = async {
+        loop {
+            if let Some(result) = attempt().await {
+                return result;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, trying).await.unwrap_or_else(|_| panic!("{what}: not within {SOON:?}"))
+}
+
+async fn call(host: &Host, actor: &str, payload: &'static [u8]) -> Result<Bytes, InvokeError> {
+    host.call(actor, "Op", Bytes::from_static(payload), None).await
+}
+
+async fn call_until_ok(host: &Host, actor: &str, payload: &'static [u8]) -> Bytes {
+    eventually("the call", || async { call(host, actor, payload).await.ok() }).await
+}
+
+#[tokio::test]
+async fn an_actor_is_called_from_any_host() {
+    let lattice = Lattice::new();
+    let (a, b) = (lattice.host("a").await, lattice.host("b").await);
+    let echo = start(&b, lattice.author.echo("b:", 1)).await;
+    assert_eq!(call_until_ok(&a, &echo.to_string(), b"hi").await, "b:hi");
+    // From one actor to another, by its key.
+    let caller = lattice.author.another();
+    let caller = start(&a, caller.forward(&echo.to_string(), &[], 1)).await;
+    assert_eq!(call(&a, &caller.to_string(), b"ho").await.unwrap(), "b:ho");
+    // Local first.
+    start(&a, lattice.author.echo("a:", 1)).await;
+    assert_eq!(call(&a, &echo.to_string(), b"hi").await.unwrap(), "a:hi");
+    b.shutdown().await;
+    a.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_call_goes_to_another_host_when_one_is_gone() {
+    let lattice = Lattice::new();
+    let (a, b, c) = (lattice.host("a").await, lattice.host("b").await, lattice.host("c").await);
+    let echo = start(&b, lattice.author.echo("b:", 1)).await.to_string();
+    start(&c, lattice.author.echo("c:", 1)).await;
+    eventually("both hosts answer", || async {
+        let first = call(&a, &echo, b"").await.ok()?;
+        for _ in 0..16 {
+            if call(&a, &echo, b"").await.ok()? != first {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
+    b.shutdown().await;
+    for _ in 0..32 {
+        assert_eq!(call(&a, &echo, b"x").await.unwrap(), "c:x");
+    }
+    c.shutdown().await;
+    let refused = eventually("nobody runs it", || async { call(&a, &echo, b"x").await.err() }).await;
+    assert_eq!(refused.code(), "actor_not_found");
+    a.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_host_of_another_cluster_is_not_trusted() {
+    let lattice = Lattice::new();
+    let stranger = KeyPair::generate(KeyKind::Cluster).unwrap();
+    let (a, b) = (lattice.host("a").await, lattice.host_of("b", &stranger).await);
+    let echo = start(&b, lattice.author.echo("b:", 1)).await.to_string();
+    let refused = eventually("b is known", || async {
+        call(&a, &echo, b"").await.err().filter(|error| error.code() != "actor_not_found")
+    })
+    .await;
+    assert_eq!(refused.code(), "session_refused");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_provider_is_reached_from_any_host_and_reaches_any_actor() {
+    let lattice = Lattice::new();
+    let (a, b) = (lattice.host("a").await, lattice.host("b").await);
+    let actor = start(&a, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
+    start_script(&b, "store").await;
+    for host in [&a, &b] {
+        host.put_link(link(actor, "store"), false).await.unwrap();
+    }
+    assert_eq!(call_until_ok(&a, &actor.to_string(), b"").await, "store #1: Op");
+    a.stop_actor(actor, &Steps::ignore()).await.unwrap();
+    b.shutdown().await;
+    a.shutdown().await;
+}

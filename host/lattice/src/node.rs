@@ -1,0 +1,170 @@
+//! One host's part in the mesh: thin tasks that feed what is decided elsewhere, and carry out what was decided.
+
+mod beats;
+mod calls;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wattle_bus::{Bus, BusError};
+use wattle_types::{ActorId, HostId, LatticeId, ProviderId};
+
+use crate::{
+    beat::{RunningActor, RunningProvider},
+    directory::{Directory, DirectorySnapshot},
+    rpc::{Identity, Limits, Rpc, Serve, Surroundings},
+};
+
+/// How long tasks of a node may take to end: they only pass messages on.
+const TASKS_GRACE: Duration = Duration::from_secs(1);
+
+/// What a host tells of itself in its beats.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Takes no new work, and its work is to be moved away.
+    pub draining: bool,
+    /// For placement.
+    pub labels: BTreeMap<String, String>,
+    /// Actors that take calls here.
+    pub actors: BTreeMap<ActorId, RunningActor>,
+    /// Providers that run here.
+    pub providers: BTreeMap<ProviderId, RunningProvider>,
+}
+
+/// The host a node belongs to.
+pub trait LocalHost: Serve {
+    /// Returns what is to be told of it now.
+    fn told(&self) -> Told;
+}
+
+/// How a host joins a lattice.
+pub struct NodeOptions {
+    /// Who it is, and whom it trusts.
+    pub identity: Identity,
+    /// A name for people.
+    pub name: String,
+    /// Longest pause between two beats.
+    pub beat_every: Duration,
+    /// Randomness and time.
+    pub surroundings: Arc<dyn Surroundings>,
+}
+
+/// One host's part in the mesh. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    bus: Arc<dyn Bus>,
+    lattice: LatticeId,
+    host: HostId,
+    name: String,
+    incarnation: u64,
+    beat_every: Duration,
+    rpc: Rpc,
+    directory: Mutex<Directory>,
+    snapshot: ArcSwap<DirectorySnapshot>,
+    /// Rung when there is something new to tell.
+    changed: Notify,
+    /// Counts calls, to choose their hosts by.
+    turn: AtomicU64,
+    tasks: TaskTracker,
+    left: CancellationToken,
+}
+
+impl Node {
+    /// Makes the node; nothing is sent yet.
+    #[must_use]
+    pub fn new(bus: Arc<dyn Bus>, options: NodeOptions) -> Self {
+        let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
+        let incarnation = incarnation(options.surroundings.as_ref());
+        let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
+        Self(Arc::new(Inner {
+            bus,
+            lattice,
+            host,
+            name: options.name,
+            incarnation,
+            beat_every: options.beat_every,
+            rpc,
+            directory: Mutex::default(),
+            snapshot: ArcSwap::default(),
+            changed: Notify::new(),
+            turn: AtomicU64::new(0),
+            tasks: TaskTracker::new(),
+            left: CancellationToken::new(),
+        }))
+    }
+
+    /// Takes part from now on: takes calls of other hosts, tells what runs here, hears what runs elsewhere.
+    ///
+    /// # Errors
+    /// When the bus cannot be subscribed to.
+    pub async fn join(&self, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
+        self.0.rpc.serve(host.clone()).await?;
+        beats::start(self, host).await
+    }
+
+    /// Returns who runs what, as of now.
+    pub fn directory(&self) -> arc_swap::Guard<Arc<DirectorySnapshot>> {
+        self.0.snapshot.load()
+    }
+
+    /// Says that there is something new to tell.
+    pub fn changed(&self) {
+        self.0.changed.notify_one();
+    }
+
+    /// Leaves: finishes what it took of others, for at most `grace`, and tells that it is gone.
+    pub async fn leave(&self, grace: Duration) {
+        if tokio::time::timeout(grace, self.0.rpc.stop()).await.is_err() {
+            tracing::warn!("some calls of other hosts did not end in time");
+        }
+        self.0.left.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(TASKS_GRACE, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks of the lattice did not end in time");
+        }
+    }
+
+    fn change_directory<T>(&self, change: impl FnOnce(&mut Directory) -> T) -> T {
+        let mut directory: MutexGuard<'_, Directory> = self.0.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut directory);
+        let snapshot = directory.snapshot();
+        if !Arc::ptr_eq(&snapshot, &self.0.snapshot.load()) {
+            self.0.snapshot.store(snapshot);
+        }
+        result
+    }
+
+    fn next_turn(&self) -> u64 {
+        self.0.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Tells starts of one host apart: by the second, and by chance within it.
+fn incarnation(surroundings: &dyn Surroundings) -> u64 {
+    let mut chance = [0; 2];
+    // Without chance two starts within a second look the same, which ends with the first beat's expiry.
+    let _ = surroundings.fill_random(&mut chance);
+    surroundings.unix_now().saturating_mul(1000) + u64::from(u16::from_le_bytes(chance) % 1000)
+}
+
+/// Returns the time the directory reckons with; paused where time is.
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("host", &self.0.host).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! Telling what runs here, and hearing what runs elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior};
+use wattle_bus::{BusError, Message, Subscription};
+use wattle_types::subject;
+
+use super::{LocalHost, Node, Told, now};
+use crate::{beat::Beat, directory::Heard};
+
+/// Shortest pause between two beats: several changes in a row are told at once.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// How often hosts that fell silent are looked for.
+const EXPIRY_EVERY: Duration = Duration::from_millis(250);
+/// A newcomer is told at once who is there, as long as the lattice has so few hosts; in a larger one it waits a beat.
+const GREETERS_MAX: usize = 256;
+
+pub(super) async fn start(node: &Node, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
+    let everybody = subject::beat(&node.0.lattice, "*");
+    let beats = node.0.bus.subscribe(&everybody, None).await?;
+    node.0.tasks.spawn(hear(node.clone(), beats));
+    node.0.tasks.spawn(tell(node.clone(), host));
+    Ok(())
+}
+
+/// Tells what runs here, at intervals and at once when it changes; in the end that this host is gone.
+async fn tell(node: Node, host: Arc<dyn LocalHost>) {
+    let mut version = 0;
+    let mut before = None;
+    loop {
+        let told = host.told();
+        if before.as_ref() != Some(&told) {
+            version += 1;
+            before = Some(told.clone());
+        }
+        send(&node, node.beat(told, version, false)).await;
+        tokio::select! {
+            biased;
+            () = node.0.left.cancelled() => break,
+            () = node.0.changed.notified() => tokio::time::sleep(PAUSE_MIN).await,
+            () = tokio::time::sleep(node.0.beat_every) => {}
+        }
+    }
+    send(&node, node.beat(Told::default(), version + 1, true)).await;
+}
+
+async fn send(node: &Node, beat: Beat) {
+    let subject = subject::beat(&node.0.lattice, &node.0.host.to_string());
+    let sent = match serde_json::to_vec(&beat) {
+        Ok(bytes) => node.0.bus.publish(&subject, None, &[], bytes.into()).await,
+        Err(error) => return tracing::error!(%error, "a beat cannot be written as JSON"),
+    };
+    if let Err(error) = sent {
+        tracing::debug!(%error, "a beat was not sent");
+    }
+}
+
+impl Node {
+    fn beat(&self, told: Told, version: u64, last: bool) -> Beat {
+        Beat {
+            host: self.0.host,
+            name: self.0.name.clone(),
+            incarnation: self.0.incarnation,
+            version,
+            interval_ms: u64::try_from(self.0.beat_every.as_millis()).unwrap_or(u64::MAX),
+            draining: told.draining,
+            last,
+            labels: told.labels,
+            actors: told.actors,
+            providers: told.providers,
+        }
+    }
+}
+
+/// Hears beats until the node leaves, and notices who fell silent.
+async fn hear(node: Node, mut beats: Subscription) {
+    let mut expiry = tokio::time::interval_at(Instant::now() + EXPIRY_EVERY, EXPIRY_EVERY);
+    expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = node.0.left.cancelled() => return,
+            beat = beats.next() => match beat {
+                Some(message) => heard(&node, &message),
+                None => return tracing::debug!("the bus has ended the beats"),
+            },
+            _ = expiry.tick() => {
+                for host in node.change_directory(|directory| directory.expire(now())) {
+                    tracing::warn!(%host, "a host fell silent");
+                }
+            }
+        }
+    }
+}
+
+fn heard(node: &Node, message: &Message) {
+    let beat = match Beat::parse(&message.payload) {
+        Ok(beat) => beat,
+        Err(error) => return tracing::debug!(subject = message.subject, %error, "a beat cannot be read"),
+    };
+    // Who may publish on a host's subject is for NATS to decide; what it says must be about that host.
+    if message.subject != subject::beat(&node.0.lattice, &beat.host.to_string()) {
+        return tracing::debug!(subject = message.subject, "a beat speaks of another host");
+    }
+    let (host, name) = (beat.host, beat.name.clone());
+    match node.change_directory(|directory| directory.heard(now(), beat)) {
+        Heard::Appeared => {
+            tracing::info!(%host, name, "a host is there");
+            if host != node.0.host && node.directory().hosts().len() <= GREETERS_MAX {
+                node.changed();
+            }
+        }
+        Heard::Left => tracing::info!(%host, name, "a host has left"),
+        Heard::Refused(why) => tracing::warn!(%host, why, "a beat is not taken"),
+        Heard::Changed | Heard::Same | Heard::Stale => {}
+    }
+}

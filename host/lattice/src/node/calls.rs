@@ -1,0 +1,129 @@
+//! Calling what runs elsewhere: which host, and what if it does not take the call.
+
+use bytes::Bytes;
+use wattle_types::{Deadline, HostId, InvokeError};
+
+use super::{Node, now};
+use crate::rpc::{CallFailure, NotRun, RemoteCall, Target};
+
+/// Hosts that are asked for one call, one after the other.
+const ATTEMPTS_MAX: usize = 3;
+
+impl Node {
+    /// Calls an actor or provider on another host that runs it.
+    ///
+    /// Another host is asked when one certainly did not run the call; or, for a call that is `repeatable`, when one did
+    /// not answer within its share of the time. At most three are asked.
+    ///
+    /// # Errors
+    /// [`InvokeError::ActorNotFound`] or [`InvokeError::ProviderUnavailable`] when no other host runs the target;
+    /// otherwise [`InvokeError::Remote`] with what the last host said.
+    pub async fn call(&self, call: RemoteCall, repeatable: bool) -> Result<Bytes, InvokeError> {
+        let mut tried = Vec::new();
+        let mut failed = None;
+        while tried.len() < ATTEMPTS_MAX {
+            let Some(host) = self.choose(&call.target, &tried) else { break };
+            let mut attempt = call.clone();
+            if repeatable && tried.len() + 1 < ATTEMPTS_MAX {
+                let share = call.context.deadline.remaining(now()) / 2;
+                attempt.context.deadline = Deadline::after(now(), share);
+            }
+            let failure = match self.0.rpc.call(host, attempt).await {
+                Ok(answer) => {
+                    self.answered(&host);
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            self.note(host, &failure);
+            let is_worth_another = failure.may_try_another()
+                || (repeatable && matches!(failure, CallFailure::Unknown { .. }) && has_time(call.context.deadline));
+            tried.push(host);
+            failed = Some((host, failure));
+            if !is_worth_another {
+                break;
+            }
+        }
+        Err(failed.map_or_else(|| not_found(&call.target), |(host, failure)| explain(&call.target, host, failure)))
+    }
+
+    /// Returns whether any other host runs `target`, as far as is known.
+    #[must_use]
+    pub fn can_reach(&self, target: &Target) -> bool {
+        let directory = self.directory();
+        let hosts = match target {
+            Target::Actor { actor, .. } => directory.actor_hosts(actor),
+            Target::Provider { provider, .. } => directory.provider_hosts(provider),
+        };
+        hosts.iter().any(|host| *host != self.0.host)
+    }
+
+    fn choose(&self, target: &Target, tried: &[HostId]) -> Option<HostId> {
+        let directory = self.directory();
+        let hosts = match target {
+            Target::Actor { actor, .. } => directory.actor_hosts(actor),
+            Target::Provider { provider, .. } => directory.provider_hosts(provider),
+        };
+        let is_left = |host: &HostId| *host != self.0.host && !tried.contains(host);
+        let outstanding = |host: &HostId| self.0.rpc.outstanding(host);
+        if hosts.iter().all(is_left) {
+            return directory.choose(hosts, now(), outstanding, self.next_turn());
+        }
+        let left: Vec<_> = hosts.iter().copied().filter(is_left).collect();
+        directory.choose(&left, now(), outstanding, self.next_turn())
+    }
+
+    /// Remembers what a failure says about a host.
+    fn note(&self, host: HostId, failure: &CallFailure) {
+        match failure {
+            CallFailure::NotRun { why: NotRun::NobodyListens, .. } => {
+                if self.change_directory(|directory| directory.lost(&host)) {
+                    tracing::warn!(%host, "a host is gone");
+                }
+            }
+            CallFailure::Unknown { .. } | CallFailure::NotRun { why: NotRun::NoSession(_), .. } => {
+                self.change_directory(|directory| directory.suspect(&host, now()));
+            }
+            CallFailure::NotRun { .. } | CallFailure::Answered(_) => {}
+        }
+    }
+
+    fn answered(&self, host: &HostId) {
+        if self.directory().is_suspect(host, now()) {
+            self.change_directory(|directory| directory.trust(host));
+        }
+    }
+}
+
+fn has_time(deadline: Deadline) -> bool {
+    !deadline.remaining(now()).is_zero()
+}
+
+fn not_found(target: &Target) -> InvokeError {
+    match target {
+        Target::Actor { actor, .. } => InvokeError::ActorNotFound { target: actor.to_string() },
+        Target::Provider { link, provider } => {
+            InvokeError::ProviderUnavailable { link: link.clone(), provider: provider.clone() }
+        }
+    }
+}
+
+fn explain(target: &Target, host: HostId, failure: CallFailure) -> InvokeError {
+    let target = match target {
+        Target::Actor { actor, .. } => format!("actor {actor}"),
+        Target::Provider { provider, .. } => format!("provider {provider}"),
+    };
+    match failure {
+        CallFailure::NotRun { why: NotRun::DeadlineExceeded, .. } => InvokeError::DeadlineExceeded { target },
+        CallFailure::NotRun { why: NotRun::TooLarge { size, limit }, .. } => {
+            InvokeError::PayloadTooLarge { size, limit }
+        }
+        failure => InvokeError::Remote {
+            target,
+            host,
+            code: InvokeError::known_code(failure.code()),
+            kind: failure.kind(),
+            message: failure.to_string(),
+        },
+    }
+}
