@@ -35,8 +35,9 @@ impl Kind {
         match code {
             "internal" => Self::Internal,
             "actor_ambiguous" | "config_invalid" | "digest_missing" | "file_too_large" | "header_invalid"
-            | "id_invalid" | "key_invalid" | "payload_too_large" | "provider_unknown" | "reference_invalid"
-            | "request_invalid" | "subject_invalid" | "value_too_large" => Self::Usage,
+            | "id_invalid" | "key_invalid" | "kv_key_invalid" | "label_invalid" | "payload_too_large"
+            | "provider_unknown" | "reference_invalid" | "registry_invalid" | "request_invalid" | "subject_invalid"
+            | "value_too_large" => Self::Usage,
             "backend_unavailable"
             | "bus_disconnected"
             | "bus_timed_out"
@@ -44,14 +45,20 @@ impl Kind {
             | "draining"
             | "fetch_failed"
             | "interrupted"
+            | "kv_conflict"
+            | "kv_timed_out"
+            | "kv_unavailable"
             | "nats_server_not_found"
             | "nats_server_not_ready"
             | "no_responders"
+            | "outcome_unknown"
             | "overloaded"
             | "port_taken"
             | "process_exited"
             | "process_not_ready"
-            | "provider_unavailable" => Self::Unavailable,
+            | "provider_unavailable"
+            | "remote_failed"
+            | "session_refused" => Self::Unavailable,
             "call_depth_exceeded"
             | "operation_unknown"
             | "provider_failed"
