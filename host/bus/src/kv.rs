@@ -71,7 +71,7 @@ pub enum KvError {
         /// The key.
         key: String,
     },
-    /// The bucket cannot be reached or refuses; nothing was written unless the text says otherwise.
+    /// The bucket cannot be reached or refuses; nothing was written, unless the connection was closed meanwhile.
     #[error("the lattice's store is not available: {0}")]
     Unavailable(String),
     /// No answer came in time: a write may have happened or may yet happen.

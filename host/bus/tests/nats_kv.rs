@@ -59,6 +59,28 @@ async fn a_watch_goes_on_after_the_server_died_twice() {
 }
 
 #[tokio::test]
+async fn a_large_bucket_is_told_whole_to_slow_and_fast() {
+    const COUNT: usize = 3000;
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let bus = connect(&server).await;
+    let bucket = bus.bucket("b").await.unwrap();
+    let mut slow = bucket.watch().await.unwrap();
+    let value = bytes::Bytes::from(vec![7; 8 * 1024]);
+    for number in 0..COUNT {
+        bucket.put(&format!("k{number}"), value.clone(), Expect::Absent).await.unwrap();
+    }
+    // JetStream sends only so much ahead: the slow one, which has heard nothing yet, misses nothing.
+    let mut fast = bucket.watch().await.unwrap();
+    for watch in [&mut fast, &mut slow] {
+        let mut copy = Copy::default();
+        copy.until(watch, |copy| copy.entries.len() == COUNT && copy.is_caught_up).await;
+        assert_eq!(copy.resets, 0);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_lost_bucket_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), None).await;

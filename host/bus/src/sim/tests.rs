@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::*;
@@ -201,6 +203,57 @@ async fn a_watch_heals_after_cuts_restarts_and_a_lost_bucket() {
     assert_eq!(watch.next().await, Some(KvEvent::CaughtUp));
     assert_eq!(bucket.put("k", "v".into(), Expect::Absent).await, Ok(1));
     reached(&mut watch, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_ends_up_right_whatever_happened() {
+    for seed in 0..30 {
+        let net = SimNet::new(seed);
+        let [near, far] = ["near", "far"].map(|name| net.connect(name));
+        let bucket = near.bucket("b").await.unwrap();
+        let watched = far.bucket("b").await.unwrap();
+        let mut watch = watched.watch().await.unwrap();
+        far.set_faults(bad());
+        let writing = async {
+            for number in 0..60_u64 {
+                let key = format!("k{}", number * (seed + 1) % 7);
+                match number % 5 {
+                    4 => bucket.delete(&key, Expect::Any).await.unwrap(),
+                    _ => drop(bucket.put(&key, number.to_string().into(), Expect::Any).await.unwrap()),
+                }
+                match number % 20 {
+                    5 => far.cut(if seed % 2 == 0 { Cut::Down } else { Cut::Both }),
+                    9 => far.cut(Cut::None),
+                    15 if seed % 3 == 0 => net.restart_broker(),
+                    _ => {}
+                }
+                tokio::time::sleep(Duration::from_millis(100 * (seed % 11))).await;
+            }
+            far.set_faults(Faults::default());
+            // Silence is noticed, and an attempt that came too early is given up.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        };
+        let mut known = BTreeMap::new();
+        let following = async {
+            loop {
+                match watch.next().await.unwrap() {
+                    KvEvent::Put(entry) => drop(known.insert(entry.key, entry.value)),
+                    KvEvent::Delete { key, .. } => drop(known.remove(&key)),
+                    KvEvent::CaughtUp => {}
+                    KvEvent::Reset => known.clear(),
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = following => {}
+            () = writing => {}
+        }
+        for key in (0..7).map(|number| format!("k{number}")) {
+            let stored = bucket.get(&key).await.unwrap().map(|entry| entry.value);
+            assert_eq!(known.get(&key), stored.as_ref(), "seed {seed}, {key}\n{}", net.log_text());
+        }
+    }
 }
 
 /// Waits until a watch told of a revision, for as long as healing may take.

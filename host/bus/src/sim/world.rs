@@ -198,15 +198,28 @@ impl World {
     }
 
     pub(super) fn send_up(&mut self, from: u64, frame: Up, care: Care, now: Instant) {
-        for at in self.arrivals(from, true, care, now) {
+        let arrivals = self.arrivals(from, true, care, now);
+        if let (true, Up::Publish(message)) = (arrivals.is_empty(), &frame) {
+            self.lose(from, "> lost", message, now);
+        }
+        for at in arrivals {
             self.at(at, Event::Up(from, frame.clone()));
         }
     }
 
     pub(super) fn send_down(&mut self, to: u64, frame: Down, care: Care, now: Instant) {
-        for at in self.arrivals(to, false, care, now) {
+        let arrivals = self.arrivals(to, false, care, now);
+        if let (true, Down::Deliver(_, message)) = (arrivals.is_empty(), &frame) {
+            self.lose(to, "< lost", message, now);
+        }
+        for at in arrivals {
             self.at(at, Event::Down(to, frame.clone()));
         }
+    }
+
+    fn lose(&mut self, id: u64, what: &str, message: &Message, now: Instant) {
+        let name = self.links.get(&id).map_or("", |link| &link.name);
+        self.log.add(now, name, what, Some(message));
     }
 
     pub(super) fn at(&mut self, at: Instant, event: Event) {
@@ -264,6 +277,9 @@ impl World {
         let Some(link) = self.links.get(&from) else { return };
         let is_certain = matches!(frame, Up::Unsubscribe(_) | Up::Leave);
         if !is_certain && (link.is_cut(true) || (link.is_closed() && !matches!(frame, Up::Publish(_)))) {
+            if let Up::Publish(message) = frame {
+                self.lose(from, "> lost", &message, now);
+            }
             return;
         }
         let name = link.name.clone();
@@ -297,6 +313,9 @@ impl World {
     fn receive(&mut self, to: u64, frame: Down, now: Instant) {
         let Some(link) = self.links.get_mut(&to) else { return };
         if link.is_cut(false) {
+            if let Down::Deliver(_, message) = frame {
+                self.lose(to, "< lost", &message, now);
+            }
             return;
         }
         match frame {
