@@ -10,8 +10,8 @@
 
 mod call;
 mod client;
-mod common;
 mod desk;
+mod endpoint;
 mod failure;
 mod fields;
 mod frame;
@@ -42,14 +42,14 @@ pub use identity::{Identity, NoRandomness, Surroundings, System};
 pub use limits::Limits;
 
 use client::Client;
-use common::Common;
 use desk::Desk;
+use endpoint::Endpoint;
 use limits::PartLen;
 
 /// One host's calls to others, and theirs to it. Clones share everything; with the last one it ends.
 #[derive(Clone)]
 pub struct Rpc {
-    common: Arc<Common>,
+    endpoint: Arc<Endpoint>,
     client: Arc<Client>,
     desk: Arc<Desk>,
     is_serving: Arc<AtomicBool>,
@@ -61,11 +61,11 @@ impl Rpc {
     #[must_use]
     pub fn new(bus: Arc<dyn Bus>, identity: Identity, surroundings: Arc<dyn Surroundings>, limits: Limits) -> Self {
         let part_len = PartLen::new(limits.part_len);
-        let common = Arc::new(Common { bus, identity, surroundings, limits, part_len });
-        let desk = Arc::new(Desk::new(Arc::clone(&common)));
+        let endpoint = Arc::new(Endpoint { bus, identity, surroundings, limits, part_len });
+        let desk = Arc::new(Desk::new(Arc::clone(&endpoint)));
         let end = Arc::new(desk.stopped().clone().drop_guard());
-        let client = Arc::new(Client::new(Arc::clone(&common)));
-        Self { common, client, desk, is_serving: Arc::default(), _end: end }
+        let client = Arc::new(Client::new(Arc::clone(&endpoint)));
+        Self { endpoint, client, desk, is_serving: Arc::default(), _end: end }
     }
 
     /// Takes calls of other hosts from the moment this returns, until [`Rpc::stop`]. To be called once; again, it
@@ -77,8 +77,8 @@ impl Rpc {
         if self.is_serving.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let subject = subject::rpc_host(&self.common.identity.lattice, &self.common.identity.host);
-        match self.common.bus.subscribe(&subject, None).await {
+        let subject = subject::rpc_host(&self.endpoint.identity.lattice, &self.endpoint.identity.host);
+        match self.endpoint.bus.subscribe(&subject, None).await {
             Ok(messages) => self.desk.serve(server, messages),
             Err(error) => {
                 self.is_serving.store(false, Ordering::Release);
@@ -117,6 +117,9 @@ impl Rpc {
 
 impl std::fmt::Debug for Rpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rpc").field("host", &self.common.identity.host).finish_non_exhaustive()
+        f.debug_struct("Rpc").field("host", &self.endpoint.identity.host).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

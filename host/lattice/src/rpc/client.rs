@@ -14,7 +14,7 @@ use wattle_types::{HostId, MAX_CALL_DEPTH};
 
 use super::{
     CallFailure, NotRun, Refusal, RemoteCall,
-    common::Common,
+    endpoint::Endpoint,
     fields::{self, Attached, Get, OPERATION_LEN_MAX, Put},
     frame::{self, Head, Kind},
     handshake::is_gone,
@@ -31,7 +31,7 @@ const DEADLINE_STEP: Duration = Duration::from_millis(1);
 
 /// Calls other hosts.
 pub(super) struct Client {
-    common: Arc<Common>,
+    endpoint: Arc<Endpoint>,
     peers: Mutex<HashMap<HostId, Arc<Peer>>>,
 }
 
@@ -70,15 +70,15 @@ enum Silence {
 
 /// One call, on its way over one session.
 struct Talk<'a> {
-    common: &'a Common,
+    endpoint: &'a Endpoint,
     peer: &'a Peer,
     session: &'a Outbound,
     deadline: Instant,
 }
 
 impl Client {
-    pub(super) fn new(common: Arc<Common>) -> Self {
-        Self { common, peers: Mutex::default() }
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, peers: Mutex::default() }
     }
 
     pub(super) fn outstanding(&self, host: &HostId) -> usize {
@@ -113,12 +113,12 @@ impl Client {
         // Once more when the host was started again: it has said, provably, that it did not run the call.
         let mut end = End::Forgotten;
         for _attempt in 0..2 {
-            let session = match tokio::time::timeout_at(deadline, peer.session(&self.common)).await {
+            let session = match tokio::time::timeout_at(deadline, peer.session(&self.endpoint)).await {
                 Ok(Ok(session)) => session,
                 Ok(Err(why)) => return End::NotRun(why),
                 Err(_) => return End::NotRun(NotRun::DeadlineExceeded),
             };
-            end = Talk { common: &self.common, peer: &peer, session: &session, deadline }.call(call).await;
+            end = Talk { endpoint: &self.endpoint, peer: &peer, session: &session, deadline }.call(call).await;
             if !matches!(end, End::Forgotten) {
                 break;
             }
@@ -128,7 +128,7 @@ impl Client {
     }
 
     fn check(&self, call: &RemoteCall) -> Result<(), NotRun> {
-        let limit = self.common.limits.payload_len_max;
+        let limit = self.endpoint.limits.payload_len_max;
         if call.payload.len() > limit {
             return Err(NotRun::TooLarge { size: call.payload.len(), limit });
         }
@@ -149,14 +149,14 @@ impl Client {
         if let Some(peer) = peers.get(&host) {
             return Arc::clone(peer);
         }
-        if peers.len() >= self.common.limits.sessions_max {
+        if peers.len() >= self.endpoint.limits.sessions_max {
             // Hosts come and go. Those that nobody waits for go first without a session, then altogether.
             peers.retain(|_, peer| peer.waiting.used() > 0 || peer.is_open());
-            if peers.len() >= self.common.limits.sessions_max {
+            if peers.len() >= self.endpoint.limits.sessions_max {
                 peers.retain(|_, peer| peer.waiting.used() > 0);
             }
         }
-        let peer = Arc::new(Peer::new(host, &self.common));
+        let peer = Arc::new(Peer::new(host, &self.endpoint));
         peers.insert(host, Arc::clone(&peer));
         peer
     }
@@ -165,7 +165,7 @@ impl Client {
 impl Talk<'_> {
     async fn call(&self, call: &RemoteCall) -> End {
         loop {
-            let part_len = self.common.part_len.get();
+            let part_len = self.endpoint.part_len.get();
             let payload = if call.payload.len() <= part_len {
                 Attached::Here(call.payload.clone())
             } else {
@@ -185,7 +185,7 @@ impl Talk<'_> {
                 .await;
             match said {
                 // Again in parts, which become shorter each time.
-                Err(Silence::TooLarge { limit }) if self.common.part_len.shrink(here, limit) => {}
+                Err(Silence::TooLarge { limit }) if self.endpoint.part_len.shrink(here, limit) => {}
                 Err(Silence::TooLarge { limit }) => {
                     return End::NotRun(NotRun::TooLarge { size: call.payload.len(), limit });
                 }
@@ -202,7 +202,7 @@ impl Talk<'_> {
     /// Sends a payload ahead of its call.
     async fn upload(&self, payload: &Bytes) -> Result<u64, End> {
         let upload = self.session.count();
-        let step = self.common.part_len.get();
+        let step = self.endpoint.part_len.get();
         let begins = (0..payload.len()).step_by(step);
         stream::iter(begins.map(|begin| self.upload_range(upload, payload, begin, (begin + step).min(payload.len()))))
             .buffer_unordered(PARTS_AT_ONCE)
@@ -214,7 +214,7 @@ impl Talk<'_> {
     async fn upload_range(&self, upload: u64, payload: &Bytes, mut begin: usize, end: usize) -> Result<(), End> {
         let total = to_u32(payload.len());
         while begin < end {
-            let len = self.common.part_len.get().min(end - begin);
+            let len = self.endpoint.part_len.get().min(end - begin);
             let bytes = payload.slice(begin..begin + len);
             let put = Put { upload, remaining: self.remaining(), total, offset: to_u32(begin), bytes };
             let said = self.ask(Kind::Put, self.session.count(), len + 32, |out| fields::write_put(out, &put)).await;
@@ -223,7 +223,7 @@ impl Talk<'_> {
                 Ok(Said::Refused(refusal)) => return Err(End::Failed(Refusal { executed: false, ..refusal })),
                 Ok(Said::Gone) => return Err(End::Forgotten),
                 Ok(_) => return Err(End::NotRun(NotRun::Internal(NOT_PROVEN.into()))),
-                Err(Silence::TooLarge { limit }) if self.common.part_len.shrink(len, limit) => {}
+                Err(Silence::TooLarge { limit }) if self.endpoint.part_len.shrink(len, limit) => {}
                 Err(silence) => return Err(End::NotRun(silence.before_call(payload.len()))),
             }
         }
@@ -232,10 +232,10 @@ impl Talk<'_> {
 
     /// Fetches an answer too long for one message.
     async fn fetch(&self, counter: u64, total: usize) -> End {
-        if total > self.common.limits.payload_len_max {
+        if total > self.endpoint.limits.payload_len_max {
             return End::Unknown(format!("an answer of {total} bytes is longer than allowed"));
         }
-        let step = self.common.part_len.get();
+        let step = self.endpoint.part_len.get();
         let begins = (0..total).step_by(step);
         let ranges = begins.map(|begin| self.fetch_range(counter, begin, (begin + step).min(total)));
         let whole = BytesMut::with_capacity(total);
@@ -275,13 +275,13 @@ impl Talk<'_> {
         len: usize,
         write: impl FnOnce(&mut BytesMut),
     ) -> Result<Said, Silence> {
-        if !self.common.bus.is_connected() {
+        if !self.endpoint.bus.is_connected() {
             return Err(Silence::NotConnected);
         }
         let mut request = Head { kind, session: self.session.id, counter }.begin(len);
         write(&mut request);
         let request = self.session.keys.request.seal(request);
-        let asking = self.common.bus.request(&self.peer.subject, &[], request.clone(), self.remaining());
+        let asking = self.endpoint.bus.request(&self.peer.subject, &[], request.clone(), self.remaining());
         let answer = asking.await.map_err(|error| match error {
             BusError::NoResponders { .. } => Silence::NobodyListens,
             BusError::TooLarge { limit, .. } => Silence::TooLarge { limit },
@@ -295,7 +295,7 @@ impl Talk<'_> {
         let not_proven = || Silence::Unknown(NOT_PROVEN.into());
         let head = Head::read(answer).map_err(|_| not_proven())?;
         if head.kind == Kind::Gone {
-            let is_gone = is_gone(&self.common.identity, &self.peer.host, request, answer);
+            let is_gone = is_gone(&self.endpoint.identity, &self.peer.host, request, answer);
             return if is_gone { Ok(Said::Gone) } else { Err(not_proven()) };
         }
         let fields = frame::open(&self.session.keys.reply, answer).map_err(|_| not_proven())?;

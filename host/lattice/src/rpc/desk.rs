@@ -19,7 +19,7 @@ use wattle_types::{CallContext, Deadline, ErrorKind, MAX_CALL_DEPTH};
 
 use super::{
     Refusal, RemoteCall, Serve,
-    common::Common,
+    endpoint::Endpoint,
     fields::{self, Attached},
     frame::{self, Head, Kind, NoHead},
     gauge::{Gauge, Taken},
@@ -33,7 +33,7 @@ const MESSAGES_AT_ONCE_PER_CALL: usize = 2;
 
 /// What a host knows of those that call it.
 pub(super) struct Desk {
-    common: Arc<Common>,
+    endpoint: Arc<Endpoint>,
     table: Mutex<Table>,
     throttle: Mutex<Throttle>,
     kept: Kept,
@@ -68,8 +68,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Desk {
-    pub(super) fn new(common: Arc<Common>) -> Self {
-        let limits = &common.limits;
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        let limits = &endpoint.limits;
         Self {
             table: Mutex::new(Table::new(limits.clone())),
             throttle: Mutex::new(Throttle::new(Instant::now())),
@@ -81,7 +81,7 @@ impl Desk {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             dropped: AtomicU64::new(0),
-            common,
+            endpoint,
         }
     }
 
@@ -114,7 +114,7 @@ impl Desk {
     }
 
     async fn publish(&self, to: &str, frame: Bytes) -> Result<(), BusError> {
-        let sent = self.common.bus.publish(to, None, &[], frame).await;
+        let sent = self.endpoint.bus.publish(to, None, &[], frame).await;
         if let Err(error) = &sent {
             tracing::debug!(%error, "another host was not answered");
         }
@@ -137,7 +137,7 @@ impl Desk {
         if !lock(&self.throttle).take(Instant::now()) {
             return Err(NoSession::Busy);
         }
-        let Common { identity, surroundings, .. } = self.common.as_ref();
+        let Endpoint { identity, surroundings, .. } = self.endpoint.as_ref();
         let unix_now = surroundings.unix_now();
         let proven = Proven::read(identity, hello, unix_now)?;
         let mut id = [0; 8];
@@ -155,7 +155,7 @@ impl Desk {
         if !lock(&self.throttle).take(Instant::now()) {
             return self.drop_message("unknown session");
         }
-        let _unsent = self.publish(reply, handshake::gone(&self.common.identity, request)).await;
+        let _unsent = self.publish(reply, handshake::gone(&self.endpoint.identity, request)).await;
     }
 
     /// Proves a message and takes it once.
@@ -232,16 +232,16 @@ impl Desk {
     /// Answers a call. What does not fit one message is kept until it is fetched, or nobody waits for it any more.
     async fn answer(&self, to: &Asked<'_>, result: Result<Bytes, Refusal>, deadline: Instant) {
         let bytes = match result {
-            Ok(bytes) if bytes.len() > self.common.limits.payload_len_max => {
-                let refusal = too_long(bytes.len(), self.common.limits.payload_len_max);
+            Ok(bytes) if bytes.len() > self.endpoint.limits.payload_len_max => {
+                let refusal = too_long(bytes.len(), self.endpoint.limits.payload_len_max);
                 return self.refuse(to, &Refusal { executed: true, ..refusal }).await;
             }
             Ok(bytes) => bytes,
             Err(refusal) => return self.refuse(to, &refusal).await,
         };
-        if bytes.len() <= self.common.part_len.get() {
+        if bytes.len() <= self.endpoint.part_len.get() {
             match self.send(to, Kind::Answer, bytes.len(), |out| out.put_slice(&bytes)).await {
-                Err(BusError::TooLarge { limit, .. }) => self.common.part_len.shrink(bytes.len(), limit),
+                Err(BusError::TooLarge { limit, .. }) => self.endpoint.part_len.shrink(bytes.len(), limit),
                 _ => return,
             };
         }
@@ -264,13 +264,13 @@ impl Desk {
     async fn get(&self, to: &Asked<'_>, fields: Bytes) {
         let Ok(get) = fields::read_get(fields) else { return self.refuse(to, &unreadable()).await };
         loop {
-            let part = match self.kept.get(to.session, get, self.common.part_len.get()) {
+            let part = match self.kept.get(to.session, get, self.endpoint.part_len.get()) {
                 Ok(part) => part,
                 Err(refusal) => return self.refuse(to, &refusal).await,
             };
             match self.send(to, Kind::Part, part.len(), |out| out.put_slice(&part)).await {
                 Ok(()) => return self.kept.sent(to.session, get.counter, part.len()),
-                Err(BusError::TooLarge { limit, .. }) if self.common.part_len.shrink(part.len(), limit) => {}
+                Err(BusError::TooLarge { limit, .. }) if self.endpoint.part_len.shrink(part.len(), limit) => {}
                 Err(_) => return,
             }
         }

@@ -20,7 +20,7 @@ use wattle_types::{BoxFuture, HostId, subject};
 
 use super::{
     NotRun,
-    common::Common,
+    endpoint::Endpoint,
     gauge::Gauge,
     handshake::Hello,
     keys::Keys,
@@ -63,21 +63,21 @@ impl Outbound {
 }
 
 impl Peer {
-    pub(super) fn new(host: HostId, common: &Common) -> Self {
+    pub(super) fn new(host: HostId, endpoint: &Endpoint) -> Self {
         Self {
             host,
-            subject: subject::rpc_host(&common.identity.lattice, &host),
-            waiting: Gauge::new(common.limits.waiting_max),
+            subject: subject::rpc_host(&endpoint.identity.lattice, &host),
+            waiting: Gauge::new(endpoint.limits.waiting_max),
             current: ArcSwapOption::empty(),
             opening: Mutex::new(None),
         }
     }
 
     /// Returns the session, made first if there is none.
-    pub(super) async fn session(self: &Arc<Self>, common: &Arc<Common>) -> Result<Arc<Outbound>, NotRun> {
+    pub(super) async fn session(self: &Arc<Self>, endpoint: &Arc<Endpoint>) -> Result<Arc<Outbound>, NotRun> {
         match self.usable() {
             Some(session) => Ok(session),
-            None => self.opening(common).await,
+            None => self.opening(endpoint).await,
         }
     }
 
@@ -95,7 +95,7 @@ impl Peer {
         self.current.load_full().filter(|session| session.is_usable(Instant::now()))
     }
 
-    fn opening(self: &Arc<Self>, common: &Arc<Common>) -> Shared<Opening> {
+    fn opening(self: &Arc<Self>, endpoint: &Arc<Endpoint>) -> Shared<Opening> {
         let mut slot = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody may have made it since we looked.
         if let Some(session) = self.usable() {
@@ -106,9 +106,9 @@ impl Peer {
         if let Some(opening) = under_way {
             return opening;
         }
-        let (peer, common) = (Arc::clone(self), Arc::clone(common));
+        let (peer, endpoint) = (Arc::clone(self), Arc::clone(endpoint));
         let opening: Opening = Box::pin(async move {
-            let session = Arc::new(open(&peer, &common).await?);
+            let session = Arc::new(open(&peer, &endpoint).await?);
             peer.current.store(Some(Arc::clone(&session)));
             Ok(session)
         });
@@ -118,12 +118,12 @@ impl Peer {
     }
 }
 
-async fn open(peer: &Peer, common: &Common) -> Result<Outbound, NotRun> {
+async fn open(peer: &Peer, endpoint: &Endpoint) -> Result<Outbound, NotRun> {
     let no_session = |why: &dyn std::fmt::Display| NotRun::NoSession(why.to_string());
     let hello =
-        Hello::new(&common.identity, &peer.host, common.surroundings.as_ref()).map_err(|why| no_session(&why))?;
-    let answer = contact(peer, common, hello.frame.clone(), common.limits.contact_timeout).await?;
-    let (id, keys) = hello.finish(&common.identity, &answer).map_err(|why| {
+        Hello::new(&endpoint.identity, &peer.host, endpoint.surroundings.as_ref()).map_err(|why| no_session(&why))?;
+    let answer = contact(peer, endpoint, hello.frame.clone(), endpoint.limits.contact_timeout).await?;
+    let (id, keys) = hello.finish(&endpoint.identity, &answer).map_err(|why| {
         tracing::warn!(host = %peer.host, %why, "there is no session with another host");
         no_session(&why)
     })?;
@@ -131,8 +131,8 @@ async fn open(peer: &Peer, common: &Common) -> Result<Outbound, NotRun> {
     Ok(Outbound { id, keys, counter: AtomicU64::new(0), opened: Instant::now() })
 }
 
-async fn contact(peer: &Peer, common: &Common, hello: Bytes, timeout: Duration) -> Result<Bytes, NotRun> {
-    let answer = common.bus.request(&peer.subject, &[], hello, timeout).await;
+async fn contact(peer: &Peer, endpoint: &Endpoint, hello: Bytes, timeout: Duration) -> Result<Bytes, NotRun> {
+    let answer = endpoint.bus.request(&peer.subject, &[], hello, timeout).await;
     answer.map(|answer| answer.payload).map_err(|error| match error {
         BusError::NoResponders { .. } => NotRun::NobodyListens,
         BusError::Disconnected(why) => NotRun::Disconnected(why),

@@ -194,3 +194,6 @@ impl Throttle {
         is_free
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use wattle_bus::Bus;
 use super::{Identity, Limits, Surroundings, limits::PartLen};
 
 /// The bus, who we are, and the bounds.
-pub(super) struct Common {
+pub(super) struct Endpoint {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) identity: Identity,
     pub(super) surroundings: Arc<dyn Surroundings>,
