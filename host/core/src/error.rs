@@ -1,11 +1,12 @@
 //! Why the host refused or failed to change what it runs.
 
+use wattle_lattice::node::SharedError;
 use wattle_runtime::EngineError;
 use wattle_types::{
     ActorId, ContractId, ErrorKind, IdError, InvokeError, ProviderError, ProviderId, wascap::ClaimsError,
 };
 
-use crate::{fetch::FetchError, links::LinkError};
+use crate::{configs::ConfigError, fetch::FetchError, links::LinkError};
 
 /// Why the host did not do what it was told. What ran before still runs.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +171,12 @@ pub enum HostError {
     /// The link cannot be put or is not there.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// A named configuration cannot be had.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The lattice's shared state was not changed.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
     /// The reference cannot be read.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -214,6 +221,8 @@ impl HostError {
             Self::Provider { error, .. } => error.code(),
             Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
             Self::Link(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Shared(error) => error.code(),
             Self::Fetch(error) => error.code(),
             Self::Invoke(error) => error.code(),
             Self::BadPayload => "request_invalid",
@@ -232,7 +241,7 @@ impl HostError {
             | Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
             Self::Provider { error, .. } => error.kind(),
             Self::Invoke(error) => error.kind(),
-            Self::Draining => ErrorKind::Unavailable,
+            Self::Draining | Self::Shared(SharedError::Store(_)) => ErrorKind::Unavailable,
             Self::Internal(_) => ErrorKind::Internal,
             _ => ErrorKind::Caller,
         }
@@ -273,6 +282,9 @@ impl HostError {
             }
             Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
+            Self::Shared(SharedError::Store(_)) => {
+                "see that NATS runs, with JetStream (nats-server -js), and try again".into()
+            }
             Self::NoBinary { target, .. } => format!("get or build an archive with a program for {target}"),
             Self::BinaryNotStored { .. } => "check that the folder is yours and has room".into(),
             Self::ProviderNeedsBus { .. } => {

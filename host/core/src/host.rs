@@ -19,7 +19,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::Bus;
 use wattle_lattice::{
-    node::{Node, NodeOptions},
+    node::{Node, NodeOptions, SharedError},
     rpc::{Identity, System},
 };
 use wattle_runtime::Engine;
@@ -181,7 +181,7 @@ impl HostBuilder {
                     beat_every: self.config.beat_interval,
                     surroundings: Arc::new(System),
                 };
-                Some(Node::new(bus.clone(), options))
+                Some(Node::new(bus.clone(), options).await.map_err(SharedError::Store)?)
             }
             None => None,
         };
@@ -228,8 +228,11 @@ impl Host {
         self.start_heartbeat();
         match self.0.bus.clone() {
             Some(bus) => {
+                self.sync_links().await?;
                 control::serve(self, bus).await?;
-                self.join_lattice().await
+                self.join_lattice().await?;
+                self.follow_links();
+                Ok(())
             }
             None => Ok(()),
         }

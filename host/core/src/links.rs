@@ -52,10 +52,7 @@ pub(crate) enum Put {
     /// The link's provider must accept it.
     Accept,
     /// The link's provider must accept it; the former one then forgets it.
-    Move {
-        /// The former provider.
-        from: ProviderId,
-    },
+    Move,
 }
 
 /// Most links of a host: enough for ten thousand actors with ten each, small enough to copy in a moment.
@@ -75,7 +72,7 @@ impl LinkTable {
             None => Ok(Put::Accept),
             Some(existing) if **existing == *link => Ok(Put::Unchanged),
             Some(existing) if existing.provider == link.provider => Ok(Put::Accept),
-            Some(existing) if replace => Ok(Put::Move { from: existing.provider.clone() }),
+            Some(_) if replace => Ok(Put::Move),
             Some(existing) => Err(LinkError::Conflict { key: link.key.clone(), existing: existing.provider.clone() }),
         }
     }
@@ -88,6 +85,11 @@ impl LinkTable {
     /// Takes a link away and returns it.
     pub(crate) fn delete(&mut self, key: &LinkKey) -> Result<Arc<LinkDefinition>, LinkError> {
         self.links.remove(key).ok_or_else(|| LinkError::NotFound { key: key.clone() })
+    }
+
+    /// Returns a link.
+    pub(crate) fn get(&self, key: &LinkKey) -> Option<Arc<LinkDefinition>> {
+        self.links.get(key).cloned()
     }
 
     /// Returns all links, ordered by actor, contract and name.
@@ -133,7 +135,7 @@ mod tests {
         table.put(Arc::new(link("a", "1")));
         assert_eq!(table.plan_put(&link("a", "1"), false), Ok(Put::Unchanged));
         assert_eq!(table.plan_put(&link("a", "2"), false), Ok(Put::Accept));
-        assert_eq!(table.plan_put(&link("b", "1"), true), Ok(Put::Move { from: "a".parse().unwrap() }));
+        assert_eq!(table.plan_put(&link("b", "1"), true), Ok(Put::Move));
         assert_eq!(table.plan_put(&link("b", "1"), false).unwrap_err().code(), "link_conflict");
     }
 

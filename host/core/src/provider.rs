@@ -7,7 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use wattle_types::{LinkKey, Provider, ProviderId};
+use wattle_types::{LinkDefinition, LinkKey, Provider, ProviderId};
 
 use crate::slot::Slot;
 
@@ -37,6 +37,13 @@ pub(crate) struct Origin {
     pub(crate) declared: bool,
 }
 
+/// What became of the links a provider was given when it was started.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    pub(crate) accepted: BTreeMap<LinkKey, Arc<LinkDefinition>>,
+    pub(crate) unaccepted: BTreeSet<LinkKey>,
+}
+
 /// A provider's place on this host.
 #[derive(Debug)]
 pub(crate) struct ProviderSlot {
@@ -49,6 +56,8 @@ pub(crate) struct ProviderSlot {
     pub(crate) unhealthy: ArcSwapOption<String>,
     /// Links it did not accept when it was started, to be tried again: what they name may only be late.
     unaccepted: Mutex<BTreeSet<LinkKey>>,
+    /// Links it has accepted, as it has them.
+    accepted: Mutex<BTreeMap<LinkKey, Arc<LinkDefinition>>>,
 }
 
 impl ProviderSlot {
@@ -56,7 +65,7 @@ impl ProviderSlot {
         id: ProviderId,
         running: RunningProvider,
         origin: Origin,
-        unaccepted: BTreeSet<LinkKey>,
+        links: Links,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -64,12 +73,18 @@ impl ProviderSlot {
             origin,
             checked: AtomicBool::new(false),
             unhealthy: ArcSwapOption::empty(),
-            unaccepted: Mutex::new(unaccepted),
+            unaccepted: Mutex::new(links.unaccepted),
+            accepted: Mutex::new(links.accepted),
         })
     }
 
     /// Returns the links to be tried again.
     pub(crate) fn unaccepted(&self) -> MutexGuard<'_, BTreeSet<LinkKey>> {
         self.unaccepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the links it has accepted.
+    pub(crate) fn accepted(&self) -> MutexGuard<'_, BTreeMap<LinkKey, Arc<LinkDefinition>>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use wattle_bus::{Bus, MemoryBus};
-use wattle_host::{Engine, EngineConfig, Host, HostConfig, Steps};
+use wattle_host::{Engine, EngineConfig, Host, HostConfig};
 use wattle_types::{
     InvokeError,
     wascap::{KeyKind, KeyPair},
@@ -127,11 +127,40 @@ async fn a_provider_is_reached_from_any_host_and_reaches_any_actor() {
     let (a, b) = (lattice.host("a").await, lattice.host("b").await);
     let actor = start(&a, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
     start_script(&b, "store").await;
-    for host in [&a, &b] {
-        host.put_link(link(actor, "store"), false).await.unwrap();
-    }
+    a.put_link(link(actor, "store"), false).await.unwrap();
     assert_eq!(call_until_ok(&a, &actor.to_string(), b"").await, "store #1: Op");
-    a.stop_actor(actor, &Steps::ignore()).await.unwrap();
-    b.shutdown().await;
+    // A host that comes later has the link too.
+    let c = lattice.host("c").await;
+    assert_eq!(c.links().len(), 1);
+    b.delete_link(&link(actor, "store").key).await.unwrap();
+    let refused = eventually("the link is gone", || async { call(&a, &actor.to_string(), b"").await.err() }).await;
+    assert_eq!(refused.root().code(), "link_not_found");
+    for host in [a, b, c] {
+        host.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn links_put_by_several_hosts_at_once_are_all_kept() {
+    let lattice = Lattice::new();
+    let (a, b) = (lattice.host("a").await, lattice.host("b").await);
+    let actors: Vec<_> = (0..16).map(|_| lattice.author.another().id()).collect();
+    let puts = actors.iter().enumerate().map(|(index, actor)| {
+        let host = if index % 2 == 0 { &a } else { &b };
+        host.put_link(link(*actor, "store"), false)
+    });
+    for put in futures::future::join_all(puts).await {
+        put.unwrap();
+    }
+    // The same link to two providers at once: one of them wins, the other is told.
+    let (one, other) = tokio::join!(
+        a.put_link(link(lattice.author.id(), "one"), false),
+        b.put_link(link(lattice.author.id(), "other"), false)
+    );
+    assert_eq!([one, other].iter().filter(|put| put.is_ok()).count(), 1);
+    for host in [&a, &b] {
+        eventually("all links are there", || async { (host.links().len() == 17).then_some(()) }).await;
+    }
     a.shutdown().await;
+    b.shutdown().await;
 }

@@ -2,6 +2,7 @@
 
 mod beats;
 mod calls;
+mod shared;
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +14,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+pub use shared::{Shared, SharedError};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wattle_bus::{Bus, BusError};
+use wattle_bus::{Bus, BusError, KvError};
 use wattle_types::{ActorId, HostId, LatticeId, ProviderId};
 
 use crate::{
@@ -70,6 +72,7 @@ struct Inner {
     incarnation: u64,
     beat_every: Duration,
     rpc: Rpc,
+    shared: Shared,
     directory: Mutex<Directory>,
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
@@ -81,13 +84,17 @@ struct Inner {
 }
 
 impl Node {
-    /// Makes the node; nothing is sent yet.
-    #[must_use]
-    pub fn new(bus: Arc<dyn Bus>, options: NodeOptions) -> Self {
+    /// Makes the node, with its copy of the shared state. It is not part of the mesh before [`Node::join`].
+    ///
+    /// # Errors
+    /// [`KvError`] when the shared state cannot be had: NATS is gone, or has no JetStream.
+    pub async fn new(bus: Arc<dyn Bus>, options: NodeOptions) -> Result<Self, KvError> {
         let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
         let incarnation = incarnation(options.surroundings.as_ref());
         let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
-        Self(Arc::new(Inner {
+        let (tasks, left) = (TaskTracker::new(), CancellationToken::new());
+        let shared = Shared::open(bus.as_ref(), &lattice, &tasks, &left).await?;
+        Ok(Self(Arc::new(Inner {
             bus,
             lattice,
             host,
@@ -95,13 +102,14 @@ impl Node {
             incarnation,
             beat_every: options.beat_every,
             rpc,
+            shared,
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
             turn: AtomicU64::new(0),
-            tasks: TaskTracker::new(),
-            left: CancellationToken::new(),
-        }))
+            tasks,
+            left,
+        })))
     }
 
     /// Takes part from now on: takes calls of other hosts, tells what runs here, hears what runs elsewhere.
@@ -111,6 +119,12 @@ impl Node {
     pub async fn join(&self, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
         self.0.rpc.serve(host.clone()).await?;
         beats::start(self, host).await
+    }
+
+    /// Returns the shared state.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.0.shared
     }
 
     /// Returns who runs what, as of now.

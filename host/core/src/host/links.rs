@@ -1,57 +1,134 @@
 //! Putting and deleting links.
+//!
+//! In a lattice its shared state is the truth, and [`Host::sync_links`] brings this host to it: after a put of its own,
+//! and whenever the state changes. A host without a lattice keeps its links by itself.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use futures::StreamExt as _;
 use serde_json::json;
+use wattle_lattice::{
+    node::{Node, SharedError},
+    spec::{self, Bucket, EditError, LinkSpec, LatticeData},
+};
 use wattle_types::{LinkDefinition, LinkKey, Provider};
 
 use super::{
     Host,
     providers::{delete_link, failed, put_link, served},
 };
-use crate::{error::HostError, links::Put};
+use crate::{
+    configs::ConfigError,
+    error::HostError,
+    links::{LinkError, Put},
+    provider::ProviderSlot,
+};
+
+/// Links that are given to providers at the same time, so that a slow one does not hold the others up.
+const OFFERED_MAX: usize = 32;
 
 impl Host {
-    /// Puts a link: the provider, if it runs, accepts it first; then calls may use it.
+    /// Puts a link: the provider, if it runs here, accepts it first; then calls may use it.
     ///
     /// A link whose provider does not run is kept, and given to the provider when it starts. `replace` lets the link
-    /// move from another provider, which then forgets it.
+    /// move from another provider, which then forgets it. In a lattice the link is every host's.
     ///
     /// # Errors
     /// Why it is refused; the links are then as before.
     pub async fn put_link(&self, link: LinkDefinition, replace: bool) -> Result<(), HostError> {
-        let result = self.try_put_link(Arc::new(link.clone()), replace).await;
+        self.put_link_spec(LinkSpec::new(link), replace).await
+    }
+
+    /// Puts a link that may name configurations of the lattice.
+    pub(crate) async fn put_link_spec(&self, spec: LinkSpec, replace: bool) -> Result<(), HostError> {
+        let result = self.try_put_link(&spec, replace).await;
         let (name, error) = match &result {
             Ok(()) => ("linkdef_set", None),
             Err(error) => ("linkdef_set_failed", Some(error.to_string())),
         };
+        let link = &spec.definition;
         self.0.events.announce(name, link_event(&link.key, Some(link.provider.as_str()), error));
         result
     }
 
-    async fn try_put_link(&self, link: Arc<LinkDefinition>, replace: bool) -> Result<(), HostError> {
+    async fn try_put_link(&self, spec: &LinkSpec, replace: bool) -> Result<(), HostError> {
+        let link = Arc::new(self.resolve(spec)?);
         // Always in this order: the actor's links, then the provider.
         let _links = self.0.locks.lock(format!("links {}", link.key.actor)).await;
-        let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
+        self.check_accepting()?;
         self.check_claimed(&link.key)?;
         let plan = self.state().links.plan_put(&link, replace)?;
-        if plan == Put::Unchanged {
+        if plan == Put::Unchanged && self.0.node.is_none() {
             return Ok(());
         }
-        if let Ok(slot) = self.provider_slot(&link.provider) {
-            let running = slot.slot.current();
-            check_served(&link, running.provider.as_ref())?;
-            put_link(running.provider.as_ref(), link.clone()).await.map_err(|error| failed(&link.provider, error))?;
+        self.offer_link(&link).await?;
+        let Some(node) = &self.0.node else { return self.take_link(link).await };
+        match store_link(node, spec, replace).await {
+            Ok(()) => self.sync_links().await,
+            Err(error) => {
+                self.restore_link(&link).await;
+                Err(error)
+            }
         }
-        let key = link.key.clone();
-        self.change_open(|state| {
-            state.links.put(link);
-            Ok(())
-        })?;
-        if let Put::Move { from } = plan
-            && let Ok(slot) = self.provider_slot(&from)
-        {
-            delete_link(slot.slot.current().provider.as_ref(), &key).await;
+    }
+
+    /// Looks up the configurations a link names.
+    fn resolve(&self, spec: &LinkSpec) -> Result<LinkDefinition, HostError> {
+        let Some(node) = &self.0.node else { return Ok(spec.definition.clone()) };
+        let resolved = node.shared().read(|data| data.resolve(spec));
+        match resolved.missing.first() {
+            Some(missing) => Err(ConfigError::NotFound(missing.clone()).into()),
+            None => Ok(resolved.definition),
+        }
+    }
+
+    /// Has the provider, if it runs here, accept a link that calls do not use yet.
+    async fn offer_link(&self, link: &Arc<LinkDefinition>) -> Result<(), HostError> {
+        let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
+        let Ok(slot) = self.provider_slot(&link.provider) else { return Ok(()) };
+        check_served(link, slot.slot.current().provider.as_ref())?;
+        give_link(&slot, link).await.map_err(|error| failed(&link.provider, error))
+    }
+
+    /// Gives a provider back what held before a link was offered to it in vain.
+    async fn restore_link(&self, offered: &LinkDefinition) {
+        let _provider = self.0.locks.lock(format!("provider {}", offered.provider)).await;
+        let Ok(slot) = self.provider_slot(&offered.provider) else { return };
+        let before = self.state().links.get(&offered.key).filter(|link| link.provider == offered.provider);
+        match before {
+            Some(link) => {
+                if let Err(error) = give_link(&slot, &link).await {
+                    tracing::warn!(link = ?link.key, %error, "a link could not be given back to its provider");
+                }
+            }
+            None => take_back(&slot, &offered.key).await,
+        }
+    }
+
+    /// Makes calls use a link, which its provider has accepted or is to be given when it can take it.
+    async fn take_link(&self, link: Arc<LinkDefinition>) -> Result<(), HostError> {
+        let from = {
+            let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
+            if let Ok(slot) = self.provider_slot(&link.provider)
+                && let Err(error) = give_link(&slot, &link).await
+            {
+                tracing::warn!(provider = %slot.id, link = ?link.key, %error, "a link is not accepted; it is tried again");
+                slot.unaccepted().insert(link.key.clone());
+                let event = link_event(&link.key, Some(slot.id.as_str()), Some(error.to_string()));
+                self.0.events.announce("linkdef_set_failed", event);
+            }
+            let before = self.state().links.get(&link.key);
+            self.change_open(|state| {
+                state.links.put(link.clone());
+                Ok(())
+            })?;
+            before.map(|before| before.provider.clone()).filter(|before| *before != link.provider)
+        };
+        if let Some(from) = from {
+            let _provider = self.0.locks.lock(format!("provider {from}")).await;
+            if let Ok(slot) = self.provider_slot(&from) {
+                take_back(&slot, &link.key).await;
+            }
         }
         Ok(())
     }
@@ -59,16 +136,78 @@ impl Host {
     /// Deletes a link: calls over it are refused from now on.
     ///
     /// # Errors
-    /// [`crate::LinkError::NotFound`].
+    /// [`crate::LinkError::NotFound`], or why the lattice's shared state cannot be changed.
     pub async fn delete_link(&self, key: &LinkKey) -> Result<(), HostError> {
         let _links = self.0.locks.lock(format!("links {}", key.actor)).await;
-        let link = self.change(|state| state.links.delete(key))?;
-        let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
-        if let Ok(slot) = self.provider_slot(&link.provider) {
-            delete_link(slot.slot.current().provider.as_ref(), key).await;
+        match &self.0.node {
+            Some(node) => {
+                let entries = node.shared().read(|data| data.entries_of(key));
+                if entries.is_empty() {
+                    return Err(LinkError::NotFound { key: key.clone() }.into());
+                }
+                for entry in entries {
+                    let edit = |current: Option<&[u8]>| spec::delete_link(current, key);
+                    node.shared().edit(Bucket::Lattice, &entry, edit).await?;
+                }
+                self.sync_links().await?;
+            }
+            None => self.drop_link(key).await?,
         }
         self.0.events.announce("linkdef_deleted", link_event(key, None, None));
         Ok(())
+    }
+
+    async fn drop_link(&self, key: &LinkKey) -> Result<(), HostError> {
+        let link = self.change(|state| state.links.delete(key))?;
+        let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
+        if let Ok(slot) = self.provider_slot(&link.provider) {
+            take_back(&slot, key).await;
+        }
+        Ok(())
+    }
+
+    /// Brings the links of this host to what the lattice's shared state says.
+    pub(crate) async fn sync_links(&self) -> Result<(), HostError> {
+        let Some(node) = &self.0.node else { return Ok(()) };
+        let _sync = self.0.locks.lock("all links".to_owned()).await;
+        let wanted = node.shared().read(wanted_links);
+        let (gone, new) = {
+            let state = self.state();
+            let gone: Vec<_> =
+                state.links.all().map(|link| link.key.clone()).filter(|key| !wanted.contains_key(key)).collect();
+            let is_new = |link: &Arc<LinkDefinition>| state.links.get(&link.key).as_ref() != Some(link);
+            (gone, wanted.into_values().filter(is_new).collect::<Vec<_>>())
+        };
+        for key in gone {
+            self.drop_link(&key).await?;
+        }
+        let mut taking = futures::stream::iter(new).map(|link| self.take_link(link)).buffer_unordered(OFFERED_MAX);
+        let mut result = Ok(());
+        while let Some(taken) = taking.next().await {
+            result = result.and(taken);
+        }
+        result
+    }
+
+    /// Starts the task that follows the lattice's links until the host stops.
+    pub(super) fn follow_links(&self) {
+        let Some(node) = &self.0.node else { return };
+        let (host, stopped) = (Arc::downgrade(&self.0), self.stopped().clone());
+        let mut changes = node.shared().changes();
+        changes.mark_changed();
+        self.tasks().spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = stopped.cancelled() => return,
+                    changed = changes.changed() => if changed.is_err() { return },
+                }
+                let Some(host) = host.upgrade().map(Host) else { return };
+                if let Err(error) = host.sync_links().await {
+                    tracing::debug!(%error, "links were not brought up to date");
+                }
+            }
+        });
     }
 
     /// Returns all links, ordered by actor, contract and name.
@@ -88,6 +227,60 @@ impl Host {
         let (actor, contract, claimed) = (key.actor, key.contract.clone(), facts.claimed());
         Err(HostError::CapabilityNotClaimed { actor, contract, claimed })
     }
+}
+
+/// Writes a link into the shared state, and takes it out of entries where others had put it.
+async fn store_link(node: &Node, spec: &LinkSpec, replace: bool) -> Result<(), HostError> {
+    let link = &spec.definition;
+    let elsewhere = node.shared().read(|data| data.elsewhere(spec));
+    if let Some((_, existing)) = elsewhere.iter().find(|(_, provider)| *provider != link.provider && !replace) {
+        return Err(LinkError::Conflict { key: link.key.clone(), existing: existing.clone() }.into());
+    }
+    let edit = |current: Option<&[u8]>| spec::put_link(current, spec, replace);
+    node.shared().edit(Bucket::Lattice, &spec.entry_key(), edit).await.map_err(|error| conflict(error, spec))?;
+    for (entry, _) in elsewhere {
+        let edit = |current: Option<&[u8]>| spec::delete_link(current, &link.key);
+        node.shared().edit(Bucket::Lattice, &entry, edit).await?;
+    }
+    Ok(())
+}
+
+/// Somebody else has put the link to another provider in this very moment.
+fn conflict(error: SharedError, spec: &LinkSpec) -> HostError {
+    match &error {
+        SharedError::Edit(EditError::Conflict { existing, .. }) => match existing.parse() {
+            Ok(existing) => LinkError::Conflict { key: spec.definition.key.clone(), existing }.into(),
+            Err(_) => error.into(),
+        },
+        _ => error.into(),
+    }
+}
+
+/// Returns the links that hold; those whose configurations are not all there wait for them.
+fn wanted_links(data: &LatticeData) -> BTreeMap<LinkKey, Arc<LinkDefinition>> {
+    let resolved = data.links().map(|spec| data.resolve(spec)).filter(|resolved| resolved.missing.is_empty());
+    resolved.map(|resolved| (resolved.definition.key.clone(), Arc::new(resolved.definition))).collect()
+}
+
+/// Gives a provider a link, unless it has it already.
+pub(super) async fn give_link(
+    slot: &ProviderSlot,
+    link: &Arc<LinkDefinition>,
+) -> Result<(), wattle_types::ProviderError> {
+    if slot.accepted().get(&link.key) == Some(link) {
+        return Ok(());
+    }
+    put_link(slot.slot.current().provider.as_ref(), link.clone()).await?;
+    slot.accepted().insert(link.key.clone(), link.clone());
+    slot.unaccepted().remove(&link.key);
+    Ok(())
+}
+
+/// Takes a link from a provider.
+async fn take_back(slot: &ProviderSlot, key: &LinkKey) {
+    slot.accepted().remove(key);
+    slot.unaccepted().remove(key);
+    delete_link(slot.slot.current().provider.as_ref(), key).await;
 }
 
 fn check_served(link: &LinkDefinition, provider: &dyn Provider) -> Result<(), HostError> {

@@ -1,7 +1,7 @@
 //! Starting, replacing and stopping providers.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
     time::Duration,
 };
@@ -10,14 +10,14 @@ use wattle_types::{
     Handover, LinkDefinition, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId,
 };
 
-use super::{Host, kind_names};
+use super::{Host, kind_names, links::give_link};
 use crate::{
     authz,
     dispatch::ProviderGate,
     error::HostError,
     fetch::is_within_reach,
     inventory, process,
-    provider::{Origin, ProviderSlot, RunningProvider},
+    provider::{Links, Origin, ProviderSlot, RunningProvider},
     slot::Generation,
     steps::Steps,
 };
@@ -83,9 +83,9 @@ impl Host {
         let origin = (kind, options.reference.clone());
         let running = self.create(&id, factory.as_ref(), origin, options.config.clone(), None).await?;
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
-        let unaccepted = self.replay_links(&id, running.provider.as_ref(), steps).await;
+        let links = self.replay_links(&id, running.provider.as_ref(), steps).await;
         let provider = running.provider.clone();
-        let slot = match self.insert_provider(id.clone(), running, options, unaccepted) {
+        let slot = match self.insert_provider(id.clone(), running, options, links) {
             Ok(slot) => slot,
             Err(error) => {
                 self.discard(provider.as_ref()).await;
@@ -122,13 +122,14 @@ impl Host {
         let handover = old.provider.handover();
         let running = self.create(id, factory.as_ref(), (kind, reference.to_owned()), config, handover).await?;
         steps.done("started", format!("the new {id} is up"));
-        self.must_replay_links(id, running.provider.as_ref(), steps).await?;
+        let links = self.must_replay_links(id, running.provider.as_ref(), steps).await?;
         let provider = running.provider.clone();
         if let Err(error) = self.change_open(|_| Ok(slot.slot.publish(running))) {
             self.discard(provider.as_ref()).await;
             return Err(error);
         }
         slot.unaccepted().clear();
+        *slot.accepted() = links;
         steps.done("published", format!("generation {} takes calls", old.number() + 1));
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
         self.retire_provider(&old, steps).await;
@@ -179,7 +180,7 @@ impl Host {
             let running =
                 self.create(&id, factory.as_ref(), (id.clone(), "builtin".into()), BTreeMap::new(), None).await?;
             let contracts = running.provider.contracts().to_vec();
-            let slot = ProviderSlot::new(id, running, Origin::default(), BTreeSet::new());
+            let slot = ProviderSlot::new(id, running, Origin::default(), Links::default());
             self.change(|state| {
                 state.builtins.extend(contracts.into_iter().map(|contract| (contract, slot.clone())));
             });
@@ -201,22 +202,27 @@ impl Host {
         Ok(RunningProvider { provider, kind, reference, config })
     }
 
-    /// Gives a new provider its links, and returns those it does not accept.
-    async fn replay_links(&self, id: &ProviderId, provider: &dyn Provider, steps: &Steps) -> BTreeSet<LinkKey> {
+    /// Gives a new provider its links, and returns what became of them.
+    async fn replay_links(&self, id: &ProviderId, provider: &dyn Provider, steps: &Steps) -> Links {
         let links = self.state().links.of_provider(id);
         let total = links.len();
-        let mut unaccepted = BTreeSet::new();
+        let mut given = Links::default();
         for link in links {
-            if let Err(error) = put_link(provider, link.clone()).await {
-                tracing::warn!(provider = %id, link = ?link.key, %error, "a link is not accepted; it is tried again");
-                unaccepted.insert(link.key.clone());
+            match put_link(provider, link.clone()).await {
+                Ok(()) => {
+                    given.accepted.insert(link.key.clone(), link);
+                }
+                Err(error) => {
+                    tracing::warn!(provider = %id, link = ?link.key, %error, "a link is not accepted; it is tried again");
+                    given.unaccepted.insert(link.key.clone());
+                }
             }
         }
-        match unaccepted.len() {
+        match given.unaccepted.len() {
             0 => steps.done("linked", counted(total)),
             failed => steps.done("linked", format!("{} of {}", total - failed, counted(total))),
         }
-        unaccepted
+        given
     }
 
     /// Gives a provider the links again that it did not accept when it was started.
@@ -232,13 +238,13 @@ impl Host {
         }
         let links = self.state().links.of_provider(&slot.id);
         for key in keys {
-            let accepted = match links.iter().find(|link| link.key == key) {
-                Some(link) => put_link(slot.slot.current().provider.as_ref(), link.clone()).await.is_ok(),
+            let Some(link) = links.iter().find(|link| link.key == key) else {
                 // Deleted meanwhile.
-                None => true,
-            };
-            if accepted {
                 slot.unaccepted().remove(&key);
+                continue;
+            };
+            if let Err(error) = give_link(slot, link).await {
+                tracing::debug!(provider = %slot.id, %error, "a link is still not accepted");
             }
         }
     }
@@ -249,17 +255,16 @@ impl Host {
         id: &ProviderId,
         provider: &dyn Provider,
         steps: &Steps,
-    ) -> Result<(), HostError> {
+    ) -> Result<BTreeMap<LinkKey, Arc<LinkDefinition>>, HostError> {
         let links = self.state().links.of_provider(id);
-        let total = links.len();
-        for link in links {
-            if let Err(error) = put_link(provider, link).await {
+        for link in &links {
+            if let Err(error) = put_link(provider, link.clone()).await {
                 self.discard(provider).await;
                 return Err(failed(id, error));
             }
         }
-        steps.done("linked", counted(total));
-        Ok(())
+        steps.done("linked", counted(links.len()));
+        Ok(links.into_iter().map(|link| (link.key.clone(), link)).collect())
     }
 
     fn insert_provider(
@@ -267,7 +272,7 @@ impl Host {
         id: ProviderId,
         running: RunningProvider,
         options: &StartProvider,
-        unaccepted: BTreeSet<LinkKey>,
+        links: Links,
     ) -> Result<Arc<ProviderSlot>, HostError> {
         self.change_open(|state| {
             state.providers_started += 1;
@@ -276,7 +281,7 @@ impl Host {
                 order: state.providers_started,
                 declared: options.declared,
             };
-            let slot = ProviderSlot::new(id.clone(), running, origin, unaccepted);
+            let slot = ProviderSlot::new(id.clone(), running, origin, links);
             state.providers.insert(id, slot.clone());
             Ok(slot)
         })

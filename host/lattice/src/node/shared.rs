@@ -1,0 +1,205 @@
+//! The lattice's shared state, as one host has it: a copy kept by watching, and compare-and-set edits.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wattle_bus::{Bus, Expect, KvError, KvEvent, KvStore, KvWatch};
+use wattle_types::LatticeId;
+
+use crate::spec::{Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
+
+/// How often an edit begins anew because somebody else wrote the same entry.
+const ATTEMPTS_MAX: usize = 16;
+/// How long a write may take to come back by the watch.
+const APPLIED_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first copy may take.
+const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the shared state was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SharedError {
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] KvError),
+    /// The entry cannot be changed that way.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+}
+
+impl SharedError {
+    /// Returns the stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Edit(error) => error.code(),
+        }
+    }
+}
+
+/// Both buckets. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared(Arc<Inner>);
+
+struct Inner {
+    lattice: Arc<dyn KvStore>,
+    config: Arc<dyn KvStore>,
+    data: Mutex<LatticeData>,
+    /// Counts changes of the copy.
+    changes: watch::Sender<u64>,
+    /// Whether both copies are whole.
+    caught_up: watch::Sender<[bool; 2]>,
+}
+
+impl Shared {
+    /// Opens the buckets of a lattice, makes them if they are not there, and copies what they hold.
+    ///
+    /// # Errors
+    /// [`KvError`] when NATS is gone, or has no JetStream.
+    pub async fn open(
+        bus: &dyn Bus,
+        lattice: &LatticeId,
+        tasks: &TaskTracker,
+        end: &CancellationToken,
+    ) -> Result<Self, KvError> {
+        let shared = Self(Arc::new(Inner {
+            lattice: bus.bucket(&lattice_bucket(lattice)).await?,
+            config: bus.bucket(&config_bucket(lattice)).await?,
+            data: Mutex::default(),
+            changes: watch::Sender::new(0),
+            caught_up: watch::Sender::new([false; 2]),
+        }));
+        for bucket in [Bucket::Lattice, Bucket::Config] {
+            let events = shared.store(bucket).watch().await?;
+            tasks.spawn(follow(shared.clone(), bucket, events, end.clone()));
+        }
+        let mut caught_up = shared.0.caught_up.subscribe();
+        let both = caught_up.wait_for(|done| done == &[true; 2]);
+        match tokio::time::timeout(CAUGHT_UP_TIMEOUT, both).await {
+            Ok(_) => Ok(shared.clone()),
+            Err(_) => Err(KvError::TimedOut { waited: CAUGHT_UP_TIMEOUT }),
+        }
+    }
+
+    /// Looks at the copy. Not to be kept waiting.
+    pub fn read<T>(&self, look: impl FnOnce(&LatticeData) -> T) -> T {
+        look(&self.0.data.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells when the copy has changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Changes an entry by compare-and-set, and waits until the copy has it.
+    ///
+    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile.
+    ///
+    /// # Errors
+    /// [`SharedError::Edit`] with what `edit` says; [`SharedError::Store`] when the store cannot be written, or others
+    /// write the entry all the time.
+    pub async fn edit(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        edit: impl Fn(Option<&[u8]>) -> Result<Edit, EditError>,
+    ) -> Result<(), SharedError> {
+        let store = self.store(bucket);
+        for _ in 0..ATTEMPTS_MAX {
+            let current = store.get(key).await?;
+            let Edit::Write(value) = edit(current.as_ref().map(|entry| entry.value.as_ref()))? else { return Ok(()) };
+            let expect = current.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
+            match store.put(key, value, expect).await {
+                Ok(revision) => return Ok(self.applied(bucket, key, revision).await),
+                Err(KvError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(KvError::Conflict { key: key.to_owned() }.into())
+    }
+
+    /// Deletes an entry, and waits until the copy knows.
+    ///
+    /// # Errors
+    /// [`SharedError::Store`].
+    pub async fn delete(&self, bucket: Bucket, key: &str) -> Result<(), SharedError> {
+        self.store(bucket).delete(key, Expect::Any).await?;
+        self.until(|data| data.stored(bucket, key).is_none()).await;
+        Ok(())
+    }
+
+    /// Returns a bucket's store.
+    pub(crate) fn store(&self, bucket: Bucket) -> &Arc<dyn KvStore> {
+        match bucket {
+            Bucket::Lattice => &self.0.lattice,
+            Bucket::Config => &self.0.config,
+        }
+    }
+
+    /// Waits until the copy has at least this revision of an entry.
+    async fn applied(&self, bucket: Bucket, key: &str, revision: u64) {
+        self.until(|data| data.revision_of(bucket, key).is_some_and(|known| known >= revision)).await;
+    }
+
+    /// Waits, for a bounded time, until the copy is as it should be; a watch that is late makes it no failure.
+    async fn until(&self, holds: impl Fn(&LatticeData) -> bool) {
+        let mut changes = self.changes();
+        let waiting = async {
+            while !self.read(&holds) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(APPLIED_TIMEOUT, waiting).await.is_err() {
+            tracing::warn!("a write to the shared state did not come back in time");
+        }
+    }
+
+    fn apply(&self, bucket: Bucket, event: KvEvent) {
+        let is_caught_up = event == KvEvent::CaughtUp;
+        let changed = {
+            let mut data = self.0.data.lock().unwrap_or_else(PoisonError::into_inner);
+            data.apply(bucket, event)
+        };
+        for change in changed {
+            if let Changed::Poisoned { key, why } = change {
+                tracing::error!(key, why, "an entry of the shared state is broken and not applied");
+            }
+        }
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+        if is_caught_up {
+            self.0.caught_up.send_modify(|done| {
+                if let Some(done) = done.get_mut(usize::from(bucket == Bucket::Config)) {
+                    *done = true;
+                }
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+async fn follow(shared: Shared, bucket: Bucket, mut events: KvWatch, end: CancellationToken) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = end.cancelled() => return,
+            event = events.next() => event,
+        };
+        match event {
+            Some(event) => shared.apply(bucket, event),
+            None => return tracing::debug!("the bus has ended the watch of the shared state"),
+        }
+    }
+}
