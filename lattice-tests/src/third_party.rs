@@ -1,7 +1,8 @@
-//! Guests that others published, or that are written against what others published.
+//! Guests that others published, and guests and a provider that are written against what others published.
 //!
 //! Each is made by the ordinary client of its registry from a small project below `third-party/`, whose lock file is
-//! committed, and ends as `target/third-party/NAME.wasm`. Nothing is patched. What is up to date is left alone.
+//! committed, and ends as `target/third-party/NAME.wasm`, the provider as a program. Nothing is patched. What is up to
+//! date is left alone.
 
 mod command;
 mod npm;
@@ -9,6 +10,7 @@ mod rust;
 mod stamp;
 
 use std::{
+    env::consts::EXE_EXTENSION,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -90,6 +92,9 @@ impl Guest {
     }
 }
 
+/// The project of the provider, and its program's name.
+const PROVIDER: &str = "wasmbus-keyvalue";
+
 /// Where third-party guests are made and found.
 #[derive(Debug, Clone)]
 pub struct ThirdParty {
@@ -114,17 +119,37 @@ impl ThirdParty {
     /// # Errors
     /// When a compiler or client is missing, a download fails, or the guest does not build.
     pub fn bring(&self, guest: Guest, say: &dyn Fn(&str)) -> Result<PathBuf> {
+        let file = self.target.join(guest.name()).with_extension("wasm");
+        self.bring_file(guest.project(), file, say, &|| self.make(guest))
+    }
+
+    /// Does the same for the key-value provider made with `wasmbus-rpc`: a program for this machine.
+    ///
+    /// # Errors
+    /// As [`bring`](Self::bring).
+    pub fn bring_provider(&self, say: &dyn Fn(&str)) -> Result<PathBuf> {
+        let file = self.target.join(PROVIDER).with_extension(EXE_EXTENSION);
+        let make = || rust::build_program(&self.projects.join(PROVIDER), &self.target, &file);
+        self.bring_file(PROVIDER, file.clone(), say, &make)
+    }
+
+    fn bring_file(
+        &self,
+        project: &str,
+        file: PathBuf,
+        say: &dyn Fn(&str),
+        make: &dyn Fn() -> Result<()>,
+    ) -> Result<PathBuf> {
         fs::create_dir_all(&self.target)?;
         let lock = File::create(self.target.join(".lock"))?;
         lock.lock().context("another build of third-party guests cannot be waited for")?;
 
-        let file = self.target.join(guest.name()).with_extension("wasm");
-        let stamp = Stamp::of(&self.projects.join(guest.project()), &self.target.join(guest.project()))?;
+        let stamp = Stamp::of(&self.projects.join(project), &self.target.join(project))?;
         if stamp.is_current() && file.is_file() {
             return Ok(file);
         }
-        say(&format!("third party: {} has changed or was never built", guest.project()));
-        self.make(guest).with_context(|| format!("third-party guest {}", guest.name()))?;
+        say(&format!("third party: {project} has changed or was never built"));
+        make().with_context(|| format!("third party: {} was not made", file.display()))?;
         stamp.write()?;
         Ok(file)
     }

@@ -15,7 +15,7 @@ use wattle_provider_testkit::RedisServer;
 use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey, LinkName};
 use wattle_wascap::{Actor, Claims, KeyKind, KeyPair, TrustPolicy, sign_module};
 
-use crate::rig::{bytes_of, engine};
+use crate::rig::{bytes_of, engine, now};
 
 /// A generation's names for the two contracts.
 struct Generation {
@@ -130,8 +130,4 @@ async fn counted(address: SocketAddr) -> i64 {
 /// loudly.
 async fn free_address() -> SocketAddr {
     TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap()
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }

@@ -146,7 +146,7 @@ struct HttpResponse {
 }
 
 /// Returns a request in the dialect between waSCC's and the later one: operations bare, names in camel case.
-fn http_get() -> Vec<u8> {
+pub(crate) fn http_get() -> Vec<u8> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Request {

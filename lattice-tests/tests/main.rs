@@ -5,4 +5,6 @@ mod counters;
 #[cfg(test)]
 mod guests;
 #[cfg(test)]
+mod process_provider;
+#[cfg(test)]
 mod rig;

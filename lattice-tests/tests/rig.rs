@@ -3,13 +3,39 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wattle_lattice_tests::{Guest, ThirdParty};
 use wattle_runtime::{
     Engine, EngineConfig, EngineError, GuestCall, GuestError, HostCall, HostCalls, Interrupt, Limits, ModuleImage,
     Prepared,
 };
 use wattle_types::{BoxFuture, Deadline};
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits, but not forever.
+pub(crate) async fn timely<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.unwrap()
+}
+
+/// Repeats `look` until it finds something.
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    timely(async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+/// Returns the seconds since 1970, as claims count them.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
 
 /// Returns a guest's bytes, as published or made now.
 pub(crate) fn bytes_of(guest: Guest) -> Vec<u8> {

@@ -75,7 +75,7 @@ pub(crate) struct ActorSlot {
     pub(crate) id: ActorId,
     pub(crate) slot: Slot<ActorModule>,
     pub(crate) admission: ArcSwap<Admission>,
-    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) annotations: ArcSwap<BTreeMap<String, String>>,
     /// Started because it is declared, not by hand.
     pub(crate) declared: bool,
     /// Set once a trial or rollout began: until then no call is counted.
@@ -95,7 +95,7 @@ impl ActorSlot {
             id: module.facts.id,
             slot: Slot::new(module),
             admission: ArcSwap::from_pointee(admission),
-            annotations,
+            annotations: ArcSwap::from_pointee(annotations),
             declared,
             metered: AtomicBool::new(false),
             replaced: Mutex::new(None),

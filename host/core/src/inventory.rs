@@ -78,7 +78,7 @@ fn describe_actor(slot: &Arc<ActorSlot>) -> control::ActorDescription {
         id: slot.id.to_string(),
         image_ref: module.reference.clone(),
         name: facts.name.clone(),
-        annotations: Some(slot.annotations.clone()).filter(|annotations| !annotations.is_empty()),
+        annotations: Some(BTreeMap::clone(&slot.annotations.load())).filter(|annotations| !annotations.is_empty()),
         revision: facts.revision,
         max_instances: u32::try_from(slot.admission.load().max_running()).unwrap_or(u32::MAX),
         wattle: Some(control::ActorDetails {
@@ -134,7 +134,7 @@ fn component(host: &Host, slot: &Arc<ActorSlot>, max_instances: usize) -> Value 
     let facts = &module.facts;
     json!({
         "public_key": slot.id, "component_id": slot.id, "host_id": host.id(), "image_ref": module.reference,
-        "annotations": slot.annotations, "max_instances": max_instances,
+        "annotations": **slot.annotations.load(), "max_instances": max_instances,
         "claims": {
             "call_alias": facts.call_alias, "issuer": facts.issuer, "name": facts.name,
             // Others read no negative one.

@@ -12,6 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wattle_bus::Expect;
 use wattle_types::HostId;
 
 use crate::directory::mix;
@@ -46,15 +47,6 @@ pub struct Lease {
     /// What newer hosts wrote.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
-}
-
-/// What must hold of an entry for a write to succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// There is none.
-    Absent,
-    /// It is still this revision.
-    Revision(u64),
 }
 
 /// What happened.

@@ -22,6 +22,7 @@ mod kept;
 mod keys;
 mod limits;
 mod peer;
+mod reply;
 mod table;
 mod window;
 mod wire;

@@ -1,4 +1,4 @@
-//! Guests from crates: compiled for wasm, or lying in a crate's source.
+//! Guests from crates: compiled for wasm, or lying in a crate's source. A provider from crates: compiled for this machine.
 
 use std::{
     fs,
@@ -30,6 +30,16 @@ pub(super) fn build(project: &Path, target: &Path, name: &str) -> Result<()> {
     fs::copy(&made, target.join(name).with_extension("wasm"))
         .with_context(|| format!("cargo made no {}", made.display()))
         .map(drop)
+}
+
+/// Compiles a project for this machine and puts its program at `file`, whose name is the program's.
+pub(super) fn build_program(project: &Path, target: &Path, file: &Path) -> Result<()> {
+    let build_dir = target.join("build");
+    let mut command = cargo(project);
+    command.args(["build", "--locked", "--target-dir"]).arg(&build_dir).env_remove("CARGO_BUILD_TARGET");
+    read(&mut command)?;
+    let made = build_dir.join("debug").join(file.file_name().context("the program has no name")?);
+    fs::copy(&made, file).with_context(|| format!("cargo made no {}", made.display())).map(drop)
 }
 
 /// Puts the signed files that lie in the source of `wascap` into `target`.

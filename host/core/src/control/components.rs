@@ -45,7 +45,8 @@ fn start(host: &Host, id: ActorId, reference: String, scale: ScaleComponent) -> 
 /// Resizes a running actor at once. Its module is replaced only where that is allowed.
 fn resize(host: &Host, id: ActorId, reference: String, scale: &ScaleComponent) -> Ack {
     let running = host.actor_slot(id).map_err(|error| error.to_string())?.slot.current().reference.clone();
-    host.resize_actor(id, scale.count as usize).map_err(|error| error.to_string())?;
+    let rescaled = host.rescale_actor(id, scale.count as usize, scale.annotations.clone());
+    rescaled.map_err(|error| error.to_string())?;
     match (running == reference, scale.allow_update) {
         (true, _) => Ok("scaled".into()),
         (false, false) => {

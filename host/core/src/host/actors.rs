@@ -94,8 +94,10 @@ impl Host {
         let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         if self.state().actors.contains_key(&id) {
-            let resized = options.expected.map(|_| self.resize_actor(id, max_running).map(|()| id));
-            return resized.unwrap_or(Err(HostError::ActorRunning { actor: id }));
+            if options.expected.is_none() {
+                return Err(HostError::ActorRunning { actor: id });
+            }
+            return self.rescale_actor(id, max_running, Some(options.annotations.clone())).map(|()| id);
         }
         self.check_alias(&facts)?;
         let module = self.prepare(&verified, facts.clone(), options.reference.clone(), steps).await?;
@@ -148,11 +150,12 @@ impl Host {
 
     /// Tells that an actor was not updated.
     fn update_failed(&self, id: ActorId, reference: &str, error: HostError) -> HostError {
-        let (slot, none) = (self.actor_slot(id).ok(), BTreeMap::new());
+        let slot = self.actor_slot(id).ok();
+        let annotations = slot.as_ref().map(|slot| slot.annotations.load_full()).unwrap_or_default();
         let failure = inventory::ScaleFailure {
             id: Some(id),
             reference,
-            annotations: slot.as_ref().map_or(&none, |slot| &slot.annotations),
+            annotations: &annotations,
             max_instances: slot.as_ref().map_or(0, |slot| slot.admission.load().max_running()),
         };
         self.0.events.announce("component_scale_failed", failure.told(self, &error));
@@ -296,7 +299,20 @@ impl Host {
     /// # Errors
     /// [`HostError::ActorNotFound`].
     pub fn resize_actor(&self, id: ActorId, max_in_flight: usize) -> Result<(), HostError> {
+        self.rescale_actor(id, max_in_flight, None)
+    }
+
+    /// Does the same, and replaces the annotations if there are new ones.
+    pub(crate) fn rescale_actor(
+        &self,
+        id: ActorId,
+        max_in_flight: usize,
+        annotations: Option<BTreeMap<String, String>>,
+    ) -> Result<(), HostError> {
         let slot = self.actor_slot(id)?;
+        if let Some(annotations) = annotations {
+            slot.annotations.store(Arc::new(annotations));
+        }
         slot.admission.store(Arc::new(Admission::new(max_in_flight, self.0.config.max_queued)));
         self.tell_lattice();
         self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));

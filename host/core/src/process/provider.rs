@@ -96,6 +96,14 @@ impl Shared {
     }
 }
 
+/// Waits until the process is down: what it was asked before will not be answered.
+async fn down(status: &mut watch::Receiver<Status>) -> String {
+    match status.wait_for(|status| matches!(status, Status::Down(_))).await.as_deref() {
+        Ok(Status::Down(reason)) => reason.clone(),
+        Ok(Status::Up) | Err(_) => "the provider was stopped".into(),
+    }
+}
+
 /// A process knows its links by actor alone.
 fn check_only_link(known: &LinkDefinition, link: &LinkDefinition) -> Result<(), ProviderError> {
     if known.key == link.key {
@@ -124,8 +132,13 @@ impl Provider for ProcessProvider {
 
     fn handle(&self, call: ProviderCall) -> BoxFuture<'_, Result<Bytes, ProviderError>> {
         Box::pin(async move {
+            let mut status = self.shared.status.subscribe();
             self.shared.check_up()?;
-            self.shared.channel.invoke(&call).await
+            tokio::select! {
+                biased;
+                result = self.shared.channel.invoke(&call) => result,
+                reason = down(&mut status) => Err(ProviderError::BackendUnavailable(reason)),
+            }
         })
     }
 

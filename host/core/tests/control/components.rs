@@ -55,14 +55,18 @@ async fn scaling_starts_resizes_updates_where_allowed_and_stops() {
     assert!(started.success && started.message.starts_with("queued"), "{}", started.message);
     assert_eq!(events.wait("component_scaled").await["image_ref"], v1);
 
-    let resized = lattice.ask("component.scale", true, scale(&v1, &id, 5)).await;
+    let mut resize = scale(&v1, &id, 5);
+    resize["annotations"] = json!({ "by": "test" });
+    let resized = lattice.ask("component.scale", true, resize).await;
     assert_eq!((resized.success, resized.message.as_str()), (true, "scaled"));
-    assert_eq!(events.wait("component_scaled").await["max_instances"], 5);
+    let told = events.wait("component_scaled").await;
+    assert_eq!((&told["max_instances"], &told["annotations"]), (&json!(5), &json!({ "by": "test" })));
 
     let kept = lattice.ask("component.scale", true, scale(&v2, &id, 6)).await;
     assert!(kept.success && kept.message.starts_with("scaled, but still"), "{}", kept.message);
     let told = events.wait("component_scaled").await;
     assert_eq!((&told["max_instances"], &told["image_ref"]), (&json!(6), &json!(v1)));
+    assert_eq!(told["annotations"], json!({ "by": "test" }));
 
     let mut update = scale(&v2, &id, 7);
     update["allow_update"] = json!(true);

@@ -14,6 +14,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
     let told = effects.iter().map(|effect| match effect {
         Effect::Write { lease, expect } => {
             let expect = match expect {
+                Expect::Any => "any".to_owned(),
                 Expect::Absent => "absent".to_owned(),
                 Expect::Revision(revision) => revision.to_string(),
             };
@@ -214,6 +215,7 @@ impl World {
     fn write(&mut self, now: u64, index: usize, lease: Lease, expect: Expect) {
         let renewed = lease.renewed;
         let holds = match expect {
+            Expect::Any => true,
             Expect::Absent => self.store.0.is_none(),
             Expect::Revision(revision) => self.store.1 == revision,
         };

@@ -2,19 +2,22 @@
 //!
 //! One task receives and never waits for a call; each message has a task of its own.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use wattle_bus::{BusError, Message, Subscription};
+use wattle_bus::{Message, Subscription};
 use wattle_types::{CallContext, Deadline, ErrorKind, MAX_CALL_DEPTH};
 
 use super::{
@@ -24,7 +27,8 @@ use super::{
     frame::{self, Head, Kind, NoHead},
     gauge::{Gauge, Taken},
     handshake::{self, NoSession, Proven},
-    kept::{Kept, Room, too_long},
+    kept::{Kept, Room},
+    reply::Reply,
     table::{Inbound, SESSION_AGE_MAX, Table, Throttle},
 };
 
@@ -44,7 +48,7 @@ pub(super) struct Desk {
     calls: TaskTracker,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// Messages that proved nothing.
+    /// Messages not taken.
     dropped: AtomicU64,
 }
 
@@ -59,8 +63,8 @@ struct Serving {
 struct Admitted {
     call: RemoteCall,
     deadline: Instant,
-    _places: (Taken, Taken),
-    _room: Option<Room>,
+    places: (Taken, Taken),
+    room: Option<Room>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,12 +89,13 @@ impl Desk {
         }
     }
 
-    /// Serves what arrives until [`Desk::stop`], or until `stopped` when nobody holds the desk any more.
+    /// Serves what arrives until [`Desk::stop`], or until [`Desk::stopped`] is cancelled.
     pub(super) fn serve(self: &Arc<Self>, server: Arc<dyn Serve>, messages: Subscription) {
         let serving = Serving { desk: Arc::clone(self), server };
         self.tasks.spawn(serving.receive(messages));
     }
 
+    /// Returns what ends it.
     pub(super) const fn stopped(&self) -> &CancellationToken {
         &self.stop
     }
@@ -105,20 +110,12 @@ impl Desk {
         self.tasks.wait().await;
     }
 
-    /// Counts a message that proved nothing. Not each is logged: whoever sends one can send many.
-    fn drop_message(&self, why: &'static str) {
+    /// Counts a message that is not taken. Not each is logged: whoever sends one can send many.
+    fn drop_message(&self, why: &dyn fmt::Display) {
         let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
         if dropped.is_power_of_two() {
-            tracing::warn!(why, dropped, "a message of no host we know was dropped");
+            tracing::warn!(%why, dropped, "a message between hosts was not taken");
         }
-    }
-
-    async fn publish(&self, to: &str, frame: Bytes) -> Result<(), BusError> {
-        let sent = self.endpoint.bus.publish(to, None, &[], frame).await;
-        if let Err(error) = &sent {
-            tracing::debug!(%error, "another host was not answered");
-        }
-        sent
     }
 
     /// Answers a first contact.
@@ -126,11 +123,11 @@ impl Desk {
         let answer = match self.open(hello) {
             Ok(welcome) => welcome,
             Err(why) => {
-                tracing::warn!(%why, "a host's first contact was declined");
+                self.drop_message(&why);
                 handshake::declined(&why)
             }
         };
-        let _unsent = self.publish(reply, answer).await;
+        let _unsent = self.endpoint.publish(reply, answer).await;
     }
 
     fn open(&self, hello: &Bytes) -> Result<Bytes, NoSession> {
@@ -153,19 +150,19 @@ impl Desk {
     /// Tells the sender of a message that its session is not known.
     async fn disown(&self, request: &Bytes, reply: &str) {
         if !lock(&self.throttle).take(Instant::now()) {
-            return self.drop_message("unknown session");
+            return self.drop_message(&"unknown session");
         }
-        let _unsent = self.publish(reply, handshake::gone(&self.endpoint.identity, request)).await;
+        let _unsent = self.endpoint.publish(reply, handshake::gone(&self.endpoint.identity, request)).await;
     }
 
     /// Proves a message and takes it once.
     fn prove(&self, session: &Inbound, head: Head, message: &Bytes) -> Option<Bytes> {
         let Ok(fields) = frame::open(&session.keys.request, message) else {
-            self.drop_message("not proven");
+            self.drop_message(&"not proven");
             return None;
         };
         if !session.take(head.counter, Instant::now()) {
-            self.drop_message("sent before");
+            self.drop_message(&"sent before");
             return None;
         }
         Some(fields)
@@ -226,71 +223,7 @@ impl Desk {
         };
         let (origin, target, operation) = (call.origin, call.target, call.operation);
         let call = RemoteCall { origin, target, operation, payload, context };
-        Ok(Admitted { call, deadline, _places: (fair, place), _room: room })
-    }
-
-    /// Answers a call. What does not fit one message is kept until it is fetched, or nobody waits for it any more.
-    async fn answer(&self, to: &Asked<'_>, result: Result<Bytes, Refusal>, deadline: Instant) {
-        let bytes = match result {
-            Ok(bytes) if bytes.len() > self.endpoint.limits.payload_len_max => {
-                let refusal = too_long(bytes.len(), self.endpoint.limits.payload_len_max);
-                return self.refuse(to, &Refusal { executed: true, ..refusal }).await;
-            }
-            Ok(bytes) => bytes,
-            Err(refusal) => return self.refuse(to, &refusal).await,
-        };
-        if bytes.len() <= self.endpoint.part_len.get() {
-            match self.send(to, Kind::Answer, bytes.len(), |out| out.put_slice(&bytes)).await {
-                Err(BusError::TooLarge { limit, .. }) => self.endpoint.part_len.shrink(bytes.len(), limit),
-                _ => return,
-            };
-        }
-        self.hand_out(to, bytes, deadline).await;
-    }
-
-    async fn hand_out(&self, to: &Asked<'_>, bytes: Bytes, deadline: Instant) {
-        let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let answer = match self.kept.put_answer(to.session, to.counter, bytes) {
-            Ok(answer) => answer,
-            Err(refusal) => return self.refuse(to, &refusal).await,
-        };
-        if self.send(to, Kind::Held, 4, |out| fields::write_held(out, total)).await.is_ok() {
-            let _late = tokio::time::timeout_at(deadline, answer.fetched()).await;
-        }
-        self.kept.drop_answer(to.session, to.counter);
-    }
-
-    /// Sends a part of an answer; a shorter one when the bus takes no longer one.
-    async fn get(&self, to: &Asked<'_>, fields: Bytes) {
-        let Ok(get) = fields::read_get(fields) else { return self.refuse(to, &unreadable()).await };
-        loop {
-            let part = match self.kept.get(to.session, get, self.endpoint.part_len.get()) {
-                Ok(part) => part,
-                Err(refusal) => return self.refuse(to, &refusal).await,
-            };
-            match self.send(to, Kind::Part, part.len(), |out| out.put_slice(&part)).await {
-                Ok(()) => return self.kept.sent(to.session, get.counter, part.len()),
-                Err(BusError::TooLarge { limit, .. }) if self.endpoint.part_len.shrink(part.len(), limit) => {}
-                Err(_) => return,
-            }
-        }
-    }
-
-    async fn refuse(&self, to: &Asked<'_>, refusal: &Refusal) {
-        let _unsent =
-            self.send(to, Kind::Refused, refusal.message.len(), |out| fields::write_refusal(out, refusal)).await;
-    }
-
-    async fn send(
-        &self,
-        to: &Asked<'_>,
-        kind: Kind,
-        len: usize,
-        write: impl FnOnce(&mut BytesMut),
-    ) -> Result<(), BusError> {
-        let mut frame = Head { kind, session: to.session.id, counter: to.counter }.begin(len);
-        write(&mut frame);
-        self.publish(to.reply, to.session.keys.reply.seal(frame)).await
+        Ok(Admitted { call, deadline, places: (fair, place), room })
     }
 
     /// Returns how many bytes are kept for others.
@@ -298,13 +231,6 @@ impl Desk {
     pub(super) fn kept_len(&self) -> usize {
         self.kept.used()
     }
-}
-
-/// Which message is answered, and where.
-struct Asked<'a> {
-    session: &'a Inbound,
-    counter: u64,
-    reply: &'a str,
 }
 
 impl Serving {
@@ -329,7 +255,7 @@ impl Serving {
     }
 
     fn take(&self, message: Message) {
-        let Some(place) = self.desk.messages.take(1) else { return self.desk.drop_message("too many at once") };
+        let Some(place) = self.desk.messages.take(1) else { return self.desk.drop_message(&"too many at once") };
         let serving = self.clone();
         self.desk.tasks.spawn(async move {
             serving.handle(message).await;
@@ -338,19 +264,19 @@ impl Serving {
     }
 
     async fn handle(&self, message: Message) {
-        let Some(reply) = message.reply.as_deref() else { return self.desk.drop_message("no reply subject") };
+        let Some(reply) = message.reply.as_deref() else { return self.desk.drop_message(&"no reply subject") };
         let head = match Head::read(&message.payload) {
             Ok(head) => head,
-            Err(NoHead::Foreign) => return self.desk.drop_message("not of this protocol"),
+            Err(NoHead::Foreign) => return self.desk.drop_message(&"not of this protocol"),
             Err(NoHead::Version(_)) => {
-                let _unsent = self.desk.publish(reply, handshake::declined(&NoSession::Version)).await;
+                let _unsent = self.desk.endpoint.publish(reply, handshake::declined(&NoSession::Version)).await;
                 return;
             }
         };
         match head.kind {
             Kind::Hello => self.desk.greet(&message.payload, reply).await,
             Kind::Call | Kind::Put | Kind::Get => self.work(head, &message.payload, reply).await,
-            _ => self.desk.drop_message("not a request"),
+            _ => self.desk.drop_message(&"not a request"),
         }
     }
 
@@ -360,28 +286,30 @@ impl Serving {
             return desk.disown(message, reply).await;
         };
         let Some(fields) = desk.prove(&session, head, message) else { return };
-        let to = Asked { session: &session, counter: head.counter, reply };
+        let reply = Reply { endpoint: &desk.endpoint, session: &session, counter: head.counter, subject: reply };
         match head.kind {
-            Kind::Call => self.call(&to, fields, desk.calls.token()).await,
+            Kind::Call => self.call(&reply, fields, desk.calls.token()).await,
             Kind::Put => match desk.put(&session, fields) {
-                Ok(()) => {
-                    let _unsent = desk.send(&to, Kind::Stored, 0, |_| {}).await;
-                }
-                Err(refusal) => desk.refuse(&to, &refusal).await,
+                Ok(()) => reply.stored().await,
+                Err(refusal) => reply.refuse(&refusal).await,
             },
-            _ => desk.get(&to, fields).await,
+            _ => match fields::read_get(fields) {
+                Ok(get) => reply.part(get, &desk.kept).await,
+                Err(_) => reply.refuse(&unreadable()).await,
+            },
         }
     }
 
-    async fn call(&self, to: &Asked<'_>, fields: Bytes, running: TaskTrackerToken) {
-        let admitted = match self.desk.admit(to.session, fields) {
+    async fn call(&self, reply: &Reply<'_>, fields: Bytes, running: TaskTrackerToken) {
+        let admitted = match self.desk.admit(reply.session, fields) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.desk.refuse(to, &refusal).await,
+            Err(refusal) => return reply.refuse(&refusal).await,
         };
-        let Admitted { call, deadline, _places, _room } = admitted;
-        let served = tokio::time::timeout_at(deadline, self.server.serve(to.session.from, call)).await;
-        drop((_places, _room));
-        self.desk.answer(to, served.unwrap_or_else(|_| Err(late(true))), deadline).await;
+        let Admitted { call, deadline, places, room } = admitted;
+        let served = tokio::time::timeout_at(deadline, self.server.serve(reply.session.from, call)).await;
+        // Whoever is told has to find the place free.
+        drop((places, room));
+        reply.result(served.unwrap_or_else(|_| Err(late(true))), &self.desk.kept, deadline).await;
         drop(running);
     }
 }

@@ -1,8 +1,9 @@
-//! What asking and answering share.
+//! This host's end of all sessions: what asking and answering share.
 
 use std::sync::Arc;
 
-use wattle_bus::Bus;
+use bytes::Bytes;
+use wattle_bus::{Bus, BusError};
 
 use super::{Identity, Limits, Surroundings, limits::PartLen};
 
@@ -13,4 +14,15 @@ pub(super) struct Endpoint {
     pub(super) surroundings: Arc<dyn Surroundings>,
     pub(super) limits: Limits,
     pub(super) part_len: PartLen,
+}
+
+impl Endpoint {
+    /// Answers another host. Nobody but the log is told when that fails: the other host finds out by waiting.
+    pub(super) async fn publish(&self, to: &str, frame: Bytes) -> Result<(), BusError> {
+        let sent = self.bus.publish(to, None, &[], frame).await;
+        if let Err(error) = &sent {
+            tracing::debug!(%error, "another host was not answered");
+        }
+        sent
+    }
 }

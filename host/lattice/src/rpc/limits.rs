@@ -10,8 +10,8 @@ use super::frame::EXTRA_LEN_MAX;
 /// Bounds of calls between hosts. The defaults are for production; tests have smaller ones.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Largest payload that goes in one message, in bytes; larger ones go in parts. Shrinks by itself when the bus takes
-    /// less.
+    /// Largest payload that goes in one message, in bytes; larger ones go in parts. Shrinks by itself when the
+    /// bus takes less.
     pub part_len: usize,
     /// Largest payload altogether, in bytes.
     pub payload_len_max: usize,

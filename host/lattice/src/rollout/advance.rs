@@ -1,0 +1,266 @@
+//! How a rollout goes on.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use wattle_types::HostId;
+
+use super::{Canary, Phase, Rollout, RolloutAction, Running, Step, View, judge};
+
+/// Calls of the new version that are enough to judge it.
+const CALLS_MIN: u64 = 50;
+/// How long each host is watched after it went over.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How long a host may take to do what it was asked, fetching and compiling included.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long until a host that did not answer is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// What every host must keep to after it went over, when there is no canary to say otherwise.
+const LIMITS: Canary = Canary { percent: 100, watch_secs: 3, max_error_percent: 10.0, max_latency_factor: 10.0 };
+
+/// What a leader remembers of one rollout between two steps. A new leader begins with a new one.
+#[derive(Debug)]
+pub struct Advancer {
+    /// The phase, since when it has been watched, and since when its host does what it should.
+    watched: Option<(Phase, Instant)>,
+    well_since: Option<Instant>,
+    asked: BTreeMap<HostId, (RolloutAction, Instant)>,
+    declared: Option<Instant>,
+    refused: Option<(HostId, String)>,
+    not_before: Instant,
+}
+
+impl Advancer {
+    /// Begins; nothing happens before `not_before`, by when all hosts must have been heard.
+    #[must_use]
+    pub const fn new(not_before: Instant) -> Self {
+        let asked = BTreeMap::new();
+        Self { watched: None, well_since: None, asked, declared: None, refused: None, not_before }
+    }
+
+    /// Takes in how an action ended. An error means that the host said no; one that did not answer is asked again.
+    pub fn outcome(&mut self, action: &RolloutAction, result: Result<(), String>) {
+        let Some(host) = action.host() else {
+            if result.is_err() {
+                self.declared = None;
+            }
+            return;
+        };
+        if let Err(why) = result {
+            self.refused = Some((host, why));
+        }
+    }
+
+    /// Decides what follows. To be called when anything changed, and at least each second.
+    ///
+    /// For a rollout that has ended too: it takes away trials that began too late.
+    pub fn advance(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
+        if now < self.not_before {
+            return Step::default();
+        }
+        let since = match self.watched {
+            Some((phase, since)) if phase == rollout.phase => since,
+            _ => {
+                *self = Self { watched: Some((rollout.phase, now)), ..Self::new(self.not_before) };
+                now
+            }
+        };
+        let waited = now.saturating_duration_since(since);
+        let stray = self.strays(now, rollout, view);
+        if !stray.is_empty() {
+            return Step { next: None, actions: stray };
+        }
+        match rollout.phase {
+            Phase::Choosing => choose(rollout, view),
+            Phase::Canary { host } => match view.hosts.get(&host) {
+                Some(running) => self.canary(now, waited, rollout, (host, running)),
+                None => to(rollout, Phase::Choosing),
+            },
+            Phase::Updating { host } => match view.hosts.get(&host) {
+                Some(running) => self.update(now, waited, rollout, (host, running)),
+                None => to(rollout, Phase::Choosing),
+            },
+            Phase::Declaring => self.declare(now, rollout, view),
+            Phase::RollingBack => self.roll_back(now, rollout, view),
+            Phase::Done | Phase::RolledBack => Step::default(),
+        }
+    }
+
+    /// Takes away trials of this rollout that are left over: their host was gone for a while.
+    fn strays(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Vec<RolloutAction> {
+        let current = match rollout.phase {
+            Phase::Canary { host } | Phase::Updating { host } => Some(host),
+            _ => None,
+        };
+        let is_stray = |(host, running): &(&HostId, &Running)| {
+            Some(**host) != current && running.trial.as_ref() == Some(&rollout.to)
+        };
+        let strays = view.hosts.iter().filter(is_stray);
+        strays.filter_map(|(host, _)| self.ask(now, RolloutAction::AbortCanary { host: *host })).collect()
+    }
+
+    fn canary(&mut self, now: Instant, waited: Duration, rollout: &Rollout, at: (HostId, &Running)) -> Step {
+        let (host, running) = at;
+        let Some(limits) = &rollout.canary else { return to(rollout, Phase::Updating { host }) };
+        if let Some(why) = self.refusal(host, waited, running.trial.is_none() && running.reference != rollout.to) {
+            return back(rollout, &why);
+        }
+        if running.reference == rollout.to {
+            return to(rollout, Phase::Updating { host });
+        }
+        if running.trial.as_ref() != Some(&rollout.to) {
+            self.well_since = None;
+            return self.act(
+                now,
+                RolloutAction::StartCanary {
+                    host,
+                    reference: rollout.to.clone(),
+                    percent: limits.percent,
+                    force: rollout.force,
+                },
+            );
+        }
+        let watched = now.saturating_duration_since(*self.well_since.get_or_insert(now));
+        let watch = Duration::from_secs(limits.watch_secs.into());
+        let is_enough = running.new.calls >= CALLS_MIN;
+        let is_over = watched >= watch * 2 || (watched >= watch && is_enough);
+        match judge(limits, &running.old, &running.new).filter(|_| is_enough || is_over) {
+            Some(why) => back(rollout, &format!("the canary on {host} did not do well: {why}")),
+            None if is_over => to(rollout, Phase::Updating { host }),
+            None => Step::default(),
+        }
+    }
+
+    fn update(&mut self, now: Instant, waited: Duration, rollout: &Rollout, at: (HostId, &Running)) -> Step {
+        let (host, running) = at;
+        if let Some(why) = self.refusal(host, waited, running.reference != rollout.to) {
+            return back(rollout, &why);
+        }
+        if running.reference != rollout.to {
+            self.well_since = None;
+            return self.act(
+                now,
+                if running.trial.as_ref() == Some(&rollout.to) {
+                    RolloutAction::Promote { host }
+                } else {
+                    RolloutAction::Update { host, reference: rollout.to.clone(), force: rollout.force }
+                },
+            );
+        }
+        let watched = now.saturating_duration_since(*self.well_since.get_or_insert(now));
+        // The first moments of a new version are slow: a canary's limits are for errors, not for them.
+        let max_error_percent =
+            rollout.canary.as_ref().map_or(LIMITS.max_error_percent, |canary| canary.max_error_percent);
+        let limits = Canary { max_error_percent, ..LIMITS };
+        let is_enough = running.new.calls >= CALLS_MIN;
+        match judge(&limits, &running.old, &running.new).filter(|_| is_enough) {
+            Some(why) => back(rollout, &format!("the new version on {host} did not do well: {why}")),
+            None if watched >= SETTLE => {
+                let mut next = Rollout { phase: Phase::Choosing, ..rollout.clone() };
+                if !next.done.contains(&host) {
+                    next.done.push(host);
+                }
+                Step { next: Some(next), actions: Vec::new() }
+            }
+            None => Step::default(),
+        }
+    }
+
+    fn declare(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
+        // Nobody runs it at this moment, as when it moves: that is not the end of it.
+        if let Some(host) = next_host(rollout, view) {
+            return to(rollout, Phase::Updating { host });
+        }
+        if view.declared.as_ref().is_none_or(|declared| *declared == rollout.to) {
+            return to(rollout, Phase::Done);
+        }
+        self.act_declare(
+            now,
+            RolloutAction::Declare { reference: rollout.to.clone(), previous: Some(rollout.from.clone()) },
+        )
+    }
+
+    fn roll_back(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
+        let is_changed =
+            |(host, running): &(&HostId, &Running)| running.reference == rollout.to && rollout.done.contains(host);
+        let changed: Vec<HostId> = view.hosts.iter().filter(is_changed).map(|(host, _)| *host).collect();
+        if !changed.is_empty() {
+            let update = |host| RolloutAction::Update { host, reference: rollout.from.clone(), force: true };
+            let actions = changed.into_iter().filter_map(|host| self.ask(now, update(host))).collect();
+            return Step { next: None, actions };
+        }
+        if view.declared.as_ref() == Some(&rollout.to) {
+            return self.act_declare(now, RolloutAction::Declare { reference: rollout.from.clone(), previous: None });
+        }
+        if view.hosts.values().any(|running| running.trial.as_ref() == Some(&rollout.to)) {
+            return Step::default();
+        }
+        to(rollout, Phase::RolledBack)
+    }
+
+    /// Returns why a host failed at what it was asked, if it did.
+    fn refusal(&self, host: HostId, waited: Duration, is_open: bool) -> Option<String> {
+        match &self.refused {
+            Some((refuser, why)) if *refuser == host => Some(format!("{host} could not start it: {why}")),
+            _ if is_open && waited >= PATIENCE => {
+                Some(format!("{host} did not start it within {} s", PATIENCE.as_secs()))
+            }
+            _ => None,
+        }
+    }
+
+    fn act(&mut self, now: Instant, action: RolloutAction) -> Step {
+        Step { next: None, actions: self.ask(now, action).into_iter().collect() }
+    }
+
+    fn act_declare(&mut self, now: Instant, action: RolloutAction) -> Step {
+        let is_asked = self.declared.is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN_AFTER);
+        if is_asked {
+            return Step::default();
+        }
+        self.declared = Some(now);
+        Step { next: None, actions: vec![action] }
+    }
+
+    /// Returns the action, unless the host was asked for it a moment ago.
+    fn ask(&mut self, now: Instant, action: RolloutAction) -> Option<RolloutAction> {
+        let host = action.host()?;
+        let is_asked = self
+            .asked
+            .get(&host)
+            .is_some_and(|(asked, at)| *asked == action && now.saturating_duration_since(*at) < ASK_AGAIN_AFTER);
+        if is_asked {
+            return None;
+        }
+        self.asked.insert(host, (action.clone(), now));
+        Some(action)
+    }
+}
+
+fn choose(rollout: &Rollout, view: &View) -> Step {
+    let Some(host) = next_host(rollout, view) else { return to(rollout, Phase::Declaring) };
+    let is_first = rollout.done.is_empty();
+    let is_old = view.hosts.get(&host).is_some_and(|running| running.reference != rollout.to);
+    let phase =
+        if rollout.canary.is_some() && is_first && is_old { Phase::Canary { host } } else { Phase::Updating { host } };
+    to(rollout, phase)
+}
+
+/// Chooses the host that is next: first the one with most calls, as it tells soonest; then in order.
+fn next_host(rollout: &Rollout, view: &View) -> Option<HostId> {
+    let is_open =
+        |(host, running): &(&HostId, &Running)| running.reference != rollout.to || !rollout.done.contains(host);
+    let open = view.hosts.iter().filter(is_open);
+    let calls = |running: &Running| running.old.calls.max(running.new.calls);
+    open.max_by(|one, other| calls(one.1).cmp(&calls(other.1)).then(other.0.cmp(one.0))).map(|(host, _)| *host)
+}
+
+fn to(rollout: &Rollout, phase: Phase) -> Step {
+    Step { next: Some(Rollout { phase, ..rollout.clone() }), actions: Vec::new() }
+}
+
+fn back(rollout: &Rollout, why: &str) -> Step {
+    Step { next: Some(rollout.back(why.to_owned())), actions: Vec::new() }
+}

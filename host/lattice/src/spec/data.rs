@@ -1,0 +1,365 @@
+//! One host's copy of the lattice's buckets, kept by watching them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use wattle_bus::{KvEntry, KvEvent};
+use wattle_types::{ActorId, LinkKey, ProviderId, control::Link};
+
+use super::{
+    ACTOR, CLAIMS, COMPONENT, Claims, DeclaredActor, DeclaredProvider, Entry, LEADER_KEY, LinkSpec, PROVIDER, ROLLOUT,
+    Resolved, Target, declared_target, parse, resolve,
+};
+use crate::{leader::Lease, rollout::Rollout};
+
+/// Most entries of a bucket that are kept: what is beyond them is told of and left out.
+const ENTRIES_MAX: usize = 200_000;
+
+/// One of the two buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bucket {
+    /// [`lattice_bucket`](super::lattice_bucket).
+    Lattice,
+    /// [`config_bucket`](super::config_bucket).
+    Config,
+}
+
+/// What an event changed. What it is now is to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changed {
+    /// A link was put, or is gone.
+    Link(LinkKey),
+    /// The claims of this key.
+    Claims(String),
+    /// What is declared to run.
+    Declared(Target),
+    /// The lease.
+    Lease,
+    /// A rollout.
+    Rollout(Target),
+    /// The named configuration. See [`LatticeData::links_with`] for whom it matters to.
+    Config(String),
+    /// An entry is broken; what it said before still holds.
+    Poisoned {
+        /// Its key.
+        key: String,
+        /// Why, for people.
+        why: String,
+    },
+}
+
+#[derive(Debug)]
+struct Stored {
+    value: Bytes,
+    revision: u64,
+    /// What holds: the last that could be read.
+    entry: Arc<Entry>,
+    /// It was told since the last reset.
+    is_told: bool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: BTreeMap<String, Stored>,
+    is_caught_up: bool,
+}
+
+/// A copy of both buckets.
+#[derive(Debug, Default)]
+pub struct LatticeData {
+    lattice: Table,
+    config: Table,
+    /// The links of all entries, by the key of their entry.
+    links: BTreeMap<LinkKey, BTreeMap<String, Arc<LinkSpec>>>,
+}
+
+impl LatticeData {
+    /// Takes in what the watch of a bucket told.
+    ///
+    /// After [`KvEvent::Reset`] everything stays until [`KvEvent::CaughtUp`]; then what was not told again is deleted.
+    pub fn apply(&mut self, bucket: Bucket, event: KvEvent) -> Vec<Changed> {
+        match event {
+            KvEvent::Put(entry) => self.put(bucket, entry),
+            KvEvent::Delete { key, revision } => {
+                let known = self.table(bucket).entries.get(&key);
+                let is_newer = known.is_some_and(|stored| stored.revision <= revision || !stored.is_told);
+                if is_newer { self.remove(bucket, &key) } else { Vec::new() }
+            }
+            KvEvent::Reset => {
+                let table = self.table_mut(bucket);
+                table.is_caught_up = false;
+                table.entries.values_mut().for_each(|stored| stored.is_told = false);
+                Vec::new()
+            }
+            KvEvent::CaughtUp => {
+                let table = self.table_mut(bucket);
+                table.is_caught_up = true;
+                let gone = table.entries.iter().filter(|(_, stored)| !stored.is_told).map(|(key, _)| key.clone());
+                let gone: Vec<_> = gone.collect();
+                gone.iter().flat_map(|key| self.remove(bucket, key)).collect()
+            }
+        }
+    }
+
+    /// Returns whether both buckets have been told whole. Before that, what is not there may only not be known yet.
+    #[must_use]
+    pub const fn is_caught_up(&self) -> bool {
+        self.lattice.is_caught_up && self.config.is_caught_up
+    }
+
+    fn put(&mut self, bucket: Bucket, told: KvEntry) -> Vec<Changed> {
+        let table = self.table_mut(bucket);
+        if table.entries.len() >= ENTRIES_MAX && !table.entries.contains_key(&told.key) {
+            return vec![Changed::Poisoned { key: told.key, why: format!("there are {ENTRIES_MAX} entries already") }];
+        }
+        let known = table.entries.get_mut(&told.key);
+        let mut before = None;
+        if let Some(stored) = known {
+            if stored.is_told && told.revision < stored.revision {
+                return Vec::new();
+            }
+            (stored.revision, stored.is_told) = (told.revision, true);
+            if stored.value == told.value {
+                return Vec::new();
+            }
+            before = Some(stored.entry.clone());
+        }
+        let mut changed = Vec::new();
+        let entry = match parse(bucket, &told.key, &told.value) {
+            Entry::Poisoned { why } => {
+                changed.push(Changed::Poisoned { key: told.key.clone(), why: why.clone() });
+                before.clone().unwrap_or_else(|| Arc::new(Entry::Poisoned { why }))
+            }
+            entry => Arc::new(entry),
+        };
+        let stored = Stored { value: told.value, revision: told.revision, entry: entry.clone(), is_told: true };
+        self.table_mut(bucket).entries.insert(told.key.clone(), stored);
+        changed.extend(self.replace(&told.key, before.as_deref(), Some(&entry)));
+        changed
+    }
+
+    fn remove(&mut self, bucket: Bucket, key: &str) -> Vec<Changed> {
+        let Some(stored) = self.table_mut(bucket).entries.remove(key) else { return Vec::new() };
+        self.replace(key, Some(&stored.entry), None)
+    }
+
+    /// Keeps the index of links, and tells what is different.
+    fn replace(&mut self, key: &str, before: Option<&Entry>, after: Option<&Entry>) -> Vec<Changed> {
+        if before == after {
+            return Vec::new();
+        }
+        let links = |entry: Option<&Entry>| match entry {
+            Some(Entry::Component(component)) => component.links.clone(),
+            _ => Vec::new(),
+        };
+        let (old, new) = (links(before), links(after));
+        let keys: BTreeSet<LinkKey> = old.iter().chain(&new).map(|link| link.definition.key.clone()).collect();
+        let was: Vec<_> = keys.iter().map(|key| self.link(key).cloned()).collect();
+        for link in old {
+            if let Some(places) = self.links.get_mut(&link.definition.key) {
+                places.remove(key);
+            }
+        }
+        // Of several in one entry the first holds.
+        for link in new.into_iter().rev() {
+            self.links.entry(link.definition.key.clone()).or_default().insert(key.to_owned(), Arc::new(link));
+        }
+        let moved = keys.into_iter().zip(was).filter(|(key, was)| self.link(key) != was.as_ref());
+        let mut changed: Vec<_> = moved.map(|(key, _)| Changed::Link(key)).collect();
+        self.links.retain(|_, places| !places.is_empty());
+        changed.extend(after.or(before).and_then(|entry| describe(key, entry)));
+        changed
+    }
+
+    const fn table(&self, bucket: Bucket) -> &Table {
+        match bucket {
+            Bucket::Lattice => &self.lattice,
+            Bucket::Config => &self.config,
+        }
+    }
+
+    const fn table_mut(&mut self, bucket: Bucket) -> &mut Table {
+        match bucket {
+            Bucket::Lattice => &mut self.lattice,
+            Bucket::Config => &mut self.config,
+        }
+    }
+
+    /// Returns the bytes and revision of an entry, to edit it from.
+    #[must_use]
+    pub fn stored(&self, bucket: Bucket, key: &str) -> Option<(&Bytes, u64)> {
+        self.table(bucket).entries.get(key).map(|stored| (&stored.value, stored.revision))
+    }
+
+    /// Returns the revision of an entry.
+    #[must_use]
+    pub fn revision_of(&self, bucket: Bucket, key: &str) -> Option<u64> {
+        self.stored(bucket, key).map(|(_, revision)| revision)
+    }
+
+    /// Returns the link that holds for a key: the one stored with the actor before one stored with a provider.
+    #[must_use]
+    pub fn link(&self, key: &LinkKey) -> Option<&Arc<LinkSpec>> {
+        let places = self.links.get(key)?;
+        places.values().find(|link| !link.provider_is_source).or_else(|| places.values().next())
+    }
+
+    /// Returns all links that hold.
+    pub fn links(&self) -> impl Iterator<Item = &Arc<LinkSpec>> {
+        self.links.keys().filter_map(|key| self.link(key))
+    }
+
+    /// Returns all links as the control interface shows them, those of other kinds included.
+    #[must_use]
+    pub fn links_on_wire(&self) -> Vec<Link> {
+        let components = self.range(COMPONENT).filter_map(|entry| match entry {
+            Entry::Component(component) => Some(component),
+            _ => None,
+        });
+        components
+            .flat_map(|component| {
+                component.links.iter().map(LinkSpec::to_wire).chain(component.foreign.iter().cloned())
+            })
+            .collect()
+    }
+
+    /// Returns what other entries than its own hold for a link's key: the entry's key, and the provider it names.
+    ///
+    /// A put that is to leave one link must take it out of these too; one that may not replace must be refused if the
+    /// provider is another.
+    #[must_use]
+    pub fn elsewhere(&self, link: &LinkSpec) -> Vec<(String, ProviderId)> {
+        let own = link.entry_key();
+        let places = self.links.get(&link.definition.key).into_iter().flatten().filter(|(key, _)| **key != own);
+        places.map(|(key, other)| (key.clone(), other.definition.provider.clone())).collect()
+    }
+
+    /// Returns the keys of all entries that hold a link: those to take it out of.
+    #[must_use]
+    pub fn entries_of(&self, key: &LinkKey) -> Vec<String> {
+        self.links.get(key).into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
+    /// Returns the links that use a named configuration.
+    #[must_use]
+    pub fn links_with(&self, config: &str) -> Vec<LinkKey> {
+        let using = self.links().filter(|link| link.configs.iter().any(|name| name == config));
+        using.map(|link| link.definition.key.clone()).collect()
+    }
+
+    /// Looks up a link's configurations.
+    #[must_use]
+    pub fn resolve(&self, link: &LinkSpec) -> Resolved {
+        resolve(link, |name| self.config(name))
+    }
+
+    /// Returns a named configuration.
+    #[must_use]
+    pub fn config(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        match &*self.config.entries.get(name)?.entry {
+            Entry::Config(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// Returns all claims.
+    pub fn claims(&self) -> impl Iterator<Item = &Claims> {
+        self.range(CLAIMS).filter_map(|entry| match entry {
+            Entry::Claims(claims) => Some(claims),
+            _ => None,
+        })
+    }
+
+    /// Returns all actors that are declared.
+    pub fn actors(&self) -> impl Iterator<Item = (&ActorId, &DeclaredActor)> {
+        self.range(ACTOR).filter_map(|entry| match entry {
+            Entry::Actor(id, declared) => Some((id, declared)),
+            _ => None,
+        })
+    }
+
+    /// Returns all providers that are declared.
+    pub fn providers(&self) -> impl Iterator<Item = (&ProviderId, &DeclaredProvider)> {
+        self.range(PROVIDER).filter_map(|entry| match entry {
+            Entry::Provider(id, declared) => Some((id, declared)),
+            _ => None,
+        })
+    }
+
+    /// Returns an actor's declaration.
+    #[must_use]
+    pub fn actor(&self, id: &ActorId) -> Option<&DeclaredActor> {
+        match self.entry(&Target::Actor(*id).declared_key())? {
+            Entry::Actor(_, declared) => Some(declared),
+            _ => None,
+        }
+    }
+
+    /// Returns a provider's declaration.
+    #[must_use]
+    pub fn provider(&self, id: &ProviderId) -> Option<&DeclaredProvider> {
+        match self.entry(&Target::Provider(id.clone()).declared_key())? {
+            Entry::Provider(_, declared) => Some(declared),
+            _ => None,
+        }
+    }
+
+    /// Returns what has a declaration nobody can read: it is to be left as it is.
+    #[must_use]
+    pub fn unreadable(&self) -> BTreeSet<Target> {
+        let entries = self.lattice.entries.iter();
+        let broken = entries.filter(|(_, stored)| matches!(*stored.entry, Entry::Poisoned { .. }));
+        broken.filter_map(|(key, _)| declared_target(key)).collect()
+    }
+
+    /// Returns all rollouts, finished ones included.
+    pub fn rollouts(&self) -> impl Iterator<Item = &Rollout> {
+        self.range(ROLLOUT).filter_map(|entry| match entry {
+            Entry::Rollout(rollout) => Some(rollout),
+            _ => None,
+        })
+    }
+
+    /// Returns the last rollout of an actor or provider.
+    #[must_use]
+    pub fn rollout(&self, target: &Target) -> Option<&Rollout> {
+        match self.entry(&target.rollout_key())? {
+            Entry::Rollout(rollout) => Some(rollout),
+            _ => None,
+        }
+    }
+
+    /// Returns the lease.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        match self.entry(LEADER_KEY)? {
+            Entry::Lease(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        self.lattice.entries.get(key).map(|stored| &*stored.entry)
+    }
+
+    fn range(&self, prefix: &'static str) -> impl Iterator<Item = &Entry> {
+        let from = self.lattice.entries.range(prefix.to_owned()..);
+        from.take_while(move |(key, _)| key.starts_with(prefix)).map(|(_, stored)| &*stored.entry)
+    }
+}
+
+/// What a change of this entry is called; links are told one by one.
+fn describe(key: &str, entry: &Entry) -> Option<Changed> {
+    match entry {
+        Entry::Component(_) | Entry::Ignored | Entry::Poisoned { .. } => None,
+        Entry::Claims(claims) => Some(Changed::Claims(claims.subject.clone())),
+        Entry::Actor(id, _) => Some(Changed::Declared(Target::Actor(*id))),
+        Entry::Provider(id, _) => Some(Changed::Declared(Target::Provider(id.clone()))),
+        Entry::Lease(_) => Some(Changed::Lease),
+        Entry::Rollout(rollout) => Some(Changed::Rollout(rollout.target.clone())),
+        Entry::Config(_) => Some(Changed::Config(key.to_owned())),
+    }
+}
