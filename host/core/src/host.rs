@@ -373,6 +373,11 @@ impl Host {
         }
     }
 
+    /// Returns the host's part in its lattice.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.0.node.as_ref()
+    }
+
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         &self.0.dispatcher
     }

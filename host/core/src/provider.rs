@@ -61,12 +61,7 @@ pub(crate) struct ProviderSlot {
 }
 
 impl ProviderSlot {
-    pub(crate) fn new(
-        id: ProviderId,
-        running: RunningProvider,
-        origin: Origin,
-        links: Links,
-    ) -> Arc<Self> {
+    pub(crate) fn new(id: ProviderId, running: RunningProvider, origin: Origin, links: Links) -> Arc<Self> {
         Arc::new(Self {
             id,
             slot: Slot::new(running),

@@ -1,5 +1,6 @@
 //! Verbs about links, and links as the control interface writes them.
 
+use wattle_lattice::spec::{LatticeData, LinkSpec};
 use wattle_types::{
     ActorId, ContractId, LinkDefinition, LinkKey,
     control::{DeleteLink, Link},
@@ -9,20 +10,17 @@ use super::reply::{Ack, given};
 use crate::host::Host;
 
 pub(super) fn all(host: &Host) -> Vec<Link> {
-    host.links().iter().map(|link| to_wire(link)).collect()
+    match host.node() {
+        Some(node) => node.shared().read(LatticeData::links_on_wire),
+        None => host.links().iter().map(|link| LinkSpec::new((**link).clone()).to_wire()).collect(),
+    }
 }
 
 pub(super) async fn put(host: &Host, link: Link) -> Ack {
-    let (mut definition, provider_config) = from_wire(&link)?;
-    let configs = host.configs();
-    // Both ends' names must lead somewhere; the values are for the provider, whichever end it is.
-    let of_source = configs.resolve(&link.source_config).await.map_err(|error| error.to_string())?;
-    let of_target = configs.resolve(&link.target_config).await.map_err(|error| error.to_string())?;
-    definition.values = match provider_config {
-        End::Source => of_source,
-        End::Target => of_target,
-    };
-    host.put_link(definition, false).await.map_err(|error| error.to_string())?;
+    let spec = from_wire(&link)?;
+    // Both ends' names must lead somewhere, though the values are for the provider alone.
+    host.configs().resolve(&spec.actor_configs).await.map_err(|error| error.to_string())?;
+    host.put_link_spec(spec, false).await.map_err(|error| error.to_string())?;
     Ok("done".into())
 }
 
@@ -44,22 +42,15 @@ pub(super) async fn delete(host: &Host, link: DeleteLink) -> Ack {
     Ok("deleted".into())
 }
 
-/// Which end of a link on the wire is the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Source,
-    Target,
-}
-
 /// A link of ours joins an actor and a provider; which of them is the wire's source follows from who has the key `M`.
-fn from_wire(link: &Link) -> Result<(LinkDefinition, End), String> {
+fn from_wire(link: &Link) -> Result<LinkSpec, String> {
     let (source, target) = (given("source_id", &link.source_id)?, given("target", &link.target)?);
-    let (actor, provider, end) = match source.parse::<ActorId>() {
-        Ok(actor) => (actor, target, End::Target),
+    let (actor, provider, provider_is_source) = match source.parse::<ActorId>() {
+        Ok(actor) => (actor, target, false),
         Err(_) => {
             let actor = target.parse();
             let actor = actor.map_err(|_| "one end of a link must be an actor: the key (M...) of its module")?;
-            (actor, source, End::Source)
+            (actor, source, true)
         }
     };
     let name = given("name", &link.name)?;
@@ -72,25 +63,20 @@ fn from_wire(link: &Link) -> Result<(LinkDefinition, End), String> {
         provider: provider.parse().map_err(|error| format!("{error}"))?,
         values: Default::default(),
     };
-    Ok((definition, end))
+    let (mut configs, mut actor_configs) = (link.target_config.clone(), link.source_config.clone());
+    if provider_is_source {
+        std::mem::swap(&mut configs, &mut actor_configs);
+    }
+    Ok(LinkSpec {
+        configs,
+        actor_configs,
+        interfaces: link.interfaces.clone(),
+        provider_is_source,
+        ..LinkSpec::new(definition)
+    })
 }
 
 fn contract(namespace: &str, package: &str) -> Result<ContractId, String> {
     let (namespace, package) = (given("wit_namespace", namespace)?, given("wit_package", package)?);
     format!("{namespace}:{package}").parse().map_err(|error| format!("wit_namespace and wit_package: {error}"))
-}
-
-fn to_wire(link: &LinkDefinition) -> Link {
-    let text = link.key.contract.as_str();
-    let (namespace, package) = text.split_once(':').unwrap_or(("", text));
-    Link {
-        source_id: link.key.actor.to_string(),
-        target: link.provider.to_string(),
-        name: link.key.link_name.to_string(),
-        wit_namespace: namespace.to_owned(),
-        wit_package: package.to_owned(),
-        interfaces: vec![package.to_owned()],
-        source_config: Vec::new(),
-        target_config: Vec::new(),
-    }
 }

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use serde_json::json;
 use wattle_lattice::{
     node::{Node, SharedError},
-    spec::{self, Bucket, EditError, LinkSpec, LatticeData},
+    spec::{self, Bucket, EditError, LatticeData, LinkSpec},
 };
 use wattle_types::{LinkDefinition, LinkKey, Provider};
 

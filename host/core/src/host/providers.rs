@@ -1,10 +1,6 @@
 //! Starting, replacing and stopping providers.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use wattle_types::{
     Handover, LinkDefinition, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId,
