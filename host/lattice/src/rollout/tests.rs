@@ -1,1 +1,342 @@
+use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    directory::mix,
+    fixtures::{actor, host, provider},
+};
+
+/// Hosts that do what they are told, and a leader that looks each second.
+struct Fleet {
+    now: Instant,
+    rollout: Rollout,
+    view: View,
+    advancer: Advancer,
+    told: Vec<String>,
+    /// How versions do: calls each second, how many of 100 fail, and p99 in microseconds.
+    quality: BTreeMap<&'static str, (u64, u64, u64)>,
+    refuses: Option<HostId>,
+}
+
+impl Fleet {
+    /// Hosts `1..=count` on `v1`, and a rollout to `v2`.
+    fn new(count: u8, canary: Option<Canary>) -> Self {
+        let now = Instant::now();
+        let running = Running { reference: "v1".into(), ..Running::default() };
+        let rollout = Rollout::new(Target::Actor(actor(1)), "v1".into(), "v2".into(), "today".into());
+        Self {
+            now,
+            rollout: Rollout { canary, ..rollout },
+            view: View {
+                declared: Some("v1".into()),
+                hosts: (1..=count).map(|n| (host(n), running.clone())).collect(),
+            },
+            advancer: Advancer::new(now),
+            told: Vec::new(),
+            quality: [("v1", (100, 1, 1_000)), ("v2", (100, 1, 1_000))].into(),
+            refuses: None,
+        }
+    }
+
+    /// One second. What is written goes through JSON, as it does in the lattice.
+    fn step(&mut self) {
+        let step = self.advancer.advance(self.now, &self.rollout, &self.view);
+        assert!(step.next.is_none() || step.actions.is_empty(), "a step writes or acts: {step:?}");
+        if let Some(next) = step.next {
+            self.rollout = serde_json::from_slice(&serde_json::to_vec(&next).unwrap()).unwrap();
+        }
+        for action in step.actions {
+            self.told.push(describe(&action));
+            let refused = action.host().is_some() && action.host() == self.refuses;
+            if refused {
+                self.advancer.outcome(&action, Err("it does not compile".into()));
+            } else {
+                self.carry_out(&action);
+                self.advancer.outcome(&action, Ok(()));
+            }
+        }
+        self.work();
+        self.now += Duration::from_secs(1);
+    }
+
+    fn carry_out(&mut self, action: &RolloutAction) {
+        if let RolloutAction::Declare { reference, .. } = action {
+            self.view.declared = Some(reference.clone());
+            return;
+        }
+        let Some(running) = self.view.hosts.get_mut(&action.host().unwrap()) else { return };
+        match action {
+            RolloutAction::StartCanary { reference, .. } => {
+                running.trial = Some(reference.clone());
+                (running.old, running.new) = Default::default();
+            }
+            RolloutAction::AbortCanary { .. } => running.trial = None,
+            RolloutAction::Promote { .. } => running.reference = running.trial.take().unwrap(),
+            RolloutAction::Update { reference, .. } => {
+                (running.old, running.new) = (running.new, Reading::default());
+                (running.reference, running.trial) = (reference.clone(), None);
+            }
+            RolloutAction::Declare { .. } => {}
+        }
+    }
+
+    /// A second of calls on each host.
+    fn work(&mut self) {
+        for running in self.view.hosts.values_mut() {
+            let add = |reading: &mut Reading, (calls, failing, p99_us): (u64, u64, u64)| {
+                reading.calls += calls;
+                reading.failed += calls * failing / 100;
+                reading.p99_us = p99_us;
+            };
+            if running.trial.is_some() {
+                add(&mut running.old, self.quality["v1"]);
+                add(&mut running.new, self.quality["v2"]);
+            } else {
+                add(&mut running.new, self.quality[running.reference.as_str()]);
+            }
+        }
+    }
+
+    /// Runs to the end, and returns how many seconds it took.
+    fn run(&mut self) -> u32 {
+        for seconds in 0..600 {
+            if !self.rollout.is_active() {
+                return seconds;
+            }
+            self.step();
+        }
+        panic!("no end: {:?} {:?}", self.rollout, self.told)
+    }
+
+    fn until(&mut self, is_so: impl Fn(&Rollout) -> bool) {
+        for _ in 0..600 {
+            if is_so(&self.rollout) {
+                return;
+            }
+            self.step();
+        }
+        panic!("never: {:?}", self.told)
+    }
+
+    fn references(&self) -> Vec<&str> {
+        self.view.hosts.values().map(|running| running.reference.as_str()).collect()
+    }
+}
+
+fn describe(action: &RolloutAction) -> String {
+    let n = (1..=20).find(|n| action.host() == Some(host(*n))).unwrap_or_default();
+    match action {
+        RolloutAction::StartCanary { reference, percent, .. } => format!("{n}: {percent}% {reference}"),
+        RolloutAction::AbortCanary { .. } => format!("{n}: abort"),
+        RolloutAction::Promote { .. } => format!("{n}: promote"),
+        RolloutAction::Update { reference, force, .. } => {
+            format!("{n}: {reference}{}", if *force { " by force" } else { "" })
+        }
+        RolloutAction::Declare { reference, previous } => {
+            format!("declare {reference}, was {}", previous.as_deref().unwrap_or("-"))
+        }
+    }
+}
+
+fn canary() -> Option<Canary> {
+    Some(Canary { percent: 10, watch_secs: 10, max_error_percent: 1.0, max_latency_factor: 2.0 })
+}
+
+#[test]
+fn without_a_canary_hosts_change_one_after_the_other() {
+    let mut fleet = Fleet::new(3, None);
+    fleet.run();
+    assert_eq!(fleet.told, ["1: v2", "2: v2", "3: v2", "declare v2, was v1"]);
+    assert_eq!(fleet.rollout.phase, Phase::Done);
+    assert_eq!(fleet.references(), ["v2", "v2", "v2"]);
+    assert_eq!(fleet.rollout.done.len(), 3);
+}
+
+#[test]
+fn a_good_canary_is_promoted_and_the_others_follow() {
+    let mut fleet = Fleet::new(2, canary());
+    let took = fleet.run();
+    assert_eq!(fleet.told, ["1: 10% v2", "1: promote", "2: v2", "declare v2, was v1"]);
+    assert!((16..40).contains(&took), "{took}");
+}
+
+#[test]
+fn the_busiest_host_is_the_canary() {
+    let mut fleet = Fleet::new(3, canary());
+    fleet.view.hosts.get_mut(&host(2)).unwrap().new.calls = 9_999;
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Canary { .. }));
+    assert_eq!(fleet.rollout.phase, Phase::Canary { host: host(2) });
+}
+
+#[test]
+fn a_canary_that_fails_or_is_slow_is_taken_back_with_the_reason() {
+    for (quality, reason) in [((100, 3, 1_000), "3.0% of its"), ((100, 1, 8_000), "up to 8.0 ms")] {
+        let mut fleet = Fleet::new(2, canary());
+        fleet.quality.insert("v2", quality);
+        let took = fleet.run();
+        assert_eq!(fleet.told, ["1: 10% v2", "1: abort"]);
+        assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1"]));
+        assert!(fleet.rollout.reason.as_ref().unwrap().contains(reason), "{:?}", fleet.rollout.reason);
+        assert!(took < 10, "it need not be watched to the end: {took}");
+        assert_eq!(fleet.view.declared.as_deref(), Some("v1"));
+    }
+}
+
+#[test]
+fn a_canary_with_few_calls_is_watched_twice_as_long() {
+    let mut fleet = Fleet::new(1, canary());
+    fleet.quality.insert("v2", (1, 0, 1_000));
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Canary { .. }));
+    let begun = fleet.now;
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+    let took = (fleet.now - begun).as_secs();
+    assert!((20..=23).contains(&took), "{took}");
+    fleet.run();
+    assert_eq!(fleet.rollout.phase, Phase::Done);
+}
+
+#[test]
+fn a_version_that_fails_on_the_second_host_goes_back_everywhere() {
+    let mut fleet = Fleet::new(3, None);
+    fleet.until(|rollout| rollout.done.len() == 1);
+    fleet.quality.insert("v2", (100, 50, 1_000));
+    fleet.run();
+    assert_eq!(fleet.told, ["1: v2", "2: v2", "1: v1 by force", "2: v1 by force"]);
+    assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1", "v1"]));
+}
+
+#[test]
+fn a_version_that_does_not_start_goes_no_further() {
+    for canary in [None, canary()] {
+        let mut fleet = Fleet::new(2, canary);
+        fleet.refuses = Some(host(1));
+        fleet.run();
+        assert_eq!((fleet.rollout.phase, fleet.told.len()), (Phase::RolledBack, 1));
+        assert!(fleet.rollout.reason.as_ref().unwrap().ends_with("it does not compile"));
+    }
+}
+
+#[test]
+fn hosts_that_die_are_skipped_and_those_that_appear_get_their_turn() {
+    let mut fleet = Fleet::new(3, canary());
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Canary { .. }));
+    fleet.step();
+    let gone = fleet.view.hosts.remove(&host(1)).unwrap();
+    assert_eq!(gone.trial.as_deref(), Some("v2"));
+    fleet.until(|rollout| rollout.done == [host(2)]);
+    // The trial it had is left over, and another host begins with the old version.
+    fleet.view.hosts.insert(host(1), gone);
+    fleet.view.hosts.insert(host(4), Running { reference: "v1".into(), ..Running::default() });
+    fleet.run();
+    assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::Done, vec!["v2"; 4]));
+    assert!(fleet.told.contains(&"1: abort".to_owned()), "{:?}", fleet.told);
+}
+
+#[test]
+fn an_operator_can_turn_back_at_any_moment_and_a_late_trial_is_taken_away() {
+    let mut fleet = Fleet::new(2, canary());
+    fleet.until(|rollout| rollout.done.len() == 1);
+    fleet.rollout = fleet.rollout.abort("I changed my mind").unwrap();
+    assert_eq!(fleet.rollout.abort("again").unwrap().reason.as_deref(), Some("I changed my mind"));
+    fleet.run();
+    assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1"]));
+    assert_eq!(fleet.rollout.abort("too late"), None);
+    fleet.view.hosts.get_mut(&host(2)).unwrap().trial = Some("v2".into());
+    fleet.step();
+    assert_eq!(fleet.view.hosts[&host(2)].trial, None);
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_asked_again_and_given_up_in_time() {
+    let mut fleet = Fleet::new(1, None);
+    fleet.rollout.phase = Phase::Updating { host: host(1) };
+    let start = fleet.now;
+    let mut asked = Vec::new();
+    let next = (0..200).find_map(|second| {
+        let step = fleet.advancer.advance(start + Duration::from_secs(second), &fleet.rollout, &fleet.view);
+        asked.extend(step.actions.iter().map(|_| second));
+        step.next
+    });
+    assert_eq!(asked, (0..12).map(|n| n * 10).collect::<Vec<_>>());
+    assert_eq!(next.unwrap().phase, Phase::RollingBack);
+}
+
+#[test]
+fn any_leader_goes_on_from_the_entry_alone() {
+    for seed in 0..200_u64 {
+        let is_bad = seed % 2 == 0;
+        let mut fleet = Fleet::new(4, canary());
+        if is_bad {
+            fleet.quality.insert("v2", (100, 40, 1_000));
+        }
+        for second in 0..400 {
+            if mix(seed * 1_000 + second) % 8 == 0 {
+                fleet.advancer = Advancer::new(fleet.now);
+            }
+            fleet.step();
+            // Now and then a leader acts and is gone before it can see what came of it.
+            if mix(seed * 1_000 + second) % 11 == 0 {
+                let actions = fleet.advancer.advance(fleet.now, &fleet.rollout, &fleet.view).actions;
+                actions.iter().for_each(|action| fleet.carry_out(action));
+                fleet.advancer = Advancer::new(fleet.now);
+            }
+        }
+        let (phase, version) = if is_bad { (Phase::RolledBack, "v1") } else { (Phase::Done, "v2") };
+        // With a leader change each few seconds the watch may never be over; then nothing is decided either way.
+        if fleet.rollout.is_active() {
+            fleet.run();
+        }
+        assert_eq!((fleet.rollout.phase, fleet.references()), (phase, vec![version; 4]), "seed {seed}");
+        assert_eq!(fleet.view.declared.as_deref(), Some(version), "seed {seed}");
+    }
+}
+
+#[test]
+fn nothing_is_done_before_all_hosts_can_have_been_heard() {
+    let mut fleet = Fleet::new(0, None);
+    fleet.advancer = Advancer::new(fleet.now + Duration::from_secs(2));
+    assert_eq!(fleet.advancer.advance(fleet.now, &fleet.rollout, &fleet.view), Step::default());
+}
+
+#[test]
+fn an_undeclared_actor_is_rolled_out_without_a_declaration() {
+    let mut fleet = Fleet::new(1, None);
+    fleet.view.declared = None;
+    fleet.run();
+    assert_eq!((fleet.told, fleet.rollout.phase), (vec!["1: v2".to_owned()], Phase::Done));
+}
+
+#[test]
+fn one_command_goes_back_to_what_was_before() {
+    let mut declared = DeclaredActor { reference: "v2".into(), replicas: 1, ..Default::default() };
+    let target = Target::Actor(actor(1));
+    assert_eq!(rollback_actor(target.clone(), &declared, String::new()), None);
+    declared.previous = Some("v1".into());
+    let rollout = rollback_actor(target, &declared, String::new()).unwrap();
+    assert_eq!((rollout.from.as_str(), rollout.to.as_str(), rollout.force), ("v2", "v1", true));
+    assert_eq!(rollout.canary, None);
+}
+
+#[test]
+fn the_entry_is_plain_json() {
+    let entry = json!({
+        "target": {"provider": "kv"}, "from": "v1", "to": "v2", "force": false,
+        "canary": {"percent": 10, "watch_secs": 30, "max_error_percent": 1.0, "max_latency_factor": 2.0},
+        "phase": {"name": "canary", "host": host(1)}, "done": [host(2)], "reason": "slow", "started": "today",
+        "later": true,
+    });
+    let rollout: Rollout = serde_json::from_value(entry.clone()).unwrap();
+    assert_eq!((&rollout.target, &rollout.extra["later"]), (&Target::Provider(provider("kv")), &Value::Bool(true)));
+    assert_eq!(serde_json::to_value(&rollout).unwrap(), entry);
+    assert!(rollout.check().is_ok());
+    let bad = |canary: Value| {
+        let canary = serde_json::from_value(canary).unwrap();
+        Rollout { canary: Some(canary), ..rollout.clone() }.check()
+    };
+    assert!(bad(json!({"percent": 0})).is_err());
+    assert!(bad(json!({"percent": 101})).is_err());
+    assert!(bad(json!({"percent": 5, "max_error_percent": -1.0})).is_err());
+    assert!(bad(json!({"percent": 5})).is_ok());
+}
