@@ -173,3 +173,17 @@ fn the_choice_is_the_less_busy_of_two_and_avoids_suspects() {
     assert_eq!(choose(&[], |_| false, busy, 0), None);
     assert_eq!(choose(&all[..1], |_| false, busy, 7), Some(host(1)));
 }
+
+#[test]
+fn a_suspicion_is_nothing_for_hosts_nobody_knows() {
+    let now = Instant::now();
+    let mut directory = Directory::default();
+    directory.suspect(&host(9), now);
+    assert!(!directory.snapshot().is_suspect(&host(9), now));
+    directory.heard(now, beat(9));
+    directory.suspect(&host(9), now);
+    assert!(directory.snapshot().is_suspect(&host(9), now));
+    // A new start of the host is not what was suspected.
+    directory.heard(now, Beat { incarnation: 2, ..beat(9) });
+    assert!(!directory.snapshot().is_suspect(&host(9), now));
+}
