@@ -1,9 +1,10 @@
 //! Which host leads: a lease in the shared state, judged by each watcher's own clock.
 //!
-//! The leader rewrites the lease every [`RENEW_EVERY`] by compare-and-set. It counts the age of its lease from the moment
-//! it *sent* the last renewal that was written, and stops at [`LEAD_MAX`]; the others count from the moment they *saw*
-//! it, and wait for [`TAKE_OVER_AFTER`]. What was seen was sent before, so whatever the clocks show, the old leader has
-//! stopped half a second before a new one begins. A command that was on its way meanwhile is refused by [`Fence`].
+//! The leader rewrites the lease every [`RENEW_EVERY`] by compare-and-set. It counts the age of its lease from the
+//! moment it *sent* the last renewal that was written, and stops at [`LEAD_MAX`]; the others count from the moment
+//! they *saw* it, and wait for [`TAKE_OVER_AFTER`]. What was seen was sent before, so whatever the clocks show, the
+//! old leader has stopped half a second before a new one begins. A command that was on its way meanwhile is refused by
+//! [`Fence`].
 
 use std::{
     collections::{BTreeMap, VecDeque},

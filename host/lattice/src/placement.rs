@@ -32,9 +32,9 @@ pub struct Placement {
 
 /// Places `replicas`, one to a host at most, on hosts that have all labels of `constraints` and do not drain.
 ///
-/// Groups of `spread` get shares by weight (largest remainder). What does not fit in its group goes to hosts of the other
-/// groups and is told as a shortage: a scale is worth more than a spread. Hosts that run it already come first, then the
-/// least loaded, then in order, so that the same state gives the same placement and little moves.
+/// Groups of `spread` get shares by weight (largest remainder). What does not fit in its group goes to hosts of the
+/// other groups and is told as a shortage: a scale is worth more than a spread. Hosts that run it already come first,
+/// then the least loaded, then in order, so that the same state gives the same placement and little moves.
 #[must_use]
 pub fn place(
     replicas: u32,

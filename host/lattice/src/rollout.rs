@@ -1,8 +1,8 @@
 //! A new version of an actor or provider, brought to all hosts that run it, and back if it does not do well.
 //!
-//! A rollout is an entry of the shared state; whoever leads advances it. A step either writes the entry or acts on hosts,
-//! never both: what is done always follows from what is written, so the next leader goes on where the last one stopped.
-//! What is timed is timed anew by each leader, which can only make a watch longer.
+//! A rollout is an entry of the shared state; whoever leads advances it. A step either writes the entry or acts on
+//! hosts, never both: what is done always follows from what is written, so the next leader goes on where the last one
+//! stopped. What is timed is timed anew by each leader, which can only make a watch longer.
 
 use std::collections::BTreeMap;
 

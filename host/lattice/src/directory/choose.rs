@@ -4,8 +4,8 @@ use wattle_types::HostId;
 
 /// Chooses the less busy of two candidates that `turn` picks; those to `avoid` only if there are no others.
 ///
-/// Two random choices come close to the least busy of all without everybody rushing to the same host. The result follows
-/// from the arguments alone: count `turn` up for each call.
+/// Two random choices come close to the least busy of all without everybody rushing to the same host. The result
+/// follows from the arguments alone: count `turn` up for each call.
 pub fn choose(
     candidates: &[HostId],
     avoid: impl Fn(&HostId) -> bool,

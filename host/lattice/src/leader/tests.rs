@@ -64,6 +64,23 @@ fn a_leader_renews_and_stops_in_time_when_it_cannot() {
 }
 
 #[test]
+fn the_age_of_a_lease_counts_from_when_it_was_sent() {
+    let start = Instant::now();
+    let mut election = Election::new(host(1));
+    election.handle(start, Event::Saw { lease: None, revision: 0 });
+    let (ms, _) = tick(&mut election, start, 0, 400).unwrap();
+    let late = election.handle(at(start, ms + 600), Event::Written { renewed: 1, revision: 10 });
+    assert_eq!(told(&late), ["lead 1", "1.2@10"], "and is renewed at once");
+    assert_eq!(election.leads(at(start, ms + 999)), Some(1));
+    assert_eq!(election.leads(at(start, ms + 1_000)), None);
+    // Written, but so late that others may have taken over: of no use.
+    let mut election = Election::new(host(1));
+    election.handle(start, Event::Saw { lease: None, revision: 0 });
+    let (ms, _) = tick(&mut election, start, 0, 400).unwrap();
+    assert_eq!(election.handle(at(start, ms + 1_000), Event::Written { renewed: 1, revision: 10 }), []);
+}
+
+#[test]
 fn a_renewal_of_unknown_outcome_counts_when_it_is_seen() {
     let start = Instant::now();
     let (mut election, t) = leader(start);

@@ -272,12 +272,12 @@ fn any_leader_goes_on_from_the_entry_alone() {
             fleet.quality.insert("v2", (100, 40, 1_000));
         }
         for second in 0..400 {
-            if mix(seed * 1_000 + second) % 8 == 0 {
+            if mix(seed * 1_000 + second).is_multiple_of(8) {
                 fleet.advancer = Advancer::new(fleet.now);
             }
             fleet.step();
             // Now and then a leader acts and is gone before it can see what came of it.
-            if mix(seed * 1_000 + second) % 11 == 0 {
+            if mix(seed * 1_000 + second).is_multiple_of(11) {
                 let actions = fleet.advancer.advance(fleet.now, &fleet.rollout, &fleet.view).actions;
                 actions.iter().for_each(|action| fleet.carry_out(action));
                 fleet.advancer = Advancer::new(fleet.now);

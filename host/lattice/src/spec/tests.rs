@@ -75,6 +75,11 @@ fn links_of_others_conflict_only_where_interfaces_overlap() {
     assert_eq!(serde_json::from_slice::<Value>(&both).unwrap()["links"].as_array().unwrap().len(), 2);
     let none = written(delete_wire(Some(&both), "default", "wasi", "blobstore").unwrap());
     assert_eq!(none, r#"{"url":"","links":[]}"#);
+    let mut all = wire("web", "blob3", "blobstore", "read");
+    all.interfaces.push("write".into());
+    assert!(put_wire(Some(&both), &all, false).is_err());
+    let one: Value = serde_json::from_slice(&written(put_wire(Some(&both), &all, true).unwrap())).unwrap();
+    assert_eq!(one["links"], json!([all]), "it takes the place of both");
     // Ours have one interface for each contract, whatever they are called.
     let id = actor(1).to_string();
     let ours = written(put_wire(None, &wire(&id, "kv", "keyvalue", "store"), false).unwrap());
@@ -194,7 +199,7 @@ fn changes_are_told_once_and_one_by_one() {
     let key = link(1, "kv").entry_key();
     let first = written(put_link(None, &link(1, "kv"), false).unwrap());
     let changed = Changed::Link(link(1, "kv").definition.key);
-    assert_eq!(data.apply(Bucket::Lattice, put(&key, first.clone(), 5)), [changed.clone()]);
+    assert_eq!(data.apply(Bucket::Lattice, put(&key, first.clone(), 5)), std::slice::from_ref(&changed));
     assert_eq!(data.apply(Bucket::Lattice, put(&key, first.clone(), 6)), []);
     assert_eq!(data.revision_of(Bucket::Lattice, &key), Some(6));
     assert_eq!(data.apply(Bucket::Lattice, put(&key, "{}", 4)), [], "older than what is known");
@@ -250,7 +255,7 @@ fn after_a_reset_what_is_not_told_again_is_deleted_and_revisions_may_begin_anew(
 #[test]
 fn a_link_put_at_both_ends_is_the_actors() {
     let id = actor(1).to_string();
-    let (ours, theirs) = (wire(&id, "http", "http", "h"), wire("other", &id, "http", "h"));
+    let (ours, theirs) = (wire(&id, "http", "http", "h"), wire("A-other", &id, "http", "h"));
     let key = LinkSpec::from_wire(&ours).unwrap().definition.key;
     for order in [[&ours, &theirs], [&theirs, &ours]] {
         let mut data = LatticeData::default();
@@ -261,11 +266,11 @@ fn a_link_put_at_both_ends_is_the_actors() {
         assert_eq!(data.link(&key).unwrap().definition.provider, provider("http"));
         assert_eq!(data.links_on_wire().len(), 2);
         let spec = LinkSpec::from_wire(&ours).unwrap();
-        assert_eq!(data.elsewhere(&spec), [("COMPONENT_other".to_owned(), provider("other"))]);
-        assert_eq!(data.entries_of(&key), [component_key(&id), "COMPONENT_other".into()]);
+        assert_eq!(data.elsewhere(&spec), [("COMPONENT_A-other".to_owned(), provider("A-other"))]);
+        assert_eq!(data.entries_of(&key), ["COMPONENT_A-other".into(), component_key(&id)]);
         let gone = KvEvent::Delete { key: component_key(&id), revision: 9 };
         assert_eq!(data.apply(Bucket::Lattice, gone), [Changed::Link(key.clone())]);
-        assert_eq!(data.link(&key).unwrap().definition.provider, provider("other"));
+        assert_eq!(data.link(&key).unwrap().definition.provider, provider("A-other"));
     }
 }
 
