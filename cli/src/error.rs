@@ -51,6 +51,7 @@ impl Kind {
             | "nats_server_not_found"
             | "nats_server_not_ready"
             | "no_responders"
+            | "not_scaled"
             | "outcome_unknown"
             | "overloaded"
             | "port_taken"

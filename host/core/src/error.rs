@@ -171,6 +171,48 @@ pub enum HostError {
     /// The link cannot be put or is not there.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The host is on no lattice.
+    #[error("this host is on no lattice")]
+    NoLattice,
+    /// What was declared does not run everywhere yet.
+    #[error("{target} runs on {running} of {wanted} hosts; it stays declared")]
+    NotScaled {
+        /// Actor or provider.
+        target: String,
+        /// On how many it is to run.
+        wanted: usize,
+        /// On how many it does.
+        running: usize,
+    },
+    /// Another rollout of the same actor or provider goes on.
+    #[error("a rollout of {target} is under way")]
+    RolloutActive {
+        /// Actor or provider.
+        target: String,
+    },
+    /// A rollout went back.
+    #[error("{target} went back to the version before: {reason}")]
+    RolledBack {
+        /// Actor or provider.
+        target: String,
+        /// Why.
+        reason: String,
+    },
+    /// There was no version before.
+    #[error("no rollout of {target} is known, so there is nothing to go back to")]
+    NothingToRollBack {
+        /// Actor or provider.
+        target: String,
+    },
+    /// Providers are not tried on a share of their calls.
+    #[error("a provider cannot be tried on a share of its calls")]
+    NoCanary,
+    /// An order of a leader that has been followed by another.
+    #[error("the order is of a former leader; the term seen last is {seen}")]
+    TermOutdated {
+        /// The later term.
+        seen: u64,
+    },
     /// A named configuration cannot be had.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -221,6 +263,13 @@ impl HostError {
             Self::Provider { error, .. } => error.code(),
             Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
             Self::Link(error) => error.code(),
+            Self::NoLattice => "no_lattice",
+            Self::NotScaled { .. } => "not_scaled",
+            Self::RolloutActive { .. } => "rollout_active",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::NothingToRollBack { .. } => "nothing_to_roll_back",
+            Self::NoCanary => "no_canary",
+            Self::TermOutdated { .. } => "term_outdated",
             Self::Config(error) => error.code(),
             Self::Shared(error) => error.code(),
             Self::Fetch(error) => error.code(),
@@ -282,6 +331,15 @@ impl HostError {
             }
             Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
+            Self::NoLattice => "start the host with NATS: wattle up".into(),
+            Self::NotScaled { .. } => "see what runs where with: wattle get declared; and the leader's log".into(),
+            Self::RolloutActive { target } => {
+                format!("wait for it: wattle rollout follow {target}; or: wattle rollout back {target}")
+            }
+            Self::RolledBack { .. } => {
+                "mend the new version, sign it with a higher --rev, and roll it out again".into()
+            }
+            Self::NoCanary => "roll it out without --canary".into(),
             Self::Shared(SharedError::Store(_)) => {
                 "see that NATS runs, with JetStream (nats-server -js), and try again".into()
             }

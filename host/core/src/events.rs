@@ -68,7 +68,8 @@ pub(crate) async fn publish_events(
     }
 }
 
-fn rfc3339_now() -> String {
+/// Returns the time, as events and people read it.
+pub(crate) fn rfc3339_now() -> String {
     let now = time::OffsetDateTime::now_utc();
     now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

@@ -4,6 +4,7 @@ mod actors;
 mod health;
 mod heartbeat;
 mod labels;
+mod lattice;
 mod links;
 mod providers;
 mod shutdown;
@@ -19,6 +20,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::Bus;
 use wattle_lattice::{
+    leader::Fence,
     node::{Node, NodeOptions, SharedError},
     rpc::{Identity, System},
 };
@@ -82,6 +84,8 @@ pub(crate) struct Inner {
     last_drain: OnceLock<Duration>,
     started: Instant,
     bus: Option<Arc<dyn Bus>>,
+    /// Whose orders are still taken.
+    fence: Mutex<Fence>,
     /// The host's part in the lattice of its bus.
     node: Option<Node>,
     /// For providers that are processes; they need a bus.
@@ -208,6 +212,7 @@ impl HostBuilder {
             last_drain: OnceLock::new(),
             started: crate::dispatch::now(),
             bus: self.bus,
+            fence: Mutex::default(),
             node,
             processes: processes.map(Arc::new),
         }));
@@ -371,6 +376,16 @@ impl Host {
         if let Some(node) = &self.0.node {
             node.changed();
         }
+    }
+
+    /// Returns whether an order of a leader of this term is still to be carried out.
+    pub(crate) fn admits(&self, term: u64) -> bool {
+        self.0.fence.lock().unwrap_or_else(PoisonError::into_inner).admit(term)
+    }
+
+    /// Returns the latest term seen.
+    pub(crate) fn highest_term(&self) -> u64 {
+        self.0.fence.lock().unwrap_or_else(PoisonError::into_inner).highest()
     }
 
     /// Returns the host's part in its lattice.

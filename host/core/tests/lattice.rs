@@ -15,6 +15,8 @@ use crate::support::{Author, KEYVALUE, Script, ScriptFactory, link, start, start
 /// Longest anything here may take to be known everywhere.
 const SOON: Duration = Duration::from_secs(10);
 
+mod declared;
+
 struct Lattice {
     author: Author,
     script: Arc<Script>,

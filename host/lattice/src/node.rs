@@ -2,6 +2,8 @@
 
 mod beats;
 mod calls;
+mod leading;
+mod orders;
 mod shared;
 
 use std::{
@@ -118,7 +120,9 @@ impl Node {
     /// When the bus cannot be subscribed to.
     pub async fn join(&self, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
         self.0.rpc.serve(host.clone()).await?;
-        beats::start(self, host).await
+        beats::start(self, host).await?;
+        self.0.tasks.spawn(leading::lead(self.clone()));
+        Ok(())
     }
 
     /// Returns the shared state.

@@ -403,6 +403,65 @@ pub enum Command {
         /// Which one.
         provider: ProviderId,
     },
+    /// Declares that an actor runs on so many hosts, from now on and whatever happens to them.
+    DeclareActor {
+        /// Where its module is, for every host that may run it.
+        reference: String,
+        /// Where and how.
+        #[serde(flatten)]
+        scale: Scale,
+        /// Most calls at once on each host; the host's default otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_in_flight: Option<u32>,
+    },
+    /// Declares that a provider runs on so many hosts.
+    DeclareProvider {
+        /// What it is, for every host that may run it.
+        reference: String,
+        /// Its identity; the kind when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<ProviderId>,
+        /// Where and how.
+        #[serde(flatten)]
+        scale: Scale,
+        /// Configuration for all its links.
+        #[serde(default)]
+        config: BTreeMap<String, String>,
+        /// Names of configurations of the lattice; `config` wins over them.
+        #[serde(default)]
+        configs: Vec<String>,
+    },
+    /// Lists what is declared; see [`Declaration`].
+    GetDeclared,
+    /// Replaces a version on all hosts that run it: host by host, maybe tried on a share of the calls first.
+    StartRollout {
+        /// Id, call alias, or claimed name of the actor; or the id of a provider.
+        target: String,
+        /// Where the new version is.
+        reference: String,
+        /// Accept a lower revision.
+        #[serde(default)]
+        force: bool,
+        /// Try it first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        canary: Option<Canary>,
+    },
+    /// Tells how a rollout goes on, until it has ended.
+    FollowRollout {
+        /// Id, call alias, or claimed name of the actor; or the id of a provider.
+        target: String,
+    },
+    /// Goes back to what ran before the last rollout, or turns the one under way round.
+    RollBack {
+        /// Id, call alias, or claimed name of the actor; or the id of a provider.
+        target: String,
+    },
+    /// Moves what is declared to other hosts, then stops this one.
+    DrainHost {
+        /// How long moving may take, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+    },
     /// Sets a link, with its values.
     PutLink {
         /// The link.
@@ -440,6 +499,68 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         actor: Option<ActorId>,
     },
+}
+
+/// On how many hosts, and on which, something runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scale {
+    /// On how many hosts; 0 ends it.
+    pub replicas: u32,
+    /// How they are shared out; over all hosts when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spread: Vec<SpreadGroup>,
+    /// Labels every host has that runs it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub constraints: BTreeMap<String, String>,
+    /// Kept in inventories.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Hosts that get their share of the replicas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpreadGroup {
+    /// Labels its hosts have, all of them.
+    pub labels: BTreeMap<String, String>,
+    /// Its share is this of the sum of all weights.
+    pub weight: u32,
+}
+
+/// How a new version is tried. What is absent has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    /// How many of 100 calls it takes on the first host.
+    pub percent: u8,
+    /// How long it is watched, in seconds; twice as long if it has too few calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_secs: Option<u32>,
+    /// How many more of 100 calls may fail than with the old version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_error_percent: Option<f64>,
+    /// How many times as long its slowest calls may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_latency_factor: Option<f64>,
+}
+
+/// One thing that is declared, and where it runs: an element of the result of [`Command::GetDeclared`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// `actor` or `provider`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Where it comes from.
+    pub reference: String,
+    /// On how many hosts it is to run.
+    pub replicas: u32,
+    /// The hosts that run it.
+    pub hosts: Vec<String>,
+    /// The phase of its last rollout, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
+    /// Why that rollout went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One message of the stream that answers a [`Command`].

@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
 use wattle_bus::{Bus, Message};
+use wattle_lattice::spec::{DeclaredProvider, Spread};
 use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
 
 use crate::{
@@ -45,7 +46,10 @@ pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Mes
         let command = read(verb, &request.payload);
         let steps = Steps::to(sender);
         match command {
-            Ok(command) => finish(carry_out(host, bus, command, &steps).await),
+            Ok((_, Some(term))) if !host.admits(term) => {
+                finish(Err(HostError::TermOutdated { seen: host.highest_term() }))
+            }
+            Ok((command, _)) => finish(carry_out(host, bus, command, &steps).await),
             Err(error) => Progress::Failed {
                 code: "request_invalid".into(),
                 message: format!("the command cannot be read: {error}"),
@@ -64,19 +68,20 @@ pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Mes
     send(bus, request, &outcome).await;
 }
 
-/// Reads a command, which must be the one its subject names.
-fn read(verb: &str, payload: &[u8]) -> Result<Command, String> {
+/// Reads a command, which must be the one its subject names, and the term if a leader gives it.
+fn read(verb: &str, payload: &[u8]) -> Result<(Command, Option<u64>), String> {
     let command: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     let named = command.get("verb").and_then(Value::as_str).unwrap_or_default();
     if named != verb {
         return Err(format!("the subject names {verb:?}, the command {named:?}"));
     }
+    let term = command.get("term").and_then(Value::as_u64);
     let command = serde_json::from_value(command).map_err(|error| error.to_string())?;
     match &command {
         Command::Watch { subject, .. } if !subject.starts_with(INBOX) => {
             Err(format!("{subject:?} is no subject of the asker's own: it must begin with {INBOX:?}"))
         }
-        _ => Ok(command),
+        _ => Ok((command, term)),
     }
 }
 
@@ -131,6 +136,48 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
         Command::StopProvider { provider } => {
             host.stop_provider(&provider, steps).await?;
             Ok(json!({ "provider": provider }))
+        }
+        Command::DeclareActor { reference, scale, max_in_flight } => {
+            let id = host.declare_actor(&reference, scale, max_in_flight, steps).await?;
+            Ok(json!({ "actor": id }))
+        }
+        Command::DeclareProvider { reference, provider, scale, config, configs } => {
+            let groups = scale.spread.into_iter();
+            let spread = groups.map(|group| Spread { name: None, labels: group.labels, weight: group.weight });
+            let declared = DeclaredProvider {
+                reference,
+                replicas: scale.replicas,
+                config,
+                configs,
+                spread: spread.collect(),
+                constraints: scale.constraints,
+                annotations: scale.annotations,
+                ..DeclaredProvider::default()
+            };
+            Ok(json!({ "provider": host.declare_provider(declared, provider, steps).await? }))
+        }
+        Command::GetDeclared => Ok(json!(host.declared()?)),
+        Command::StartRollout { target, reference, force, canary } => {
+            let target = host.start_rollout(&target, &reference, force, canary).await?;
+            host.follow_rollout(&target, steps).await?;
+            Ok(json!({ "target": target.to_string() }))
+        }
+        Command::FollowRollout { target } => {
+            let target = host.find_target(&target)?;
+            host.follow_rollout(&target, steps).await?;
+            Ok(json!({ "target": target.to_string() }))
+        }
+        Command::RollBack { target } => {
+            let target = host.roll_back(&target).await?;
+            match host.follow_rollout(&target, steps).await {
+                // To go back is what was asked for.
+                Ok(()) | Err(HostError::RolledBack { .. }) => Ok(json!({ "target": target.to_string() })),
+                Err(error) => Err(error),
+            }
+        }
+        Command::DrainHost { timeout_ms } => {
+            host.leave(timeout_ms.map(Duration::from_millis), steps).await?;
+            Ok(json!({}))
         }
         Command::PutLink { link, replace } => {
             let served = host.provider_slot(&link.provider).is_ok();

@@ -109,6 +109,7 @@ impl Host {
             Ok(())
         })?;
         steps.done("published", "generation 1 takes calls");
+        self.tell_claims(id);
         self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));
         Ok(id)
     }
@@ -245,6 +246,8 @@ impl Host {
     /// [`HostError::ActorNotFound`].
     pub(crate) fn measure_actor(&self, id: ActorId) -> Result<Measurement, HostError> {
         let slot = self.actor_slot(id)?;
+        // Whoever asks wants to know from now on.
+        slot.metered.store(true, Ordering::Relaxed);
         let current = slot.slot.current();
         let trial = slot.slot.trial();
         Ok(match trial {
@@ -283,6 +286,7 @@ impl Host {
     async fn succeeded(&self, slot: &Arc<ActorSlot>, old: &Generation<ActorModule>, steps: &Steps) {
         steps.done("published", format!("generation {} takes calls", slot.slot.current().number()));
         self.0.events.announce("component_scaled", inventory::component_scaled(self, slot));
+        self.tell_claims(slot.id);
         self.drain_module(old, steps).await;
         *slot.replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(old.meter.read());
     }
@@ -354,13 +358,13 @@ impl Host {
         slot.ok_or_else(|| HostError::ActorNotFound { target: id.to_string() })
     }
 
-    async fn fetch_module(&self, reference: &str, steps: &Steps) -> Result<Bytes, HostError> {
+    pub(super) async fn fetch_module(&self, reference: &str, steps: &Steps) -> Result<Bytes, HostError> {
         let module = fetch(reference, &self.0.registries).await?;
         steps.done("fetched", format!("{} bytes", module.len()));
         Ok(module)
     }
 
-    async fn verify(&self, module: Bytes, steps: &Steps) -> Result<VerifiedModule, HostError> {
+    pub(super) async fn verify(&self, module: Bytes, steps: &Steps) -> Result<VerifiedModule, HostError> {
         let inner = self.0.clone();
         let verified = tokio::task::spawn_blocking(move || verify_module(&*module, unix_now(), &inner.trust));
         let verified = verified.await.map_err(|error| HostError::Internal(error.to_string()))??;

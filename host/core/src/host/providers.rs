@@ -284,7 +284,7 @@ impl Host {
     }
 
     /// Returns what makes the provider a reference names, and the id it has when none is given.
-    async fn factory(&self, reference: &str) -> Result<(ProviderId, Arc<dyn ProviderFactory>), HostError> {
+    pub(super) async fn factory(&self, reference: &str) -> Result<(ProviderId, Arc<dyn ProviderFactory>), HostError> {
         if reference.contains("://") {
             let inner = &self.0;
             let archive =

@@ -116,7 +116,10 @@ impl Shared {
             let Edit::Write(value) = edit(current.as_ref().map(|entry| entry.value.as_ref()))? else { return Ok(()) };
             let expect = current.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
             match store.put(key, value, expect).await {
-                Ok(revision) => return Ok(self.applied(bucket, key, revision).await),
+                Ok(revision) => {
+                    self.applied(bucket, key, revision).await;
+                    return Ok(());
+                }
                 Err(KvError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -1,0 +1,380 @@
+//! What a leader does: keep what is declared running, and bring rollouts forward.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+use wattle_types::{
+    HostId,
+    control::{Command, Measurement},
+};
+
+use super::super::{
+    Node, now,
+    orders::{Failed, order},
+};
+use crate::{
+    reconcile::{Action, Declared, Reconciler, Work as Task},
+    rollout::{Advancer, Phase, Rollout, RolloutAction, Running, View},
+    spec::{Bucket, Edit, EditError, Target, to_bytes},
+};
+
+/// How long a host may take to carry out an order, fetching and compiling included.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may take to answer a question.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the hosts of a rollout are asked how its versions do.
+const MEASURE_EVERY: Duration = Duration::from_millis(500);
+/// How a host refuses an order of an earlier leader.
+const TERM_OUTDATED: &str = "term_outdated";
+
+/// What came of an order or write.
+enum Outcome {
+    Reconciled { action: Action, result: Result<(), Failed> },
+    Rolled { target: Target, action: RolloutAction, result: Result<(), Failed> },
+    Measured { target: Target, host: HostId, measured: Option<Measurement> },
+    Written { target: Target, result: Result<(), String> },
+}
+
+/// One leadership.
+pub(super) struct Work {
+    node: Node,
+    term: u64,
+    begun: Instant,
+    reconciler: Reconciler,
+    rollouts: BTreeMap<Target, Rolling>,
+    doing: JoinSet<Outcome>,
+    /// A later term somebody has seen.
+    outdated_by: Option<u64>,
+}
+
+/// One rollout under way.
+struct Rolling {
+    advancer: Advancer,
+    /// How the versions did when they were last asked for.
+    measured: BTreeMap<HostId, Measurement>,
+    asked: Option<Instant>,
+    is_writing: bool,
+}
+
+impl Work {
+    /// Begins; nothing is done before `begun`.
+    pub(super) fn new(node: Node, term: u64, begun: Instant) -> Self {
+        let (reconciler, rollouts) = (Reconciler::new(begun), BTreeMap::new());
+        Self { node, term, begun, reconciler, rollouts, doing: JoinSet::new(), outdated_by: None }
+    }
+
+    /// Takes in the next outcome; waits for one.
+    pub(super) async fn outcome(&mut self) {
+        match self.doing.join_next().await {
+            Some(Ok(outcome)) => self.take(outcome),
+            Some(Err(error)) => tracing::error!(%error, "the task of an order failed"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Does what is to be done now. Returns a later term, if a host has seen one: then this leadership is over.
+    pub(super) fn go_on(&mut self) -> Option<u64> {
+        if self.outdated_by.is_none() {
+            self.reconcile();
+            self.roll();
+        }
+        self.outdated_by
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Reconciled { action, result } => {
+                if let Err(failed) = &result {
+                    tracing::warn!(host = %action.host, target = %action.target, %failed, "an order was not carried out");
+                }
+                self.note_term(result.as_ref().err());
+                self.reconciler.outcome(now(), &action, result.map_err(|failed| failed.to_string()));
+            }
+            Outcome::Rolled { target, action, result } => {
+                self.note_term(result.as_ref().err());
+                if let Some(rolling) = self.rollouts.get_mut(&target) {
+                    rolling.asked = None;
+                    match result {
+                        Ok(()) => rolling.advancer.outcome(&action, Ok(())),
+                        Err(Failed::Refused { message, .. }) => rolling.advancer.outcome(&action, Err(message)),
+                        // Asked again in its time.
+                        Err(Failed::Silent(why)) => tracing::debug!(why, "a host of a rollout did not answer"),
+                    }
+                }
+            }
+            Outcome::Measured { target, host, measured } => {
+                if let Some(rolling) = self.rollouts.get_mut(&target) {
+                    match measured {
+                        Some(measured) => rolling.measured.insert(host, measured),
+                        None => rolling.measured.remove(&host),
+                    };
+                }
+            }
+            Outcome::Written { target, result } => {
+                if let Err(error) = result {
+                    tracing::debug!(%target, error, "a rollout was not written");
+                }
+                if let Some(rolling) = self.rollouts.get_mut(&target) {
+                    rolling.is_writing = false;
+                }
+            }
+        }
+    }
+
+    fn note_term(&mut self, failed: Option<&Failed>) {
+        if let Some(Failed::Refused { code, message }) = failed
+            && code == TERM_OUTDATED
+        {
+            // The message ends with the term that was seen.
+            let seen = message.rsplit(' ').next().and_then(|term| term.parse().ok());
+            self.outdated_by = seen.or(Some(self.term + 1));
+        }
+    }
+
+    fn reconcile(&mut self) {
+        let declared = self.node.0.shared.read(|data| data.is_caught_up().then(|| Declared::from_data(data)));
+        let Some(declared) = declared else { return };
+        let directory = self.node.directory().clone();
+        for action in self.reconciler.plan(now(), &declared, &directory) {
+            tracing::info!(host = %action.host, target = %action.target, work = name_of(&action.work), "ordered");
+            let command = self.command(&action);
+            let (node, term) = (self.node.clone(), self.term);
+            self.doing.spawn(async move {
+                let result = match command {
+                    Ok(command) => done_anyway(give(&node, action.host, &command, term, ORDER_TIMEOUT).await),
+                    Err(failed) => Err(failed),
+                };
+                Outcome::Reconciled { action, result }
+            });
+        }
+    }
+
+    fn command(&self, action: &Action) -> Result<Command, Failed> {
+        Ok(match (&action.work, &action.target) {
+            (Task::StartActor { declared }, _) => Command::StartActor {
+                reference: declared.reference.clone(),
+                max_in_flight: declared.max_in_flight,
+                annotations: declared.annotations.clone(),
+                declared: true,
+            },
+            (Task::StartProvider { declared }, target) => {
+                let mut config = BTreeMap::new();
+                for name in &declared.configs {
+                    let values = self.node.0.shared.read(|data| data.config(name).cloned());
+                    let missing = || Failed::Silent(format!("there is no configuration {name:?}"));
+                    config.extend(values.ok_or_else(missing)?);
+                }
+                config.extend(declared.config.clone());
+                Command::StartProvider {
+                    reference: declared.reference.clone(),
+                    provider: provider_of(target),
+                    config,
+                    annotations: declared.annotations.clone(),
+                    declared: true,
+                }
+            }
+            (Task::Stop, Target::Actor(actor)) => Command::StopActor { actor: actor.to_string() },
+            (Task::Stop, Target::Provider(provider)) => Command::StopProvider { provider: provider.clone() },
+            (Task::Resize { max_in_flight }, target) => {
+                Command::ResizeActor { actor: target.to_string(), max_in_flight: *max_in_flight }
+            }
+            (Task::Update { reference }, target) => update(target, reference, true),
+        })
+    }
+
+    fn roll(&mut self) {
+        let rollouts: Vec<(Rollout, Option<String>)> = self.node.0.shared.read(|data| {
+            let declared = |target: &Target| match target {
+                Target::Actor(id) => data.actor(id).map(|declared| declared.reference.clone()),
+                Target::Provider(id) => data.provider(id).map(|declared| declared.reference.clone()),
+            };
+            let is_known = |rollout: &&Rollout| rollout.is_active() || self.rollouts.contains_key(&rollout.target);
+            let known = data.rollouts().filter(is_known);
+            known.map(|rollout| (rollout.clone(), declared(&rollout.target))).collect()
+        });
+        let targets: BTreeSet<_> = rollouts.iter().map(|(rollout, _)| rollout.target.clone()).collect();
+        self.rollouts.retain(|target, _| targets.contains(target));
+        for (rollout, declared) in rollouts {
+            self.advance(&rollout, declared);
+        }
+    }
+
+    fn advance(&mut self, rollout: &Rollout, declared: Option<String>) {
+        let begun = self.begun;
+        let rolling = self.rollouts.entry(rollout.target.clone()).or_insert_with(|| Rolling {
+            advancer: Advancer::new(begun),
+            measured: BTreeMap::new(),
+            asked: None,
+            is_writing: false,
+        });
+        if rolling.is_writing {
+            return;
+        }
+        let view = view(&self.node, rollout, declared, &rolling.measured);
+        let step = rolling.advancer.advance(now(), rollout, &view);
+        let is_due = rolling.asked.is_none_or(|asked| now().saturating_duration_since(asked) >= MEASURE_EVERY);
+        let asks = if rollout.is_active() && is_due { asked_hosts(rollout, &view) } else { Vec::new() };
+        if !asks.is_empty() {
+            rolling.asked = Some(now());
+        }
+        rolling.is_writing = step.next.is_some();
+        if let Some(next) = step.next {
+            self.write(rollout.clone(), next);
+        }
+        for action in step.actions {
+            self.act(rollout.target.clone(), action);
+        }
+        for host in asks {
+            self.measure(rollout.target.clone(), host);
+        }
+    }
+
+    /// Writes a rollout's next state, if it still is as it was.
+    fn write(&mut self, before: Rollout, next: Rollout) {
+        let shared = self.node.0.shared.clone();
+        tracing::info!(target = %next.target, phase = ?next.phase, reason = next.reason, "a rollout goes on");
+        self.doing.spawn(async move {
+            let target = next.target.clone();
+            let edit = |current: Option<&[u8]>| match current.and_then(|bytes| serde_json::from_slice(bytes).ok()) {
+                Some(stored) if before == stored => to_bytes(&next).map(Edit::Write),
+                _ => Ok(Edit::Unchanged),
+            };
+            let result = shared.edit(Bucket::Lattice, &target.rollout_key(), edit).await;
+            Outcome::Written { target, result: result.map_err(|error| error.to_string()) }
+        });
+    }
+
+    fn act(&mut self, target: Target, action: RolloutAction) {
+        let (node, term) = (self.node.clone(), self.term);
+        tracing::info!(%target, ?action, "ordered by a rollout");
+        self.doing.spawn(async move {
+            let result = carry_out(&node, &target, &action, term).await;
+            Outcome::Rolled { target, action, result }
+        });
+    }
+
+    fn measure(&mut self, target: Target, host: HostId) {
+        let (node, term) = (self.node.clone(), self.term);
+        self.doing.spawn(async move {
+            let command = Command::MeasureActor { actor: target.to_string() };
+            let answer = give(&node, host, &command, term, ASK_TIMEOUT).await;
+            let measured = answer.ok().and_then(|answer| serde_json::from_value(answer).ok());
+            Outcome::Measured { target, host, measured }
+        });
+    }
+}
+
+async fn give(node: &Node, host: HostId, command: &Command, term: u64, wait: Duration) -> Result<Value, Failed> {
+    order(node.0.bus.as_ref(), &node.0.lattice, host, command, term, wait).await
+}
+
+/// What was to be reached is reached, if not by this order.
+fn done_anyway(result: Result<Value, Failed>) -> Result<(), Failed> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(Failed::Refused { code, .. })
+            if ["actor_running", "provider_running", "actor_not_found", "provider_not_found"]
+                .contains(&code.as_str()) =>
+        {
+            Ok(())
+        }
+        Err(failed) => Err(failed),
+    }
+}
+
+async fn carry_out(node: &Node, target: &Target, action: &RolloutAction, term: u64) -> Result<(), Failed> {
+    let actor = target.to_string();
+    let (host, command) = match action {
+        RolloutAction::Declare { reference, previous } => {
+            let declared = declare(node, target, reference, previous.as_deref()).await;
+            return declared.map_err(|error| Failed::Silent(error.to_string()));
+        }
+        RolloutAction::StartCanary { reference, percent, force, host } => {
+            let (reference, percent, force) = (reference.clone(), *percent, *force);
+            (*host, Command::TryActor { actor, reference, percent, force })
+        }
+        RolloutAction::AbortCanary { host } => (*host, Command::WithdrawActor { actor }),
+        RolloutAction::Promote { host } => (*host, Command::PromoteActor { actor }),
+        RolloutAction::Update { host, reference, force } => (*host, update(target, reference, *force)),
+    };
+    give(node, host, &command, term, ORDER_TIMEOUT).await.map(drop)
+}
+
+/// Writes what is declared from now on.
+async fn declare(
+    node: &Node,
+    target: &Target,
+    reference: &str,
+    previous: Option<&str>,
+) -> Result<(), super::super::SharedError> {
+    let edit = |current: Option<&[u8]>| {
+        let Some(current) = current else { return Ok(Edit::Unchanged) };
+        // Either kind of declaration has both fields; whatever else is in it stays.
+        let unreadable = |error: serde_json::Error| EditError::Unreadable(error.to_string());
+        let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(current).map_err(unreadable)?;
+        fields.insert("reference".into(), reference.into());
+        if let Some(previous) = previous {
+            fields.insert("previous".into(), previous.into());
+        }
+        to_bytes(&fields).map(Edit::Write)
+    };
+    node.0.shared.edit(Bucket::Lattice, &target.declared_key(), edit).await
+}
+
+fn update(target: &Target, reference: &str, force: bool) -> Command {
+    let reference = reference.to_owned();
+    match target {
+        Target::Actor(actor) => Command::UpdateActor { actor: actor.to_string(), reference, force },
+        Target::Provider(provider) => Command::UpdateProvider { provider: provider.clone(), reference, config: None },
+    }
+}
+
+fn provider_of(target: &Target) -> Option<wattle_types::ProviderId> {
+    match target {
+        Target::Provider(provider) => Some(provider.clone()),
+        Target::Actor(_) => None,
+    }
+}
+
+/// What the leader sees of the hosts that run a rollout's target.
+fn view(node: &Node, rollout: &Rollout, declared: Option<String>, measured: &BTreeMap<HostId, Measurement>) -> View {
+    let directory = node.directory();
+    let hosts = directory.hosts().iter().filter(|(_, known)| !known.beat.draining);
+    let hosts = hosts.filter_map(|(host, known)| {
+        let reference = match &rollout.target {
+            Target::Actor(actor) => &known.beat.actors.get(actor)?.reference,
+            Target::Provider(provider) => &known.beat.providers.get(provider)?.reference,
+        };
+        let measured = measured.get(host).filter(|measured| measured.reference == *reference);
+        let running = Running {
+            reference: reference.clone(),
+            trial: measured.and_then(|measured| measured.trial.clone()),
+            old: measured.and_then(|measured| measured.old).unwrap_or_default(),
+            new: measured.map(|measured| measured.new).unwrap_or_default(),
+        };
+        Some((*host, running))
+    });
+    View { declared, hosts: hosts.collect() }
+}
+
+/// Hosts whose versions are to be measured: those a rollout is at, or chooses from. Providers are not.
+fn asked_hosts(rollout: &Rollout, view: &View) -> Vec<HostId> {
+    match (&rollout.target, rollout.phase) {
+        (Target::Provider(_), _) => Vec::new(),
+        (_, Phase::Canary { host } | Phase::Updating { host }) => vec![host],
+        _ => view.hosts.keys().copied().collect(),
+    }
+}
+
+const fn name_of(work: &Task) -> &'static str {
+    match work {
+        Task::StartActor { .. } | Task::StartProvider { .. } => "start",
+        Task::Stop => "stop",
+        Task::Resize { .. } => "resize",
+        Task::Update { .. } => "update",
+    }
+}

@@ -1,0 +1,82 @@
+//! Telling a host what to do, and waiting for how it went.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use wattle_bus::{Bus, Message, Subscription};
+use wattle_types::{
+    HostId, LatticeId,
+    control::{Command, Progress},
+    subject,
+};
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// The host said no: stable name of the error, and words.
+    Refused { code: String, message: String },
+    /// Nobody knows whether it did.
+    Silent(String),
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused { message, .. } => f.write_str(message),
+            Self::Silent(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Has `host` carry out a command as an order of the leader of `term`, and returns its result.
+pub(super) async fn order(
+    bus: &dyn Bus,
+    lattice: &LatticeId,
+    host: HostId,
+    command: &Command,
+    term: u64,
+    wait: Duration,
+) -> Result<Value, Failed> {
+    match tokio::time::timeout(wait, give(bus, lattice, host, command, term)).await {
+        Ok(result) => result,
+        Err(_) => Err(Failed::Silent(format!("no outcome within {wait:?}"))),
+    }
+}
+
+async fn give(bus: &dyn Bus, lattice: &LatticeId, host: HostId, command: &Command, term: u64) -> Result<Value, Failed> {
+    let silent = |error: wattle_bus::BusError| Failed::Silent(error.to_string());
+    let (verb, body) = written(command, term).ok_or_else(|| Failed::Silent("it cannot be written as JSON".into()))?;
+    let inbox = bus.new_inbox();
+    let mut answers = bus.subscribe(&inbox, None).await.map_err(silent)?;
+    let subject = subject::control_host(lattice, &format!("wattle.{verb}"), &host);
+    bus.publish(&subject, Some(&inbox), &[], body).await.map_err(silent)?;
+    outcome(&mut answers).await
+}
+
+/// Writes a command with the term of whoever gives it.
+fn written(command: &Command, term: u64) -> Option<(String, Bytes)> {
+    let mut body = serde_json::to_value(command).ok()?;
+    let verb = body.get("verb")?.as_str()?.to_owned();
+    body.as_object_mut()?.insert("term".into(), json!(term));
+    Some((verb, serde_json::to_vec(&body).ok()?.into()))
+}
+
+async fn outcome(answers: &mut Subscription) -> Result<Value, Failed> {
+    while let Some(answer) = answers.next().await {
+        match read(&answer)? {
+            Progress::Step { .. } => {}
+            Progress::Done { result } => return Ok(result),
+            Progress::Failed { code, message, .. } => return Err(Failed::Refused { code, message }),
+        }
+    }
+    Err(Failed::Silent("the bus was closed".into()))
+}
+
+fn read(answer: &Message) -> Result<Progress, Failed> {
+    if answer.is_no_responders() {
+        return Err(Failed::Silent("the host does not listen".into()));
+    }
+    serde_json::from_slice(&answer.payload)
+        .map_err(|error| Failed::Silent(format!("its answer cannot be read: {error}")))
+}
