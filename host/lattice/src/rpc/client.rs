@@ -29,6 +29,10 @@ const FIELDS_LEN: usize = 320;
 /// What deadlines are counted in.
 const DEADLINE_STEP: Duration = Duration::from_millis(1);
 
+/// How much earlier than ours the deadline of the host that is asked is, at most. What it says then still comes in time,
+/// so that a slow target is not taken for a host that died.
+const ANSWER_TIME: Duration = Duration::from_millis(20);
+
 /// Calls other hosts.
 pub(super) struct Client {
     endpoint: Arc<Endpoint>,
@@ -180,9 +184,9 @@ impl Talk<'_> {
             if remaining < DEADLINE_STEP {
                 return End::NotRun(NotRun::DeadlineExceeded);
             }
-            let said = self
-                .ask(Kind::Call, counter, FIELDS_LEN + here, |out| fields::write_call(out, call, remaining, &payload))
-                .await;
+            let theirs = remaining.saturating_sub(ANSWER_TIME.min(remaining / 20)).max(DEADLINE_STEP);
+            let write = |out: &mut BytesMut| fields::write_call(out, call, theirs, &payload);
+            let said = self.ask(Kind::Call, counter, FIELDS_LEN + here, write).await;
             match said {
                 // Again in parts, which become shorter each time.
                 Err(Silence::TooLarge { limit }) if self.endpoint.part_len.shrink(here, limit) => {}

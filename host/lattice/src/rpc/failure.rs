@@ -163,10 +163,13 @@ impl CallFailure {
     /// that one host.
     #[must_use]
     pub fn may_try_another(&self) -> bool {
-        match self {
-            Self::NotRun { why: NotRun::DeadlineExceeded, .. } => false,
-            Self::NotRun { why, .. } => why.kind() == ErrorKind::Unavailable,
-            Self::Unknown { .. } | Self::Answered(_) => false,
-        }
+        matches!(self, Self::NotRun { .. }) && self.may_repeat()
+    }
+
+    /// Returns whether another host might do better at a call that may run twice: the reason lies with that one host,
+    /// or it was too slow.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        !matches!(self, Self::NotRun { why: NotRun::DeadlineExceeded, .. }) && self.kind() == ErrorKind::Unavailable
     }
 }

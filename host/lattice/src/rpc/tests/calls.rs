@@ -23,7 +23,7 @@ async fn everything_about_a_call_arrives() {
         assert_eq!((came.operation, came.payload, came.context.depth), (call.operation, call.payload, 7));
         assert_eq!(came.context.traceparent, call.context.traceparent);
         let late = call.context.deadline.instant() - came.context.deadline.instant();
-        assert!(late <= Duration::from_millis(1), "{late:?}");
+        assert!(late <= Duration::from_millis(21), "{late:?}");
     }
 }
 
