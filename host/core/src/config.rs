@@ -45,7 +45,7 @@ impl Default for HostConfig {
             limits: Limits::default(),
             health_interval: Duration::from_secs(10),
             heartbeat_interval: Duration::from_secs(30),
-            beat_interval: Duration::from_millis(750),
+            beat_interval: Duration::from_millis(500),
         }
     }
 }

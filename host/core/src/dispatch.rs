@@ -206,7 +206,8 @@ impl Dispatcher {
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         let Some(node) = self.0.node.get() else { return Err(not_here(&target)) };
-        node.call(RemoteCall { origin, target, operation: operation.to_owned(), payload, context }, false).await
+        let repeatable = context.repeatable || node.is_repeatable(&target, operation);
+        node.call(RemoteCall { origin, target, operation: operation.to_owned(), payload, context }, repeatable).await
     }
 
     /// Carries out a call of another host, here or not at all.

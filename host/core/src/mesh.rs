@@ -59,8 +59,11 @@ fn told(host: &Host) -> Told {
         (slot.id, running)
     });
     let providers = state.providers.values().map(|slot| {
-        let reference = slot.slot.current().reference.clone();
-        (slot.id.clone(), RunningProvider { reference, declared: slot.origin.declared })
+        let current = slot.slot.current();
+        let repeatable = current.provider.repeatable().iter().map(|operation| (*operation).to_owned()).collect();
+        let running =
+            RunningProvider { reference: current.reference.clone(), declared: slot.origin.declared, repeatable };
+        (slot.id.clone(), running)
     });
     Told {
         draining: state.leaving || state.closing,

@@ -1,12 +1,16 @@
 //! Hosts of one lattice: what runs on one is called from the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use wattle_bus::{Bus, MemoryBus};
 use wattle_host::{Engine, EngineConfig, Host, HostConfig};
 use wattle_types::{
-    InvokeError,
+    HostId, InvokeError,
     wascap::{KeyKind, KeyPair},
 };
 
@@ -22,12 +26,14 @@ struct Lattice {
     script: Arc<Script>,
     network: MemoryBus,
     cluster: KeyPair,
+    connections: Mutex<BTreeMap<HostId, MemoryBus>>,
 }
 
 impl Lattice {
     fn new() -> Self {
         let (author, script) = (Author::new(), Arc::default());
-        Self { author, script, network: MemoryBus::new(), cluster: KeyPair::generate(KeyKind::Cluster).unwrap() }
+        let cluster = KeyPair::generate(KeyKind::Cluster).unwrap();
+        Self { author, script, network: MemoryBus::new(), cluster, connections: Mutex::default() }
     }
 
     async fn host(&self, name: &str) -> Host {
@@ -35,12 +41,23 @@ impl Lattice {
     }
 
     async fn host_of(&self, name: &str, cluster: &KeyPair) -> Host {
-        let bus: Arc<dyn Bus> = Arc::new(self.network.connect());
+        let bus = self.network.connect();
         let config = HostConfig { friendly_name: name.into(), ..HostConfig::default() };
         let builder = Host::builder(Engine::new(EngineConfig::default()).unwrap(), self.author.trust()).config(config);
         let cluster = KeyPair::from_seed(&cluster.seed()).unwrap();
-        let builder = builder.cluster_key(cluster).bus(bus).provider_kind("script", ScriptFactory(self.script.clone()));
-        builder.start().await.unwrap()
+        let builder = builder
+            .cluster_key(cluster)
+            .bus(Arc::new(bus.clone()))
+            .provider_kind("script", ScriptFactory(self.script.clone()));
+        let host = builder.start().await.unwrap();
+        self.connections.lock().unwrap().insert(host.id(), bus);
+        host
+    }
+
+    /// Cuts a host off for good, the way a crash does.
+    async fn crash(&self, host: &Host) {
+        let connection = self.connections.lock().unwrap().remove(&host.id()).unwrap();
+        connection.drain().await;
     }
 }
 
@@ -139,6 +156,37 @@ async fn a_provider_is_reached_from_any_host_and_reaches_any_actor() {
     assert_eq!(refused.root().code(), "link_not_found");
     for host in [a, b, c] {
         host.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_a_host_that_crashes_ends_at_once_and_is_repeated_only_where_that_is_safe() {
+    for (operation, expected) in [("Op", Err("outcome_unknown")), ("Read", Ok("store #2: Read"))] {
+        let lattice = Lattice::new();
+        let (a, b) = (lattice.host("a").await, lattice.host("b").await);
+        let actor = start(&a, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await.to_string();
+        start_script(&b, "store").await;
+        a.put_link(link(lattice.author.id(), "store"), false).await.unwrap();
+        call_until_ok(&a, &actor, b"").await;
+        lattice.script.hold.store(true, Ordering::SeqCst);
+        let begun = tokio::time::Instant::now();
+        let wait = Some(Duration::from_secs(30));
+        let calling = a.call(&actor, operation, Bytes::new(), wait);
+        let crashing = async {
+            lattice.script.holding.notified().await;
+            lattice.script.hold.store(false, Ordering::SeqCst);
+            let c = lattice.host("c").await;
+            start_script(&c, "store").await;
+            lattice.crash(&b).await;
+            c
+        };
+        let (result, c) = tokio::join!(calling, crashing);
+        let result = result.map_err(|error| error.root().code());
+        assert_eq!(result, expected.map(Bytes::from), "{operation}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        lattice.script.release.notify_waiters();
+        a.shutdown().await;
+        c.shutdown().await;
     }
 }
 

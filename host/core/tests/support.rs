@@ -207,6 +207,10 @@ impl Provider for Scripted {
         &self.contracts
     }
 
+    fn repeatable(&self) -> &[&'static str] {
+        &["Read"]
+    }
+
     fn put_link(&self, link: Arc<LinkDefinition>) -> BoxFuture<'_, Result<(), ProviderError>> {
         self.script.note(format!("{} linked", self.name));
         Box::pin(async move {

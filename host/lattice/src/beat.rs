@@ -1,6 +1,9 @@
 //! What a host tells all others about itself: often, and at once when it changes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use wattle_types::{ActorId, HostId, ProviderId};
@@ -42,6 +45,8 @@ pub struct Beat {
 const LABELS_MAX: usize = 64;
 /// Most actors, and most providers, of a host: what still fits in one message.
 const RUNNING_MAX: usize = 4096;
+/// Most operations that a provider tells of.
+const OPERATIONS_MAX: usize = 256;
 /// Longest reference.
 const REFERENCE_LEN_MAX: usize = 2048;
 /// Longest name, label or alias.
@@ -80,6 +85,12 @@ impl Beat {
                 "an alias is too long",
             ),
             (self.providers.values().all(|provider| is_reference(&provider.reference)), "a reference is too long"),
+            (
+                self.providers.values().all(|provider| {
+                    provider.repeatable.len() <= OPERATIONS_MAX && provider.repeatable.iter().all(|name| is_short(name))
+                }),
+                "too many or too long operations",
+            ),
         ];
         bounds.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(*broken))
     }
@@ -116,4 +127,7 @@ pub struct RunningProvider {
     /// As for actors.
     #[serde(default)]
     pub declared: bool,
+    /// Operations that may run twice without harm.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub repeatable: BTreeSet<String>,
 }

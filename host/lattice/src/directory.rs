@@ -127,6 +127,16 @@ impl Directory {
         expired
     }
 
+    /// Returns hosts whose next notice should have come by now: half an interval late, and not given up yet.
+    #[must_use]
+    pub fn late(&self, now: Instant) -> Vec<HostId> {
+        let is_late = |entry: &Entry| {
+            let interval = Duration::from_millis(entry.beat.interval_ms);
+            entry.state == State::Here && now.saturating_duration_since(entry.heard) >= interval * 3 / 2
+        };
+        self.hosts.iter().filter(|(_, entry)| is_late(entry)).map(|(host, _)| *host).collect()
+    }
+
     /// Takes out a host nobody listens for, until it is heard again. Returns whether it was there.
     pub fn lost(&mut self, host: &HostId) -> bool {
         let Some(entry) = self.hosts.get_mut(host).filter(|entry| entry.state == State::Here) else { return false };

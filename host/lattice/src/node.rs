@@ -17,7 +17,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 pub use shared::{Shared, SharedError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::{Bus, BusError, KvError};
 use wattle_types::{ActorId, HostId, LatticeId, ProviderId};
@@ -79,6 +79,8 @@ struct Inner {
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
     changed: Notify,
+    /// Counts hosts that went away.
+    losses: watch::Sender<u64>,
     /// Counts calls, to choose their hosts by.
     turn: AtomicU64,
     tasks: TaskTracker,
@@ -108,6 +110,7 @@ impl Node {
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
+            losses: watch::Sender::new(0),
             turn: AtomicU64::new(0),
             tasks,
             left,

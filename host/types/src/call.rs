@@ -56,20 +56,23 @@ pub struct CallContext {
     pub depth: u8,
     /// W3C trace context of the caller (`traceparent`), if it sent one. Never trusted for authorization.
     pub traceparent: Option<Arc<str>>,
+    /// Whether the call may run twice without harm, so that it may be tried on another host when one does not answer.
+    /// Only whoever makes the call can know; what it calls in turn is not covered.
+    pub repeatable: bool,
 }
 
 impl CallContext {
     /// Makes the context of a call that enters the host from outside.
     #[must_use]
     pub const fn new(deadline: Deadline) -> Self {
-        Self { deadline, depth: 0, traceparent: None }
+        Self { deadline, depth: 0, traceparent: None, repeatable: false }
     }
 
     /// Returns the context of a call made while serving this one, or `None` when the chain is too long.
     #[must_use]
     pub fn nested(&self) -> Option<Self> {
         let depth = self.depth.checked_add(1).filter(|depth| *depth <= MAX_CALL_DEPTH)?;
-        Some(Self { deadline: self.deadline, depth, traceparent: self.traceparent.clone() })
+        Some(Self { deadline: self.deadline, depth, traceparent: self.traceparent.clone(), repeatable: false })
     }
 }
 

@@ -33,6 +33,13 @@ pub trait Provider: Send + Sync + 'static {
     /// Returns the contracts this provider serves, in every spelling it understands.
     fn contracts(&self) -> &[ContractId];
 
+    /// Returns the operations that may run twice without harm, in every spelling it understands: those that only read.
+    ///
+    /// A caller on another host then tries another host when one does not answer.
+    fn repeatable(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// Accepts a link, or new values for one it has. Idempotent.
     ///
     /// # Errors

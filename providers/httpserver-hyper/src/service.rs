@@ -113,7 +113,8 @@ async fn answer(route: &Route, parts: &Parts, body: Incoming, started: Instant) 
         .map_err(|error| Failure::invoke(route, &wattle_types::InvokeError::Internal { message: error.to_string() }))?;
     drop(request);
     let asked = payload.len();
-    let context = CallContext { traceparent: traceparent(parts), ..CallContext::new(deadline) };
+    let repeatable = parts.method.is_idempotent();
+    let context = CallContext { traceparent: traceparent(parts), repeatable, ..CallContext::new(deadline) };
     let call = route.actors.invoke(&route.key, route.codec.operation(), payload, context);
     let payload = timeout_at(latest, call)
         .await

@@ -15,6 +15,22 @@ use wattle_types::{ActorId, ContractId, ProviderError};
 
 use crate::{Dialect, HTTP_SERVER, HttpRequest, HttpResponse, KeyValue, Logging, NumberGen};
 
+/// Operations of the key-value contract that only read, in both dialects' spelling.
+pub(crate) const KEYVALUE_READS: &[&str] = &[
+    "Get",
+    "KeyExists",
+    "KeyValue.Contains",
+    "KeyValue.Get",
+    "KeyValue.ListRange",
+    "KeyValue.SetIntersection",
+    "KeyValue.SetQuery",
+    "KeyValue.SetUnion",
+    "Range",
+    "SetIntersection",
+    "SetQuery",
+    "SetUnion",
+];
+
 /// How HTTP is spoken to the actors of one dialect.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpCodec {

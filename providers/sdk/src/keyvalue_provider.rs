@@ -166,6 +166,10 @@ impl<K: KeyValueKind> Provider for KeyValueProvider<K> {
         &self.contracts
     }
 
+    fn repeatable(&self) -> &[&'static str] {
+        crate::dialect::KEYVALUE_READS
+    }
+
     fn put_link(&self, link: Arc<LinkDefinition>) -> BoxFuture<'_, Result<(), ProviderError>> {
         Box::pin(async move { self.accept(&link).await })
     }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior};
 use wattle_bus::{BusError, Message, Subscription};
 use wattle_types::subject;
@@ -13,6 +14,8 @@ use crate::{beat::Beat, directory::Heard};
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// How often hosts that fell silent are looked for.
 const EXPIRY_EVERY: Duration = Duration::from_millis(250);
+/// Hosts that are asked for at the same time.
+const PROBES_MAX: usize = 64;
 /// A newcomer is told at once who is there, as long as the lattice has so few hosts; in a larger one it waits a beat.
 const GREETERS_MAX: usize = 256;
 
@@ -85,12 +88,32 @@ async fn hear(node: Node, mut beats: Subscription) {
                 Some(message) => heard(&node, &message),
                 None => return tracing::debug!("the bus has ended the beats"),
             },
-            _ = expiry.tick() => {
-                for host in node.change_directory(|directory| directory.expire(now())) {
-                    tracing::warn!(%host, "a host fell silent");
-                }
-            }
+            _ = expiry.tick() => look_for_silent(&node),
         }
+    }
+}
+
+/// Takes out hosts that fell silent, and asks for those that are late: nobody listening means that they are gone.
+fn look_for_silent(node: &Node) {
+    let (expired, late) = node.change_directory(|directory| {
+        let expired = directory.expire(now());
+        (expired, directory.late(now()))
+    });
+    if !expired.is_empty() {
+        node.lost_some();
+    }
+    for host in expired {
+        tracing::warn!(%host, "a host fell silent");
+    }
+    for host in late.into_iter().filter(|host| *host != node.0.host).take(PROBES_MAX) {
+        let node = node.clone();
+        node.0.tasks.clone().spawn(async move {
+            let subject = subject::rpc_host(&node.0.lattice, &host);
+            let probe = node.0.bus.request(&subject, &[], Bytes::new(), EXPIRY_EVERY).await;
+            if matches!(probe, Err(BusError::NoResponders { .. })) {
+                node.lose(host);
+            }
+        });
     }
 }
 
@@ -111,7 +134,10 @@ fn heard(node: &Node, message: &Message) {
                 node.changed();
             }
         }
-        Heard::Left => tracing::info!(%host, name, "a host has left"),
+        Heard::Left => {
+            tracing::info!(%host, name, "a host has left");
+            node.lost_some();
+        }
         Heard::Refused(why) => tracing::warn!(%host, why, "a beat is not taken"),
         Heard::Changed | Heard::Same | Heard::Stale => {}
     }

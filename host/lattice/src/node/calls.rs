@@ -28,7 +28,7 @@ impl Node {
                 let share = call.context.deadline.remaining(now()) / 2;
                 attempt.context.deadline = Deadline::after(now(), share);
             }
-            let failure = match self.0.rpc.call(host, attempt).await {
+            let failure = match self.ask(host, attempt).await {
                 Ok(answer) => {
                     self.answered(&host);
                     return Ok(answer);
@@ -36,8 +36,8 @@ impl Node {
                 Err(failure) => failure,
             };
             self.note(host, &failure);
-            let is_worth_another = failure.may_try_another()
-                || (repeatable && matches!(failure, CallFailure::Unknown { .. }) && has_time(call.context.deadline));
+            let is_worth_another =
+                failure.may_try_another() || (repeatable && failure.may_repeat() && has_time(call.context.deadline));
             tried.push(host);
             failed = Some((host, failure));
             if !is_worth_another {
@@ -45,6 +45,44 @@ impl Node {
             }
         }
         Err(failed.map_or_else(|| not_found(&call.target), |(host, failure)| explain(&call.target, host, failure)))
+    }
+
+    /// Asks one host, and gives up as soon as it is known to be gone: waiting for the deadline would help nobody.
+    async fn ask(&self, host: HostId, call: RemoteCall) -> Result<Bytes, CallFailure> {
+        let begun = now();
+        tokio::select! {
+            biased;
+            result = self.0.rpc.call(host, call) => result,
+            () = self.gone(host) => Err(CallFailure::Unknown {
+                host,
+                waited: now().saturating_duration_since(begun),
+                why: "it is gone".into(),
+            }),
+        }
+    }
+
+    /// Waits until a host that is there is not there any more.
+    async fn gone(&self, host: HostId) {
+        let mut losses = self.0.losses.subscribe();
+        while losses.changed().await.is_ok() {
+            if !self.directory().hosts().contains_key(&host) {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Returns whether the provider of a target says that the operation may run twice.
+    #[must_use]
+    pub fn is_repeatable(&self, target: &Target, operation: &str) -> bool {
+        let Target::Provider { provider, .. } = target else { return false };
+        let directory = self.directory();
+        let says = |host: &HostId| {
+            let running = directory.hosts().get(host).and_then(|known| known.beat.providers.get(provider));
+            running.is_some_and(|running| running.repeatable.contains(operation))
+        };
+        let hosts = directory.provider_hosts(provider);
+        !hosts.is_empty() && hosts.iter().all(says)
     }
 
     /// Returns whether any other host runs `target`, as far as is known.
@@ -77,15 +115,26 @@ impl Node {
     fn note(&self, host: HostId, failure: &CallFailure) {
         match failure {
             CallFailure::NotRun { why: NotRun::NobodyListens, .. } => {
-                if self.change_directory(|directory| directory.lost(&host)) {
-                    tracing::warn!(%host, "a host is gone");
-                }
+                self.lose(host);
             }
             CallFailure::Unknown { .. } | CallFailure::NotRun { why: NotRun::NoSession(_), .. } => {
                 self.change_directory(|directory| directory.suspect(&host, now()));
             }
             CallFailure::NotRun { .. } | CallFailure::Answered(_) => {}
         }
+    }
+
+    /// Takes a host out of the directory, until it is heard again, and ends what waits for it.
+    pub(super) fn lose(&self, host: HostId) {
+        if self.change_directory(|directory| directory.lost(&host)) {
+            tracing::warn!(%host, "a host is gone");
+            self.lost_some();
+        }
+    }
+
+    /// Has whoever waits for a host look whether it is still there.
+    pub(super) fn lost_some(&self) {
+        self.0.losses.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn answered(&self, host: &HostId) {

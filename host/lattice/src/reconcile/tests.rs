@@ -104,7 +104,11 @@ fn apply(beat: &mut Beat, target: &Target, work: &Work) {
             beat.actors.insert(*id, running);
         }
         (Target::Provider(id), Work::StartProvider { declared }) => {
-            let running = RunningProvider { reference: declared.reference.clone(), declared: true };
+            let running = RunningProvider {
+                reference: declared.reference.clone(),
+                declared: true,
+                repeatable: Default::default(),
+            };
             beat.providers.insert(id.clone(), running);
         }
         (Target::Actor(id), Work::Stop) => drop(beat.actors.remove(id)),

@@ -217,6 +217,7 @@ impl Desk {
         let remaining = call.remaining.min(SESSION_AGE_MAX);
         let deadline = Instant::now() + remaining;
         let context = CallContext {
+            repeatable: false,
             deadline: Deadline::at(deadline.into_std()),
             depth: call.depth,
             traceparent: call.traceparent,
