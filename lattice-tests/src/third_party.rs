@@ -1,8 +1,8 @@
-//! Guests that others published, and guests and a provider that are written against what others published.
+//! Guests that others published; guests, a provider and a client that are written against what others published.
 //!
 //! Each is made by the ordinary client of its registry from a small project below `third-party/`, whose lock file is
-//! committed, and ends as `target/third-party/NAME.wasm`, the provider as a program. Nothing is patched. What is up to
-//! date is left alone.
+//! committed, and ends as `target/third-party/NAME.wasm`, provider and client as programs. Nothing is patched. What is
+//! up to date is left alone.
 
 mod command;
 mod npm;
@@ -92,8 +92,9 @@ impl Guest {
     }
 }
 
-/// The project of the provider, and its program's name.
+/// The projects of the provider and the control client, and their programs' names.
 const PROVIDER: &str = "wasmbus-keyvalue";
+const CONTROL_CLIENT: &str = "control-client";
 
 /// Where third-party guests are made and found.
 #[derive(Debug, Clone)]
@@ -128,9 +129,21 @@ impl ThirdParty {
     /// # Errors
     /// As [`bring`](Self::bring).
     pub fn bring_provider(&self, say: &dyn Fn(&str)) -> Result<PathBuf> {
-        let file = self.target.join(PROVIDER).with_extension(EXE_EXTENSION);
-        let make = || rust::build_program(&self.projects.join(PROVIDER), &self.target, &file);
-        self.bring_file(PROVIDER, file.clone(), say, &make)
+        self.bring_program(PROVIDER, say)
+    }
+
+    /// Does the same for the program that drives `wasmcloud-control-interface` and reads events with `wadm`.
+    ///
+    /// # Errors
+    /// As [`bring`](Self::bring).
+    pub fn bring_control_client(&self, say: &dyn Fn(&str)) -> Result<PathBuf> {
+        self.bring_program(CONTROL_CLIENT, say)
+    }
+
+    fn bring_program(&self, project: &str, say: &dyn Fn(&str)) -> Result<PathBuf> {
+        let file = self.target.join(project).with_extension(EXE_EXTENSION);
+        let make = || rust::build_program(&self.projects.join(project), &self.target, &file);
+        self.bring_file(project, file.clone(), say, &make)
     }
 
     fn bring_file(

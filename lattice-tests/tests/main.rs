@@ -1,6 +1,8 @@
 //! Guests and tools of others, run unmodified.
 
 #[cfg(test)]
+mod control_client;
+#[cfg(test)]
 mod counters;
 #[cfg(test)]
 mod guests;

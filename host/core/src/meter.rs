@@ -58,7 +58,7 @@ impl Meter {
 fn bucket_of(micros: u64) -> usize {
     let micros = micros.max(1);
     let octave = micros.ilog2();
-    let within = if octave < 2 { 0 } else { (micros >> (octave - 2)) & 3 };
+    let within = if octave < 2 { micros << (2 - octave) } else { micros >> (octave - 2) } & 3;
     let bucket = u64::from(octave * PER_OCTAVE) + within;
     usize::try_from(bucket).unwrap_or(BUCKETS).min(BUCKETS - 1)
 }

@@ -3,6 +3,7 @@
 mod auctions;
 mod components;
 mod configs;
+mod draining;
 mod events;
 mod labels;
 
