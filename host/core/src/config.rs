@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use wattle_runtime::Limits;
-use wattle_types::LatticeId;
+use wattle_types::{LatticeId, wascap::PublicKey};
 
 /// Settings of a host.
 #[derive(Debug, Clone)]
@@ -28,6 +28,10 @@ pub struct HostConfig {
     pub health_interval: Duration,
     /// How often the host tells the lattice what it runs, by the event `host_heartbeat`.
     pub heartbeat_interval: Duration,
+    /// Whether requests over the control interface that change something must be signed.
+    pub require_signed: bool,
+    /// Whose signed requests are carried out, beside those of hosts of the same cluster.
+    pub controllers: Vec<PublicKey>,
     /// Longest pause between two notices to other hosts of what runs here; changes are told at once.
     pub beat_interval: Duration,
 }
@@ -45,6 +49,8 @@ impl Default for HostConfig {
             limits: Limits::default(),
             health_interval: Duration::from_secs(10),
             heartbeat_interval: Duration::from_secs(30),
+            require_signed: false,
+            controllers: Vec::new(),
             beat_interval: Duration::from_millis(500),
         }
     }

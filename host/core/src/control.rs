@@ -9,6 +9,7 @@ mod components;
 mod configs;
 mod hosts;
 mod links;
+mod permit;
 mod providers;
 mod reply;
 mod verbs;
@@ -21,7 +22,14 @@ use tokio_util::sync::CancellationToken;
 use wattle_bus::{Bus, Message, Subscription};
 use wattle_types::{LatticeId, subject};
 
-use crate::{error::HostError, host::Host};
+pub(crate) use permit::Permits;
+
+pub use permit::PermitError;
+
+use crate::{
+    error::HostError,
+    host::{Host, unix_now},
+};
 
 /// Requests worked on at once; more wait on the bus, whose buffers are bounded.
 const REQUESTS_MAX: usize = 64;
@@ -133,6 +141,9 @@ impl Desk {
 
     async fn handle(&self, audience: Audience, verb: &str, request: Message) {
         let (host, payload) = (&self.host, &request.payload);
+        if let Err(error) = host.permits().check(verb, &request, unix_now()) {
+            return self.refuse(audience, verb, &request, error).await;
+        }
         let answer = match audience {
             Audience::All => verbs::for_all(host, verb, payload).await,
             Audience::OneOfAll => Some(verbs::for_one_of_all(host, verb, payload).await),
@@ -150,6 +161,19 @@ impl Desk {
             && let Some(stop) = hosts::stop_of_this_host(host, verb, payload)
         {
             host.shutdown_in_background(stop.timeout_ms.map(Duration::from_millis));
+        }
+    }
+
+    /// Says why a request is not carried out. What all hosts hear each of them would say: it is logged.
+    async fn refuse(&self, audience: Audience, verb: &str, request: &Message, error: PermitError) {
+        tracing::warn!(verb, code = error.code(), %error, "a control request is refused");
+        if audience == Audience::ThisHost && verb.starts_with(commands::PREFIX) {
+            return commands::refuse(self.bus.as_ref(), request, HostError::Permit(error)).await;
+        }
+        let Some(reply) = request.reply.as_ref().filter(|_| audience != Audience::All) else { return };
+        let answer = reply::ack(Err(error.to_string()));
+        if let Err(error) = self.bus.publish(reply, None, &[], answer.into()).await {
+            tracing::warn!(%error, verb, "a control request was not answered");
         }
     }
 

@@ -6,7 +6,7 @@ use wattle_types::{
     ActorId, ContractId, ErrorKind, IdError, InvokeError, ProviderError, ProviderId, wascap::ClaimsError,
 };
 
-use crate::{configs::ConfigError, fetch::FetchError, links::LinkError};
+use crate::{configs::ConfigError, control::PermitError, fetch::FetchError, links::LinkError};
 
 /// Why the host did not do what it was told. What ran before still runs.
 #[derive(Debug, thiserror::Error)]
@@ -213,6 +213,9 @@ pub enum HostError {
         /// The later term.
         seen: u64,
     },
+    /// Whoever asks may not, or does not prove that it may.
+    #[error(transparent)]
+    Permit(#[from] PermitError),
     /// A named configuration cannot be had.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -270,6 +273,7 @@ impl HostError {
             Self::NothingToRollBack { .. } => "nothing_to_roll_back",
             Self::NoCanary => "no_canary",
             Self::TermOutdated { .. } => "term_outdated",
+            Self::Permit(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Shared(error) => error.code(),
             Self::Fetch(error) => error.code(),
@@ -287,6 +291,7 @@ impl HostError {
             Self::Claims(_)
             | Self::Archive { .. }
             | Self::RevisionTooLow { .. }
+            | Self::Permit(_)
             | Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
             Self::Provider { error, .. } => error.kind(),
             Self::Invoke(error) => error.kind(),
@@ -331,6 +336,7 @@ impl HostError {
             }
             Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
+            Self::Permit(error) => error.remedy(),
             Self::NoLattice => "start the host with NATS: wattle up".into(),
             Self::NotScaled { .. } => "see what runs where with: wattle get declared; and the leader's log".into(),
             Self::RolloutActive { target } => {

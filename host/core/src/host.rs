@@ -37,7 +37,7 @@ pub use providers::StartProvider;
 use crate::{
     config::HostConfig,
     configs::Configs,
-    control,
+    control::{self, Permits},
     dispatch::Dispatcher,
     error::HostError,
     events::Events,
@@ -84,6 +84,8 @@ pub(crate) struct Inner {
     last_drain: OnceLock<Duration>,
     started: Instant,
     bus: Option<Arc<dyn Bus>>,
+    /// Who may ask for changes.
+    permits: Permits,
     /// Whose orders are still taken.
     fence: Mutex<Fence>,
     /// The host's part in the lattice of its bus.
@@ -174,6 +176,8 @@ impl HostBuilder {
         let id = key.public_key().try_into()?;
         let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
         cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
+        let signers = self.config.controllers.iter().chain(&self.cluster_issuers).copied();
+        let permits = Permits::new(self.config.require_signed, signers.chain([cluster.public_key()]));
         let node = match &self.bus {
             Some(bus) => {
                 let cluster = KeyPair::from_seed(&cluster.seed()).map_err(key_error)?;
@@ -212,6 +216,7 @@ impl HostBuilder {
             last_drain: OnceLock::new(),
             started: crate::dispatch::now(),
             bus: self.bus,
+            permits,
             fence: Mutex::default(),
             node,
             processes: processes.map(Arc::new),
@@ -388,6 +393,11 @@ impl Host {
         self.0.fence.lock().unwrap_or_else(PoisonError::into_inner).highest()
     }
 
+    /// Returns who may ask for changes.
+    pub(crate) fn permits(&self) -> &Permits {
+        &self.0.permits
+    }
+
     /// Returns the host's part in its lattice.
     pub(crate) fn node(&self) -> Option<&Node> {
         self.0.node.as_ref()
@@ -427,7 +437,7 @@ impl std::fmt::Debug for Host {
 }
 
 /// Returns the seconds since 1970, as claims count them.
-fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -16,7 +16,6 @@ mod doors;
 mod factory;
 mod host_data;
 mod provider;
-mod replay;
 mod supervisor;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

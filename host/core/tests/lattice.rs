@@ -20,6 +20,7 @@ use crate::support::{Author, KEYVALUE, Script, ScriptFactory, link, start, start
 const SOON: Duration = Duration::from_secs(10);
 
 mod declared;
+mod signed;
 
 struct Lattice {
     author: Author,
@@ -41,8 +42,11 @@ impl Lattice {
     }
 
     async fn host_of(&self, name: &str, cluster: &KeyPair) -> Host {
+        self.host_with(HostConfig { friendly_name: name.into(), ..HostConfig::default() }, cluster).await
+    }
+
+    async fn host_with(&self, config: HostConfig, cluster: &KeyPair) -> Host {
         let bus = self.network.connect();
-        let config = HostConfig { friendly_name: name.into(), ..HostConfig::default() };
         let builder = Host::builder(Engine::new(EngineConfig::default()).unwrap(), self.author.trust()).config(config);
         let cluster = KeyPair::from_seed(&cluster.seed()).unwrap();
         let builder = builder

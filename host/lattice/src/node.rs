@@ -20,7 +20,7 @@ pub use shared::{Shared, SharedError};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::{Bus, BusError, KvError};
-use wattle_types::{ActorId, HostId, LatticeId, ProviderId};
+use wattle_types::{ActorId, HostId, LatticeId, ProviderId, wascap::KeyPair};
 
 use crate::{
     beat::{RunningActor, RunningProvider},
@@ -73,6 +73,9 @@ struct Inner {
     name: String,
     incarnation: u64,
     beat_every: Duration,
+    /// Signs the orders of a leader.
+    cluster: KeyPair,
+    surroundings: Arc<dyn Surroundings>,
     rpc: Rpc,
     shared: Shared,
     directory: Mutex<Directory>,
@@ -93,6 +96,9 @@ impl Node {
     /// # Errors
     /// [`KvError`] when the shared state cannot be had: NATS is gone, or has no JetStream.
     pub async fn new(bus: Arc<dyn Bus>, options: NodeOptions) -> Result<Self, KvError> {
+        let seed = options.identity.cluster.seed();
+        let cluster = KeyPair::from_seed(&seed).map_err(|error| KvError::Unavailable(error.to_string()))?;
+        let surroundings = options.surroundings.clone();
         let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
         let incarnation = incarnation(options.surroundings.as_ref());
         let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
@@ -105,6 +111,8 @@ impl Node {
             name: options.name,
             incarnation,
             beat_every: options.beat_every,
+            cluster,
+            surroundings,
             rpc,
             shared,
             directory: Mutex::default(),

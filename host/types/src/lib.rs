@@ -11,6 +11,7 @@ mod ids;
 mod link;
 mod provider;
 pub mod rpc;
+pub mod signed;
 pub mod subject;
 
 pub use call::{CallContext, Deadline, MAX_CALL_DEPTH};

@@ -38,6 +38,11 @@ pub(super) async fn refuse_watch(bus: &dyn Bus, request: &Message, limit: usize)
     send(bus, request, &refusal).await;
 }
 
+/// Refuses a command before it is read.
+pub(super) async fn refuse(bus: &dyn Bus, request: &Message, error: HostError) {
+    send(bus, request, &finish(Err(error))).await;
+}
+
 /// Carries out one command, telling each step. `verb` is the subject's, by which NATS decides who may send it.
 pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Message) {
     let begun = crate::dispatch::now();

@@ -25,7 +25,6 @@ use wattle_types::{
 
 use super::{
     channel::{check_unchunked, decode, encode},
-    replay::ReplayWindow,
     unix_now,
 };
 
@@ -41,7 +40,7 @@ pub(super) struct Identity {
     /// What it calls itself (`V...`).
     pub(super) key: String,
     pub(super) actors: Arc<dyn ActorInvoker>,
-    pub(super) taken: Mutex<ReplayWindow>,
+    pub(super) taken: Mutex<crate::replay::ReplayWindow>,
 }
 
 /// A process that may call an actor over a link.

@@ -13,13 +13,28 @@ use super::*;
 
 /// Gives a host a command, and returns its steps and outcome.
 async fn command(lattice: &Lattice, host: &Host, command: &Command) -> (Vec<String>, Progress) {
-    let bus = lattice.network.connect();
+    let (subject, body) = written(host, command);
+    send(lattice, &subject, &[], body).await
+}
+
+/// Returns the subject and body of a command.
+pub(super) fn written(host: &Host, command: &Command) -> (String, String) {
     let body = serde_json::to_value(command).unwrap();
     let verb = format!("wattle.{}", body["verb"].as_str().unwrap());
+    (subject::control_host(&host.config().lattice, &verb, &host.id()), body.to_string())
+}
+
+/// Sends a command as it is, and returns its steps and outcome.
+pub(super) async fn send(
+    lattice: &Lattice,
+    subject: &str,
+    headers: &[(String, String)],
+    body: String,
+) -> (Vec<String>, Progress) {
+    let bus = lattice.network.connect();
     let inbox = bus.new_inbox();
     let mut answers = bus.subscribe(&inbox, None).await.unwrap();
-    let subject = subject::control_host(&host.config().lattice, &verb, &host.id());
-    bus.publish(&subject, Some(&inbox), &[], body.to_string().into()).await.unwrap();
+    bus.publish(subject, Some(&inbox), headers, body.into()).await.unwrap();
     let mut steps = Vec::new();
     let outcome = async {
         loop {
@@ -40,13 +55,13 @@ async fn done(lattice: &Lattice, host: &Host, wanted: Command) -> Value {
     }
 }
 
-fn file(folder: &Path, name: &str, module: &Bytes) -> String {
+pub(super) fn file(folder: &Path, name: &str, module: &Bytes) -> String {
     let path = folder.join(name);
     std::fs::write(&path, module).unwrap();
     format!("file://{}", path.display())
 }
 
-fn declare(reference: &str, replicas: u32) -> Command {
+pub(super) fn declare(reference: &str, replicas: u32) -> Command {
     let scale = Scale { replicas, ..Scale::default() };
     Command::DeclareActor { reference: reference.to_owned(), scale, max_in_flight: None }
 }

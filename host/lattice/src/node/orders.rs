@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wattle_bus::{Bus, Message, Subscription};
+use wattle_bus::{Message, Subscription};
 use wattle_types::{
-    HostId, LatticeId,
+    HostId,
     control::{Command, Progress},
-    subject,
+    signed, subject,
 };
+
+use super::Node;
 
 /// Why an order was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,29 +31,40 @@ impl std::fmt::Display for Failed {
     }
 }
 
-/// Has `host` carry out a command as an order of the leader of `term`, and returns its result.
-pub(super) async fn order(
-    bus: &dyn Bus,
-    lattice: &LatticeId,
-    host: HostId,
-    command: &Command,
-    term: u64,
-    wait: Duration,
-) -> Result<Value, Failed> {
-    match tokio::time::timeout(wait, give(bus, lattice, host, command, term)).await {
-        Ok(result) => result,
-        Err(_) => Err(Failed::Silent(format!("no outcome within {wait:?}"))),
+impl Node {
+    /// Has `host` carry out a command as an order of the leader of `term`, and returns its result.
+    pub(super) async fn order(
+        &self,
+        host: HostId,
+        command: &Command,
+        term: u64,
+        wait: Duration,
+    ) -> Result<Value, Failed> {
+        match tokio::time::timeout(wait, self.give(host, command, term)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failed::Silent(format!("no outcome within {wait:?}"))),
+        }
     }
-}
 
-async fn give(bus: &dyn Bus, lattice: &LatticeId, host: HostId, command: &Command, term: u64) -> Result<Value, Failed> {
-    let silent = |error: wattle_bus::BusError| Failed::Silent(error.to_string());
-    let (verb, body) = written(command, term).ok_or_else(|| Failed::Silent("it cannot be written as JSON".into()))?;
-    let inbox = bus.new_inbox();
-    let mut answers = bus.subscribe(&inbox, None).await.map_err(silent)?;
-    let subject = subject::control_host(lattice, &format!("wattle.{verb}"), &host);
-    bus.publish(&subject, Some(&inbox), &[], body).await.map_err(silent)?;
-    outcome(&mut answers).await
+    async fn give(&self, host: HostId, command: &Command, term: u64) -> Result<Value, Failed> {
+        let silent = |error: wattle_bus::BusError| Failed::Silent(error.to_string());
+        let (verb, body) =
+            written(command, term).ok_or_else(|| Failed::Silent("it cannot be written as JSON".into()))?;
+        let subject = subject::control_host(&self.0.lattice, &format!("wattle.{verb}"), &host);
+        let headers = self.signature(&subject, &body)?;
+        let inbox = self.0.bus.new_inbox();
+        let mut answers = self.0.bus.subscribe(&inbox, None).await.map_err(silent)?;
+        self.0.bus.publish(&subject, Some(&inbox), &headers, body).await.map_err(silent)?;
+        outcome(&mut answers).await
+    }
+
+    /// Signs an order, for hosts that carry out nothing else.
+    fn signature(&self, subject: &str, body: &[u8]) -> Result<Vec<(String, String)>, Failed> {
+        let mut nonce = [0; 16];
+        let surroundings = &self.0.surroundings;
+        surroundings.fill_random(&mut nonce).map_err(|error| Failed::Silent(error.to_string()))?;
+        Ok(signed::sign(&self.0.cluster, subject, body, surroundings.unix_now(), nonce))
+    }
 }
 
 /// Writes a command with the term of whoever gives it.

@@ -12,10 +12,7 @@ use wattle_types::{
     control::{Command, Measurement},
 };
 
-use super::super::{
-    Node, now,
-    orders::{Failed, order},
-};
+use super::super::{Node, now, orders::Failed};
 use crate::{
     reconcile::{Action, Declared, Reconciler, Work as Task},
     rollout::{Advancer, Phase, Rollout, RolloutAction, Running, View},
@@ -145,7 +142,7 @@ impl Work {
             let (node, term) = (self.node.clone(), self.term);
             self.doing.spawn(async move {
                 let result = match command {
-                    Ok(command) => done_anyway(give(&node, action.host, &command, term, ORDER_TIMEOUT).await),
+                    Ok(command) => done_anyway(node.order(action.host, &command, term, ORDER_TIMEOUT).await),
                     Err(failed) => Err(failed),
                 };
                 Outcome::Reconciled { action, result }
@@ -261,15 +258,11 @@ impl Work {
         let (node, term) = (self.node.clone(), self.term);
         self.doing.spawn(async move {
             let command = Command::MeasureActor { actor: target.to_string() };
-            let answer = give(&node, host, &command, term, ASK_TIMEOUT).await;
+            let answer = node.order(host, &command, term, ASK_TIMEOUT).await;
             let measured = answer.ok().and_then(|answer| serde_json::from_value(answer).ok());
             Outcome::Measured { target, host, measured }
         });
     }
-}
-
-async fn give(node: &Node, host: HostId, command: &Command, term: u64, wait: Duration) -> Result<Value, Failed> {
-    order(node.0.bus.as_ref(), &node.0.lattice, host, command, term, wait).await
 }
 
 /// What was to be reached is reached, if not by this order.
@@ -301,7 +294,7 @@ async fn carry_out(node: &Node, target: &Target, action: &RolloutAction, term: u
         RolloutAction::Promote { host } => (*host, Command::PromoteActor { actor }),
         RolloutAction::Update { host, reference, force } => (*host, update(target, reference, *force)),
     };
-    give(node, host, &command, term, ORDER_TIMEOUT).await.map(drop)
+    node.order(host, &command, term, ORDER_TIMEOUT).await.map(drop)
 }
 
 /// Writes what is declared from now on.

@@ -1,48 +1,61 @@
-//! Remembering invocations, so that each is taken once.
+//! Remembering what was signed, so that each is taken once.
 //!
-//! Tokens of processes never expire by themselves, so only fresh ones are taken, and each is remembered for as long as
-//! it could still pass for fresh. When there are too many to remember, further ones are refused rather than forgotten.
+//! Signatures never expire by themselves, so only fresh ones are taken, and each is remembered for as long as it could
+//! still pass for fresh. When there are too many to remember, further ones are refused rather than forgotten.
 
 use std::collections::{HashSet, VecDeque};
 
-/// How old a token may be. Its sender has long given up by then.
+/// How old what a process sent may be: its sender has long given up by then.
 const AGE_MAX_SECS: u64 = 15;
-/// How far the sender's clock may be ahead; it is the same machine's.
+/// How far its clock may be ahead; it is the same machine's.
 const SKEW_MAX_SECS: u64 = 5;
-/// Invocations remembered for one process: about 12,000 a second for as long as they can be fresh.
+/// How many are remembered: about 12,000 a second for as long as they can be fresh.
 const REMEMBERED_MAX: usize = 256 * 1024;
 
-/// Why an invocation was refused.
+/// Why something was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Replayed {
-    #[error("the invocation was sent before")]
+pub(crate) enum Replayed {
+    #[error("it was sent before")]
     Repeated,
-    #[error("the invocation is not fresh: it was signed more than {AGE_MAX_SECS} seconds ago, or ahead of time")]
+    #[error("it is not fresh: it was signed too long ago, or ahead of time")]
     Stale,
-    #[error("too many invocations in a short time")]
+    #[error("too many in a short time")]
     TooMany,
 }
 
-/// The invocations of one process that could still be repeated.
+/// What could still be repeated of one sender.
 #[derive(Debug)]
-pub(super) struct ReplayWindow {
+pub(crate) struct ReplayWindow {
     seen: HashSet<[u8; 32]>,
     /// In order of arrival, with the second in which they may be forgotten.
     order: VecDeque<(u64, [u8; 32])>,
     remembered_max: usize,
+    /// How old something may be, and how far ahead, in seconds.
+    fresh: (u64, u64),
 }
 
 impl Default for ReplayWindow {
     fn default() -> Self {
-        Self { seen: HashSet::new(), order: VecDeque::new(), remembered_max: REMEMBERED_MAX }
+        Self {
+            seen: HashSet::new(),
+            order: VecDeque::new(),
+            remembered_max: REMEMBERED_MAX,
+            fresh: (AGE_MAX_SECS, SKEW_MAX_SECS),
+        }
     }
 }
 
 impl ReplayWindow {
-    /// Takes the invocation with this hash of its id, signed at `issued_at`, if it is fresh and new. Times in seconds.
-    pub(super) fn take(&mut self, id: [u8; 32], issued_at: u64, now: u64) -> Result<(), Replayed> {
+    /// Makes a window for what may be `age_max` seconds old, or as far ahead.
+    pub(crate) fn of(age_max: u64) -> Self {
+        Self { fresh: (age_max, age_max), ..Self::default() }
+    }
+
+    /// Takes what has this hash of its id, signed at `issued_at`, if it is fresh and new. Times in seconds.
+    pub(crate) fn take(&mut self, id: [u8; 32], issued_at: u64, now: u64) -> Result<(), Replayed> {
         self.forget(now);
-        if issued_at.saturating_add(AGE_MAX_SECS) < now || issued_at > now.saturating_add(SKEW_MAX_SECS) {
+        let (age_max, skew_max) = self.fresh;
+        if issued_at.saturating_add(age_max) < now || issued_at > now.saturating_add(skew_max) {
             return Err(Replayed::Stale);
         }
         if self.seen.contains(&id) {
@@ -52,7 +65,7 @@ impl ReplayWindow {
             return Err(Replayed::TooMany);
         }
         self.seen.insert(id);
-        self.order.push_back((now.saturating_add(AGE_MAX_SECS + SKEW_MAX_SECS + 1), id));
+        self.order.push_back((now.saturating_add(age_max + skew_max + 1), id));
         Ok(())
     }
 

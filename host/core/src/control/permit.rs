@@ -1,0 +1,153 @@
+//! Who may ask for changes: signatures of control messages, and whether they are required.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use wattle_bus::Message;
+use wattle_types::{
+    signed::{self, FRESH_SECS, SignatureError},
+    wascap::{Digest, PublicKey},
+};
+
+use crate::replay::{ReplayWindow, Replayed};
+
+/// Verbs that change nothing and tell no secrets: anybody who may publish them may ask.
+const OPEN: [&str; 9] = [
+    "host.ping",
+    "host.get",
+    "link.get",
+    "claims.get",
+    "component.auction",
+    "provider.auction",
+    "wattle.get_declared",
+    "wattle.measure_actor",
+    "wattle.follow_rollout",
+];
+
+/// Why a request is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PermitError {
+    /// It has to be signed.
+    #[error("this host carries out signed requests only, and this one is not signed")]
+    Unsigned,
+    /// Its signature does not hold.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It is signed by a key that may not ask.
+    #[error("{0} may not ask this host for changes")]
+    NotPermitted(PublicKey),
+    /// It was sent before.
+    #[error("the request cannot be taken: {0}")]
+    Repeated(String),
+}
+
+impl PermitError {
+    /// Returns the stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unsigned => "request_unsigned",
+            Self::Signature(_) => "request_signature_invalid",
+            Self::NotPermitted(_) => "request_not_permitted",
+            Self::Repeated(_) => "request_repeated",
+        }
+    }
+
+    /// Returns what to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unsigned => "sign it: wattle --sign-with KEY; tools that cannot sign need a host without \
+                               --require-signed"
+                .into(),
+            Self::Signature(_) => "check the clocks, and that nothing between changes messages".into(),
+            Self::NotPermitted(key) => format!("start the host with --controller {key}, if that key may control it"),
+            Self::Repeated(_) => "ask anew: a request is taken once".into(),
+        }
+    }
+}
+
+impl From<Replayed> for PermitError {
+    fn from(error: Replayed) -> Self {
+        Self::Repeated(error.to_string())
+    }
+}
+
+/// Decides which requests are carried out.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    required: bool,
+    signers: BTreeSet<PublicKey>,
+    taken: Mutex<ReplayWindow>,
+}
+
+impl Permits {
+    pub(crate) fn new(required: bool, signers: impl IntoIterator<Item = PublicKey>) -> Self {
+        Self { required, signers: signers.into_iter().collect(), taken: Mutex::new(ReplayWindow::of(FRESH_SECS)) }
+    }
+
+    /// Checks one request. A signature, where there is one, must hold even if none is required.
+    pub(super) fn check(&self, verb: &str, request: &Message, now: u64) -> Result<(), PermitError> {
+        let Some(signature) = signed::verify(&request.headers, &request.subject, &request.payload, now)? else {
+            let may_be_open = !self.required || OPEN.contains(&verb);
+            return if may_be_open { Ok(()) } else { Err(PermitError::Unsigned) };
+        };
+        if !self.signers.contains(&signature.signer) {
+            // Whoever need not sign is not worse off for having done so.
+            return if self.required { Err(PermitError::NotPermitted(signature.signer)) } else { Ok(()) };
+        }
+        let id = Digest::of(format!("{} {}", signature.signer, signature.nonce).as_bytes());
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(taken.take(*id.as_bytes(), signature.time, now)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use wattle_types::wascap::{KeyKind, KeyPair};
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn request(headers: Vec<(String, String)>) -> Message {
+        Message { subject: "a.b".into(), reply: None, payload: Bytes::from_static(b"{}"), headers }
+    }
+
+    fn signed_by(key: &KeyPair, nonce: u8) -> Message {
+        request(signed::sign(key, "a.b", b"{}", NOW, [nonce; 16]))
+    }
+
+    #[test]
+    fn a_host_that_requires_signatures_takes_each_signed_request_of_its_controllers_once() {
+        let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
+        let permits = Permits::new(true, [controller.public_key()]);
+        let code = |request: &Message, verb| permits.check(verb, request, NOW).map_err(|error| error.code());
+        assert_eq!(code(&request(vec![]), "provider.stop"), Err("request_unsigned"));
+        assert_eq!(code(&request(vec![]), "host.ping"), Ok(()));
+        assert_eq!(code(&signed_by(&stranger, 1), "provider.stop"), Err("request_not_permitted"));
+        assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Ok(()));
+        assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Err("request_repeated"));
+        assert_eq!(code(&signed_by(&controller, 2), "provider.stop"), Ok(()));
+        let mut changed = signed_by(&controller, 3);
+        changed.payload = Bytes::from_static(b"[]");
+        assert_eq!(code(&changed, "provider.stop"), Err("request_signature_invalid"));
+    }
+
+    #[test]
+    fn a_host_that_does_not_require_them_refuses_only_what_is_forged_or_repeated() {
+        let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
+        let permits = Permits::new(false, [controller.public_key()]);
+        assert_eq!(permits.check("provider.stop", &request(vec![]), NOW), Ok(()));
+        assert_eq!(permits.check("provider.stop", &signed_by(&stranger, 1), NOW), Ok(()));
+        assert_eq!(permits.check("provider.stop", &signed_by(&controller, 1), NOW), Ok(()));
+        assert!(permits.check("provider.stop", &signed_by(&controller, 1), NOW).is_err());
+        let mut forged = signed_by(&controller, 2);
+        forged.subject = "a.c".into();
+        assert!(permits.check("provider.stop", &forged, NOW).is_err());
+    }
+}

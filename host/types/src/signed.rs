@@ -1,0 +1,146 @@
+//! Signed control messages: who asks for a change, provably, and once.
+//!
+//! Four headers beside a request. The Ed25519 signature covers `wattle control 1`, subject, time, nonce and the body's
+//! SHA-256, each on a line of its own; so a request cannot be sent elsewhere, changed, or sent again later. Tools that
+//! know nothing of them ignore the headers.
+
+use data_encoding::BASE64URL_NOPAD;
+use wattle_wascap::{Digest, KeyPair, PublicKey};
+
+/// Who signed.
+const SIGNER: &str = "Wattle-Signer";
+/// When, in seconds since 1970.
+const TIME: &str = "Wattle-Time";
+/// What tells requests of the same second apart.
+const NONCE: &str = "Wattle-Nonce";
+/// Base64url, without padding.
+const SIGNATURE: &str = "Wattle-Signature";
+/// How old a request may be, in seconds, and how far ahead its sender's clock.
+pub const FRESH_SECS: u64 = 30;
+/// Longest nonce, in characters.
+const NONCE_LEN_MAX: usize = 64;
+
+/// A signature that holds. Whether the signer may ask, and whether the nonce is new, is for the host to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Who signed.
+    pub signer: PublicKey,
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// Used once.
+    pub nonce: String,
+}
+
+/// Why a signature does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// A header is missing or cannot be read.
+    #[error("the request's signature cannot be read: {0} is missing or malformed")]
+    Malformed(&'static str),
+    /// It is not the signer's signature of this request.
+    #[error("the request's signature is not its signer's over this subject and body")]
+    Invalid,
+    /// It was made too long ago, or ahead of time.
+    #[error("the request was signed more than {FRESH_SECS} seconds ago, or ahead of time: check both clocks")]
+    Stale,
+}
+
+/// Returns the headers that sign a request. `nonce` is random.
+#[must_use]
+pub fn sign(key: &KeyPair, subject: &str, body: &[u8], now: u64, nonce: [u8; 16]) -> Vec<(String, String)> {
+    let nonce = BASE64URL_NOPAD.encode(&nonce);
+    let signature = key.sign(text(subject, now, &nonce, body).as_bytes());
+    let headers = [
+        (SIGNER, key.public_key().to_string()),
+        (TIME, now.to_string()),
+        (NONCE, nonce),
+        (SIGNATURE, BASE64URL_NOPAD.encode(&signature)),
+    ];
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Checks the signature of a request, if it has one. `now` is in seconds since 1970.
+///
+/// # Errors
+/// Why it does not hold.
+pub fn verify(
+    headers: &[(String, String)],
+    subject: &str,
+    body: &[u8],
+    now: u64,
+) -> Result<Option<Signature>, SignatureError> {
+    let header = |name: &str| {
+        let mut named = headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.as_str()).filter(|_| named.next().is_none())
+    };
+    if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case(SIGNATURE)) {
+        return Ok(None);
+    }
+    let malformed = SignatureError::Malformed;
+    let signature = header(SIGNATURE).and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+    let signature: [u8; 64] = signature.and_then(|bytes| bytes.try_into().ok()).ok_or(malformed(SIGNATURE))?;
+    let signer: PublicKey = header(SIGNER).and_then(|text| text.parse().ok()).ok_or(malformed(SIGNER))?;
+    let time: u64 = header(TIME).and_then(|text| text.parse().ok()).ok_or(malformed(TIME))?;
+    let nonce = header(NONCE).filter(|nonce| !nonce.is_empty() && nonce.len() <= NONCE_LEN_MAX);
+    let nonce = nonce.ok_or(malformed(NONCE))?.to_owned();
+    if time.saturating_add(FRESH_SECS) < now || time > now.saturating_add(FRESH_SECS) {
+        return Err(SignatureError::Stale);
+    }
+    match signer.verify(text(subject, time, &nonce, body).as_bytes(), &signature) {
+        Ok(true) => Ok(Some(Signature { signer, time, nonce })),
+        Ok(false) | Err(_) => Err(SignatureError::Invalid),
+    }
+}
+
+fn text(subject: &str, time: u64, nonce: &str, body: &[u8]) -> String {
+    format!("wattle control 1\n{subject}\n{time}\n{nonce}\n{}", Digest::of(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use wattle_wascap::KeyKind;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[test]
+    fn a_signature_holds_for_its_subject_body_and_time_only() {
+        let key = KeyPair::from_seed_bytes(KeyKind::Account, [7; 32]).unwrap();
+        let headers = sign(&key, "a.b", b"body", NOW, [1; 16]);
+        let signature = verify(&headers, "a.b", b"body", NOW + FRESH_SECS).unwrap().unwrap();
+        assert_eq!((signature.signer, signature.time), (key.public_key(), NOW));
+        for (subject, body, now, error) in [
+            ("a.c", b"body".as_slice(), NOW, SignatureError::Invalid),
+            ("a.b", b"Body", NOW, SignatureError::Invalid),
+            ("a.b", b"body", NOW + FRESH_SECS + 1, SignatureError::Stale),
+            ("a.b", b"body", NOW - FRESH_SECS - 1, SignatureError::Stale),
+        ] {
+            assert_eq!(verify(&headers, subject, body, now), Err(error), "{subject} {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_signed_is_told_from_what_is_signed_badly() {
+        let key = KeyPair::from_seed_bytes(KeyKind::Account, [7; 32]).unwrap();
+        assert_eq!(verify(&[("traceparent".into(), "00".into())], "a", b"", NOW), Ok(None));
+        let good = sign(&key, "a", b"", NOW, [1; 16]);
+        for index in 0..good.len() {
+            let mut missing = good.clone();
+            let (name, _) = missing.remove(index);
+            let result = verify(&missing, "a", b"", NOW);
+            assert_eq!(result.is_err(), name != SIGNATURE, "{name}");
+            let mut twice = good.clone();
+            twice.push(good[index].clone());
+            assert!(matches!(verify(&twice, "a", b"", NOW), Err(SignatureError::Malformed(_))), "{name}");
+            let mut broken = good.clone();
+            broken[index].1 = "%".repeat(65);
+            assert!(verify(&broken, "a", b"", NOW).is_err(), "{name}");
+        }
+        let other = KeyPair::from_seed_bytes(KeyKind::Account, [8; 32]).unwrap();
+        let mut forged = good;
+        forged[0].1 = other.public_key().to_string();
+        assert_eq!(verify(&forged, "a", b"", NOW), Err(SignatureError::Invalid));
+    }
+}
