@@ -88,11 +88,14 @@ impl Configs {
         if names.len() > NAMES_MAX {
             return Err(ConfigError::Invalid(format!("at most {NAMES_MAX} configurations can be named at once")));
         }
-        let mut joined = Values::new();
-        for name in names {
-            joined.extend(self.get(name).await?.ok_or_else(|| ConfigError::NotFound(name.clone()))?);
-        }
-        Ok(joined)
+        in_time(async {
+            let mut joined = Values::new();
+            for name in names {
+                joined.extend(self.get(name).await?.ok_or_else(|| ConfigError::NotFound(name.clone()))?);
+            }
+            Ok(joined)
+        })
+        .await
     }
 
     async fn store(&self) -> Result<&Arc<dyn KvStore>, ConfigError> {
@@ -116,9 +119,31 @@ fn read(name: &str, json: &[u8]) -> Result<Values, ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use wattle_bus::MemoryBus;
+    use wattle_bus::{KvEntry, KvWatch, MemoryBus};
+    use wattle_types::BoxFuture;
 
     use super::*;
+
+    /// A store that never answers.
+    struct Stuck;
+
+    impl KvStore for Stuck {
+        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn put<'a>(&'a self, _: &'a str, _: Bytes, _: Expect) -> BoxFuture<'a, Result<u64, KvError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn delete<'a>(&'a self, _: &'a str, _: Expect) -> BoxFuture<'a, Result<(), KvError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn watch(&self) -> BoxFuture<'_, Result<KvWatch, KvError>> {
+            Box::pin(std::future::pending())
+        }
+    }
 
     fn configs() -> Configs {
         Configs::new(Some(Arc::new(MemoryBus::new())), &LatticeId::default())
@@ -160,5 +185,20 @@ mod tests {
         assert_eq!(configs.put("a", large.into()).await.unwrap_err().code(), "config_invalid");
         assert!(configs.put("no name", "{}".into()).await.is_err());
         assert_eq!(Configs::new(None, &LatticeId::default()).get("a").await, Err(ConfigError::NoStore));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_is_told_of_a_stuck_or_absent_store_before_giving_up() {
+        let stuck = Configs { store: OnceCell::from(Arc::new(Stuck) as Arc<dyn KvStore>), ..configs() };
+        let begun = tokio::time::Instant::now();
+        assert_eq!(stuck.resolve(&["a".into()]).await.unwrap_err().code(), "kv_timed_out");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(stuck.put("a", "{}".into()).await.unwrap_err().code(), "kv_timed_out");
+        assert_eq!(stuck.delete("a").await.unwrap_err().code(), "kv_timed_out");
+
+        let gone = MemoryBus::new();
+        gone.drain().await;
+        let gone = Configs::new(Some(Arc::new(gone)), &LatticeId::default());
+        assert_eq!(gone.get("a").await.unwrap_err().code(), "kv_unavailable");
     }
 }

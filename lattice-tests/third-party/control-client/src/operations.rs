@@ -276,6 +276,7 @@ impl Operations {
             let contract = (link.wit_namespace(), link.wit_package(), link.interfaces());
             ends == (put.source_id(), put.target(), put.name())
                 && contract == (put.wit_namespace(), put.wit_package(), put.interfaces())
+                && (link.source_config(), link.target_config()) == (put.source_config(), put.target_config())
         };
         demand(matches!(links.as_slice(), [link] if same(link)), format!("{links:?}"))
     }
