@@ -6,6 +6,7 @@
 mod calls;
 mod guest;
 mod http;
+mod mesh;
 mod quantiles;
 mod table;
 
@@ -14,7 +15,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Measures fresh-sandbox calls and HTTP, ours and others', and prints ratios.
+/// Measures fresh-sandbox calls, HTTP and calls between hosts, ours and others', and prints ratios.
 #[derive(Debug, Parser)]
 #[command(name = "wattle-bench", disable_help_subcommand = true)]
 struct Args {
@@ -26,7 +27,7 @@ struct Args {
     /// How many times each contestant has its turn.
     #[arg(long, default_value_t = 9, global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Length of a turn of calls, in milliseconds; HTTP turns take ten times that.
+    /// Length of a turn of calls, in milliseconds; HTTP turns take ten times that, calls between hosts five.
     #[arg(long, default_value_t = 200, global = true, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     turn_ms: u64,
 }
@@ -37,6 +38,11 @@ enum Part {
     Calls,
     /// Only HTTP hello.
     Http,
+    /// Only calls of an actor on another host.
+    Mesh,
+    /// Answers calls over NATS until standard input ends: one contestant of `mesh`, in a process of its own.
+    #[command(hide = true)]
+    Answer { end: mesh::End, url: String },
     /// Serves hello on a free port until standard input ends: one contestant of `http`, in a process of its own.
     #[command(hide = true)]
     Serve { server: http::Server },
@@ -65,12 +71,18 @@ fn run(args: &Args) -> Result<()> {
     let turn = Duration::from_millis(args.turn_ms);
     match &args.part {
         Some(Part::Serve { server }) => return http::serve(*server),
+        Some(Part::Answer { end, url }) => return mesh::serve(*end, url),
+        Some(Part::Mesh) => print(args.output, &[mesh::run(args.rounds, turn * 5)?]),
         Some(Part::Profile { contestant, size, threads }) => {
             return calls::profile(contestant, *size, *threads, turn * 10);
         }
         Some(Part::Calls) => print(args.output, &[calls::run(args.rounds, turn)?]),
         Some(Part::Http) => print(args.output, &[http::run(args.rounds, turn * 10)?]),
-        None => print(args.output, &[calls::run(args.rounds, turn)?, http::run(args.rounds, turn * 10)?]),
+        None => {
+            let tables =
+                [calls::run(args.rounds, turn)?, http::run(args.rounds, turn * 10)?, mesh::run(args.rounds, turn * 5)?];
+            print(args.output, &tables);
+        }
     }
     Ok(())
 }
