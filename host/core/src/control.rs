@@ -4,6 +4,7 @@
 //! in a task of its own, at most [`REQUESTS_MAX`] at once. A host that drains leaves the second kind to others.
 
 mod auctions;
+mod claims;
 mod commands;
 mod components;
 mod configs;

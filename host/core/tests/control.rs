@@ -1,6 +1,7 @@
 //! The control interface over a bus: theirs and ours.
 
 mod auctions;
+mod claims;
 mod components;
 mod configs;
 mod draining;

@@ -1,5 +1,7 @@
 //! Verbs about links, and links as the control interface writes them.
 
+use std::time::Duration;
+
 use wattle_lattice::spec::{LatticeData, LinkSpec};
 use wattle_types::{
     ActorId, ContractId, LinkDefinition, LinkKey,
@@ -8,6 +10,9 @@ use wattle_types::{
 
 use super::reply::{Ack, given};
 use crate::host::Host;
+
+/// Longest wait for news of the store: whoever puts a link gives up after two seconds.
+const HEARD_WITHIN: Duration = Duration::from_millis(500);
 
 pub(super) fn all(host: &Host) -> Vec<Link> {
     match host.node() {
@@ -18,10 +23,30 @@ pub(super) fn all(host: &Host) -> Vec<Link> {
 
 pub(super) async fn put(host: &Host, link: Link) -> Ack {
     let spec = from_wire(&link)?;
-    // Both ends' names must lead somewhere, though the values are for the provider alone.
-    host.configs().resolve(&spec.actor_configs).await.map_err(|error| error.to_string())?;
+    // Both ends' names must lead somewhere, though the values are for the provider alone. The store itself is asked: one
+    // that was put just now, by another host perhaps, may not have been heard of here.
+    let configs = host.configs();
+    let found = tokio::try_join!(configs.resolve(&spec.configs), configs.resolve(&spec.actor_configs));
+    found.map_err(|error| error.to_string())?;
+    hear_of(host, &spec.configs).await;
     host.put_link_spec(spec, false).await.map_err(|error| error.to_string())?;
     Ok("done".into())
+}
+
+/// Waits, but not for long, until this host has heard of configurations that are there.
+async fn hear_of(host: &Host, names: &[String]) {
+    let Some(node) = host.node() else { return };
+    let mut changes = node.shared().changes();
+    let heard = async {
+        while !node.shared().read(|data| names.iter().all(|name| data.config(name).is_some())) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(HEARD_WITHIN, heard).await.is_err() {
+        tracing::warn!("the lattice's store has configurations this host has not heard of");
+    }
 }
 
 pub(super) async fn delete(host: &Host, link: DeleteLink) -> Ack {

@@ -3,7 +3,7 @@
 //! Acknowledgements say what was accepted, not what was done; how it ended is told by an event.
 
 use super::{
-    auctions, components, configs, hosts, links, providers,
+    auctions, claims, components, configs, hosts, links, providers,
     reply::{ack, answer, read},
 };
 use crate::{host::Host, inventory};
@@ -31,7 +31,7 @@ pub(super) async fn for_one_of_all(host: &Host, verb: &str, payload: &[u8]) -> V
         return configs::answer(host, verb, payload).await;
     }
     match verb {
-        "claims.get" => answer(Ok(host.claims())),
+        "claims.get" => answer(Ok(claims::all(host))),
         "link.get" => answer(Ok(links::all(host))),
         "link.put" => ack(match read(payload) {
             Ok(link) => links::put(host, link).await,
