@@ -1,6 +1,6 @@
 //! The command line: its nouns and verbs.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use wattle_types::LatticeId;
@@ -68,6 +68,9 @@ pub(crate) struct Cli {
     pub(crate) connection: Connection,
 }
 
+/// How long a host may be silent while it works, when nobody says.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
 /// Which hosts, and how to reach them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -104,14 +107,21 @@ pub(crate) struct Connection {
     )]
     pub(crate) lattice: LatticeId,
 
-    /// The host: its id, a unique beginning of it, or its name [default: the only one].
+    /// The host: its id, a unique beginning of it, or its name [default: the only one, or any where all can].
     #[arg(long, global = true, value_name = "HOST")]
     pub(crate) host: Option<String>,
 
-    /// How long a host may be silent while it works, in seconds.
-    #[arg(long, global = true, default_value_t = 60, value_name = "SECONDS")]
+    /// How long a host may be silent while it works, in seconds [default: 60].
+    #[arg(long, global = true, value_name = "SECONDS")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86400))]
-    pub(crate) timeout: u64,
+    pub(crate) timeout: Option<u64>,
+}
+
+impl Connection {
+    /// Returns how long a host may be silent while it works.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.map_or(SILENCE_MAX, Duration::from_secs)
+    }
 }
 
 /// What to do.
@@ -128,9 +138,20 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Update(commands::update::Update),
     #[command(subcommand)]
+    Rollout(commands::rollout::Rollout),
+    Rollback(commands::rollout::BackArgs),
+    #[command(subcommand)]
+    Scale(commands::scale::Scale),
+    #[command(subcommand)]
     Stop(commands::stop::Stop),
     #[command(subcommand)]
+    Drain(commands::drain::Drain),
+    #[command(subcommand)]
     Link(commands::link::Link),
+    #[command(subcommand)]
+    Config(commands::config::Config),
+    #[command(subcommand)]
+    Label(commands::label::Label),
     #[command(subcommand)]
     Get(commands::get::Get),
     Call(commands::call::CallArgs),

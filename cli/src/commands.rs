@@ -3,12 +3,18 @@
 pub(crate) mod call;
 pub(crate) mod claims;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod down;
+pub(crate) mod drain;
 pub(crate) mod get;
 pub(crate) mod keys;
+pub(crate) mod label;
+mod lasting;
 pub(crate) mod link;
 mod pairs;
+pub(crate) mod rollout;
+pub(crate) mod scale;
 pub(crate) mod spy;
 pub(crate) mod start;
 pub(crate) mod stop;
@@ -26,8 +32,14 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Claims(verb) => claims::run(context, verb),
         Command::Start(noun) => start::run(context, noun).await,
         Command::Update(noun) => update::run(context, noun).await,
+        Command::Rollout(verb) => rollout::run(context, verb).await,
+        Command::Rollback(args) => rollout::back(context, args).await,
+        Command::Scale(noun) => scale::run(context, noun).await,
         Command::Stop(noun) => stop::run(context, noun).await,
+        Command::Drain(noun) => drain::run(context, noun).await,
         Command::Link(verb) => link::run(context, verb).await,
+        Command::Config(verb) => config::run(context, verb).await,
+        Command::Label(verb) => label::run(context, verb).await,
         Command::Get(noun) => get::run(context, noun).await,
         Command::Call(args) => call::run(context, args).await,
         Command::Spy(args) => spy::run(context, args).await,

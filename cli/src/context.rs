@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use clap::Parser as _;
@@ -14,7 +14,7 @@ use wattle_bus::{
     Bus, NatsAuth, NatsBus, NatsOptions,
     nats_server::{self, NatsServerError},
 };
-use wattle_types::{BoxFuture, HostId};
+use wattle_types::{ActorId, BoxFuture, HostId};
 
 use crate::{
     HostRunner,
@@ -36,6 +36,9 @@ pub(crate) type Connect = Arc<dyn Fn(NatsOptions) -> BoxFuture<'static, Result<A
 /// Finds the nats-server program.
 pub(crate) type FindNatsServer = fn() -> Result<PathBuf, NatsServerError>;
 
+/// Waits until somebody presses Ctrl-C.
+pub(crate) type Interrupt = Arc<dyn Fn() -> BoxFuture<'static, io::Result<()>> + Send + Sync>;
+
 /// What the program finds around it. Tests bring their own.
 pub(crate) struct Environment {
     pub(crate) results: Stream,
@@ -48,6 +51,7 @@ pub(crate) struct Environment {
     pub(crate) now: u64,
     pub(crate) connect: Connect,
     pub(crate) find_nats_server: FindNatsServer,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// What every command is given.
@@ -63,6 +67,7 @@ pub(crate) struct Context {
     pub(crate) now: u64,
     pub(crate) cache_home: Option<PathBuf>,
     pub(crate) find_nats_server: FindNatsServer,
+    pub(crate) interrupt: Interrupt,
     keys_dir: Option<PathBuf>,
     home: Option<PathBuf>,
     state_home: Option<PathBuf>,
@@ -112,6 +117,7 @@ pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, 
         now,
         connect,
         find_nats_server,
+        interrupt,
     } = environment;
     let context = Context {
         output: Output::new(cli.output, results, remarks, colors),
@@ -122,6 +128,7 @@ pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, 
         now,
         cache_home,
         find_nats_server,
+        interrupt,
         keys_dir: cli.keys_dir,
         home,
         state_home,
@@ -190,6 +197,7 @@ impl Environment {
             now: now.as_secs(),
             connect: Arc::new(|options| Box::pin(connect_nats(options))),
             find_nats_server: nats_server::find,
+            interrupt: Arc::new(|| Box::pin(tokio::signal::ctrl_c())),
         })
     }
 }
@@ -244,15 +252,31 @@ impl Context {
     /// Connects to the lattice's hosts.
     pub(crate) async fn client(&self) -> Result<Client, CliError> {
         let bus = self.bus(&self.nats()).await?;
-        let timeout = Duration::from_secs(self.connection.timeout);
-        Ok(Client::new(bus, self.connection.lattice.clone(), timeout))
+        Ok(Client::new(bus, self.connection.lattice.clone(), self.connection.timeout()))
     }
 
-    /// Connects to the lattice's hosts and chooses one.
+    /// Connects to the lattice's hosts and chooses the one meant, or the first that answers: for what every host of
+    /// the lattice can do.
+    pub(crate) async fn client_and_any_host(&self) -> Result<(Client, HostId), CliError> {
+        let client = self.client().await?;
+        let host = client.any_host(self.connection.host.as_deref()).await?;
+        Ok((client, host))
+    }
+
+    /// Connects to the lattice's hosts and chooses one: the one meant, or the only one.
     pub(crate) async fn client_and_host(&self) -> Result<(Client, HostId), CliError> {
         let client = self.client().await?;
         let host = client.host(self.connection.host.as_deref()).await?;
         Ok((client, host))
+    }
+
+    /// Returns the actor meant, by what runs on the host that was named, or in the lattice.
+    pub(crate) async fn actor(&self, client: &Client, wanted: &str) -> Result<ActorId, CliError> {
+        let host = match &self.connection.host {
+            Some(host) => Some(client.host(Some(host)).await?),
+            None => None,
+        };
+        client.actor(host.as_ref(), wanted).await
     }
 
     /// Connects to NATS.

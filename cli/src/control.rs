@@ -1,5 +1,7 @@
 //! The client's side of the control interface.
 
+pub(crate) mod fleet;
+mod lattice;
 mod resolve;
 
 use std::{sync::Arc, time::Duration};
@@ -15,6 +17,8 @@ use wattle_types::{
 };
 
 use crate::error::{CliError, Kind};
+
+pub(crate) use fleet::Fleet;
 
 /// Longest wait for the first host to answer a ping, when somebody listens.
 const FIRST_HOST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,6 +49,11 @@ impl Client {
         Self { timeout, ..self.clone() }
     }
 
+    /// Returns the same connection for work during which a host may be silent for so much longer.
+    pub(crate) fn and_wait(&self, longer: Duration) -> Self {
+        self.with_timeout(self.timeout.saturating_add(longer))
+    }
+
     pub(crate) fn bus(&self) -> &dyn Bus {
         self.bus.as_ref()
     }
@@ -55,12 +64,17 @@ impl Client {
 
     /// Returns the hosts that answer, by name and id.
     pub(crate) async fn hosts(&self) -> Result<Vec<Host>, CliError> {
+        self.first_hosts(HOSTS_MAX).await
+    }
+
+    /// Returns the hosts that answer first, by name and id. With `count` of them, no more are waited for.
+    async fn first_hosts(&self, count: usize) -> Result<Vec<Host>, CliError> {
         let inbox = self.bus.new_inbox();
         let mut answers = self.bus.subscribe(&inbox, None).await?;
         self.bus.publish(&subject::control(&self.lattice, "host.ping"), Some(&inbox), &[], Bytes::new()).await?;
         let mut hosts: Vec<Host> = Vec::new();
         let mut wait = FIRST_HOST_TIMEOUT;
-        while hosts.len() < HOSTS_MAX {
+        while hosts.len() < count {
             let Ok(Some(answer)) = tokio::time::timeout(wait, answers.next()).await else { break };
             if answer.is_no_responders() {
                 break;

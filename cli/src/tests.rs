@@ -2,6 +2,7 @@
 
 mod commands;
 mod help;
+mod lattice;
 mod live;
 mod mistakes;
 mod rig;

@@ -5,9 +5,12 @@ use std::{io::Read as _, path::PathBuf};
 use clap::Args;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
-use wattle_types::control::{CallResult, Command};
+use wattle_types::{
+    ActorId, HostId,
+    control::{CallResult, Command},
+};
 
-use crate::{call_payload, context::Context, error::CliError};
+use crate::{call_payload, context::Context, control::Client, error::CliError};
 
 const EXAMPLES: &str = r#"Examples:
   wattle call Counter Counter.Add '{"key": "visits", "by": 2}'
@@ -41,9 +44,10 @@ pub(crate) struct CallArgs {
 
 pub(super) async fn run(context: &Context, args: CallArgs) -> Result<(), CliError> {
     let payload = payload(context, &args)?;
-    let (client, host) = context.client_and_host().await?;
+    let client = context.client().await?;
+    let (host, actor) = callee(context, &client, &args.actor).await?;
     let command = Command::Call {
-        actor: client.actor(&host, &args.actor).await?.to_string(),
+        actor: actor.to_string(),
         operation: args.operation.clone(),
         payload: BASE64.encode(&payload),
         timeout_ms: args.timeout_ms,
@@ -57,6 +61,22 @@ pub(super) async fn run(context: &Context, args: CallArgs) -> Result<(), CliErro
     }
     let shown = if args.raw { json!({ "$bytes": result.payload }) } else { call_payload::decode(&response) };
     context.output.result(&json!({ "response": shown, "elapsed_us": result.elapsed_us }), |_| pretty(&shown))
+}
+
+/// Returns the actor meant, and a host that runs it: the one named, or one of the lattice.
+async fn callee(context: &Context, client: &Client, wanted: &str) -> Result<(HostId, ActorId), CliError> {
+    if let Some(host) = &context.connection.host {
+        let host = client.host(Some(host)).await?;
+        let actor = client.actor(Some(&host), wanted).await?;
+        return Ok((host, actor));
+    }
+    let fleet = client.fleet().await?;
+    let actor = fleet.actor(wanted)?;
+    let host = match fleet.running_actor(&actor).first() {
+        Some(host) => host.host_id.parse()?,
+        None => fleet.any()?,
+    };
+    Ok((host, actor))
 }
 
 fn pretty(value: &Value) -> String {

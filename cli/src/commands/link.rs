@@ -2,7 +2,7 @@
 
 mod del;
 mod put;
-pub(super) mod query;
+pub(crate) mod query;
 
 use clap::Subcommand;
 

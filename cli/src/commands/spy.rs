@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use clap::Args;
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde::Serialize;
 use tokio::time::Instant;
 use wattle_bus::{Message, Subscription};
@@ -13,7 +14,12 @@ use wattle_types::{
     subject,
 };
 
-use crate::{context::Context, control::Client, error::CliError, table};
+use crate::{
+    context::Context,
+    control::{Client, no_hosts},
+    error::CliError,
+    table,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +27,7 @@ Examples:
   wattle spy --actor Counter --seconds 10
   wattle spy --events -o json      one JSON object a line
 
-Payloads are never shown.";
+All hosts that answer at the start are watched, or the one of --host; events come from all. Payloads are never shown.";
 
 /// How long a watch without an end is asked for at a time.
 const WATCH_SECONDS: u32 = 3600;
@@ -56,9 +62,10 @@ enum Seen {
 }
 
 pub(super) async fn run(context: &Context, args: SpyArgs) -> Result<(), CliError> {
-    let (client, host) = context.client_and_host().await?;
+    let client = context.client().await?;
+    let hosts = hosts(context, &client).await?;
     let actor = match &args.actor {
-        Some(wanted) => Some(client.actor(&host, wanted).await?),
+        Some(wanted) => Some(context.actor(&client, wanted).await?),
         None => None,
     };
     let bus = client.bus();
@@ -77,16 +84,50 @@ pub(super) async fn run(context: &Context, args: SpyArgs) -> Result<(), CliError
         if args.events {
             std::future::pending().await
         } else {
-            watch(&client, &host, &inbox, actor, args.seconds).await
+            watch_all(context, &client, &hosts, &inbox, actor, args.seconds).await
         }
     };
     tokio::select! {
         biased;
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| CliError::internal(error.to_string())),
+        interrupted = (context.interrupt)() => interrupted.map_err(|error| CliError::internal(error.to_string())),
         () = end => Ok(()),
         ended = show(context, &args, events, invocations) => ended,
         ended = watching => ended,
     }
+}
+
+/// Returns the host that was named, or all that answer.
+async fn hosts(context: &Context, client: &Client) -> Result<Vec<HostId>, CliError> {
+    if let Some(wanted) = &context.connection.host {
+        return Ok(vec![client.host(Some(wanted)).await?]);
+    }
+    let hosts = client.hosts().await?;
+    if hosts.is_empty() {
+        return Err(no_hosts(client.lattice()));
+    }
+    hosts.iter().map(|host| Ok(host.id.parse()?)).collect()
+}
+
+/// Has all hosts watch until the last of them has gone.
+async fn watch_all(
+    context: &Context,
+    client: &Client,
+    hosts: &[HostId],
+    inbox: &str,
+    actor: Option<ActorId>,
+    seconds: Option<u32>,
+) -> Result<(), CliError> {
+    let watches = hosts.iter().map(|host| async move { (host, watch(client, host, inbox, actor, seconds).await) });
+    let mut watches: FuturesUnordered<_> = watches.collect();
+    while let Some((host, ended)) = watches.next().await {
+        if watches.is_empty() {
+            return ended;
+        }
+        if let Err(error) = ended {
+            context.output.warn(&format!("host {host} is watched no more: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// Asks the host to watch, again and again until its end.

@@ -263,7 +263,7 @@ async fn start_providers(
     ready: &Ready,
     lattice: &LatticeId,
 ) -> Result<(), CliError> {
-    let client = Client::new(Arc::clone(bus), lattice.clone(), Duration::from_secs(context.connection.timeout));
+    let client = Client::new(Arc::clone(bus), lattice.clone(), context.connection.timeout());
     for provider in &args.providers {
         start_provider(context, &client, &ready.id, provider).await?;
     }

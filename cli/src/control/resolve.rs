@@ -2,7 +2,7 @@
 
 use wattle_types::{
     ActorId, HostId,
-    control::{ActorDescription, Host, HostInventory},
+    control::{ActorDescription, Host},
 };
 
 use super::{Client, no_hosts};
@@ -21,12 +21,28 @@ impl Client {
         Ok(host_in(&hosts, wanted)?.id.parse()?)
     }
 
-    /// Returns the id of the actor meant by an id, unique prefix, call alias or name.
-    pub(crate) async fn actor(&self, host: &HostId, wanted: &str) -> Result<ActorId, CliError> {
+    /// Returns the host meant, or the first that answers: for what every host of the lattice can do.
+    pub(crate) async fn any_host(&self, wanted: Option<&str>) -> Result<HostId, CliError> {
+        if wanted.is_some() {
+            return self.host(wanted).await;
+        }
+        let first = self.first_hosts(1).await?.into_iter().next();
+        Ok(first.ok_or_else(|| no_hosts(self.lattice()))?.id.parse()?)
+    }
+
+    /// Returns the id of the actor meant by an id, unique prefix, call alias or name; on one host, or in the lattice.
+    pub(crate) async fn actor(&self, host: Option<&HostId>, wanted: &str) -> Result<ActorId, CliError> {
         if let Ok(id) = wanted.parse() {
             return Ok(id);
         }
-        Ok(actor_in(&self.inventory(host).await?, wanted)?.id.parse()?)
+        match host {
+            Some(host) => {
+                let inventory = self.inventory(host).await?;
+                let actors: Vec<_> = inventory.components.iter().collect();
+                Ok(actor_in(&actors, wanted, "on this host")?.id.parse()?)
+            }
+            None => self.fleet().await?.actor(wanted),
+        }
     }
 }
 
@@ -49,7 +65,8 @@ fn host_in<'a>(hosts: &'a [Host], wanted: Option<&str>) -> Result<&'a Host, CliE
         (several, None) => {
             let message = format!("{} hosts answer: which one is meant?", several.len());
             Err(CliError::new(Kind::Usage, "host_ambiguous", message)
-                .hint(format!("choose with --host: {}", list(several))))
+                .hint(format!("choose with --host: {}", list(several)))
+                .hint("to have the lattice choose, and choose again when a host goes: wattle scale"))
         }
         (several, Some(wanted)) => {
             let message = format!("{wanted:?} means {} hosts", several.len());
@@ -59,26 +76,29 @@ fn host_in<'a>(hosts: &'a [Host], wanted: Option<&str>) -> Result<&'a Host, CliE
     }
 }
 
-/// Chooses an actor by id, unique prefix, call alias or name.
-fn actor_in<'a>(inventory: &'a HostInventory, wanted: &str) -> Result<&'a ActorDescription, CliError> {
-    let names = |actor: &'a ActorDescription| {
+/// Chooses an actor by id, unique prefix, call alias or name. `place` says whose actors these are.
+pub(super) fn actor_in<'a>(
+    actors: &[&'a ActorDescription],
+    wanted: &str,
+    place: &str,
+) -> Result<&'a ActorDescription, CliError> {
+    let names = |actor: &&'a ActorDescription| {
         let alias = actor.wattle.as_ref().and_then(|details| details.call_alias.as_ref());
         actor.name.iter().chain(alias).map(String::as_str).collect()
     };
-    let found = matching(&inventory.components, wanted, |actor| &actor.id, names);
-    let list = |actors: &[&ActorDescription]| {
+    let found = matching(actors, wanted, |actor| &actor.id, names);
+    let list = |actors: &[&&ActorDescription]| {
         let name = |actor: &ActorDescription| actor.name.clone().unwrap_or_else(|| "unnamed".into());
         actors.iter().map(|actor| format!("{} ({})", name(actor), actor.id)).collect::<Vec<_>>().join(", ")
     };
     match found.as_slice() {
         [actor] => Ok(actor),
         [] => {
-            let error =
-                CliError::new(Kind::Refused, "actor_not_found", format!("no actor {wanted:?} runs on this host"));
-            Err(if inventory.components.is_empty() {
+            let error = CliError::new(Kind::Refused, "actor_not_found", format!("no actor {wanted:?} runs {place}"));
+            Err(if actors.is_empty() {
                 error.hint("start it: wattle start actor MODULE.wasm")
             } else {
-                error.hint(format!("these run: {}", list(&inventory.components.iter().collect::<Vec<_>>())))
+                error.hint(format!("these run: {}", list(&actors.iter().collect::<Vec<_>>())))
             })
         }
         several => {
@@ -89,12 +109,12 @@ fn actor_in<'a>(inventory: &'a HostInventory, wanted: &str) -> Result<&'a ActorD
 }
 
 /// An exact id or name beats every prefix.
-fn matching<'a, T>(
-    items: &'a [T],
+fn matching<'i, 'a, T>(
+    items: &'i [T],
     wanted: &str,
-    id: impl Fn(&'a T) -> &'a str,
-    names: impl Fn(&'a T) -> Vec<&'a str>,
-) -> Vec<&'a T> {
+    id: impl Fn(&'i T) -> &'a str,
+    names: impl Fn(&'i T) -> Vec<&'a str>,
+) -> Vec<&'i T> {
     let exact: Vec<_> = items
         .iter()
         .filter(|item| id(item) == wanted || names(item).iter().any(|name| name.eq_ignore_ascii_case(wanted)))

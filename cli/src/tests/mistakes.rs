@@ -4,7 +4,7 @@ use std::{net::TcpListener, sync::Arc};
 
 use wattle_types::control::Progress;
 
-use super::rig::{NoHost, Rig, ScriptedHost, golden};
+use super::rig::{HOST, NoHost, OTHER_HOST, Rig, ScriptedHost, golden};
 use crate::context::connect_nats;
 
 /// Checks the text; and that programs get the same in one document, with the same exit code.
@@ -56,8 +56,8 @@ async fn no_such_host() {
 #[tokio::test(start_paused = true)]
 async fn several_hosts() {
     let mut rig = Rig::with_host(|_| Vec::new()).await;
-    rig.add_host("loud-reed", "NAB3SLQRSCWFVCXAP4A77AFCGMPNEFZTDRXWCWTJQTQVGHGJYRUSMAAA", |_| Vec::new()).await;
-    check("several-hosts", &rig, &["link", "query"]).await;
+    rig.add_host("loud-reed", OTHER_HOST, |_| Vec::new()).await;
+    check("several-hosts", &rig, &["start", "provider", "httpserver"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,7 @@ async fn bad_payloads_and_unknown_actors() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_host() {
     let rig = Rig::with_host(|_| Vec::new()).await;
-    check("silent-host", &rig, &["stop", "provider", "store"]).await;
+    check("silent-host", &rig, &["stop", "provider", "store", "--host", HOST]).await;
 }
 
 #[tokio::test]

@@ -21,11 +21,12 @@ use wattle_types::{
 
 use crate::{
     HostError, HostOptions, HostRunner, HostSignals, LogOptions, Ready,
-    context::{Connect, Environment, execute},
+    context::{Connect, Environment, Interrupt, execute},
     output::Stream,
 };
 
 pub(super) const HOST: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
+pub(super) const OTHER_HOST: &str = "NBLKCB57BTHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QNVW";
 pub(super) const ACTOR: &str = "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP";
 pub(super) const ACCOUNT: &str = "AAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QPZV";
 
@@ -65,6 +66,7 @@ pub(super) struct Rig {
     pub(super) bus: MemoryBus,
     pub(super) connect: Connect,
     pub(super) find_nats_server: fn() -> Result<PathBuf, NatsServerError>,
+    pub(super) interrupt: Interrupt,
     hosts: JoinSet<()>,
 }
 
@@ -77,7 +79,9 @@ impl Rig {
             Box::pin(async move { Ok(bus) })
         });
         let find_nats_server = || Err(NatsServerError::NotFound);
-        Self { folder: tempfile::tempdir().unwrap(), bus, connect, find_nats_server, hosts: JoinSet::new() }
+        let interrupt: Interrupt = Arc::new(|| Box::pin(std::future::pending()));
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, bus, connect, find_nats_server, interrupt, hosts: JoinSet::new() }
     }
 
     /// Makes a rig with one host that answers commands by `script`.
@@ -93,6 +97,27 @@ impl Rig {
         id: &str,
         script: impl Fn(&Command) -> Vec<Progress> + Send + Sync + 'static,
     ) {
+        self.add_host_that_runs(name, id, inventory(name, id), script).await;
+    }
+
+    /// Adds a host that runs nothing.
+    pub(super) async fn add_idle_host(
+        &mut self,
+        name: &str,
+        id: &str,
+        script: impl Fn(&Command) -> Vec<Progress> + Send + Sync + 'static,
+    ) {
+        let idle = HostInventory { components: Vec::new(), providers: Vec::new(), ..inventory(name, id) };
+        self.add_host_that_runs(name, id, idle, script).await;
+    }
+
+    async fn add_host_that_runs(
+        &mut self,
+        name: &str,
+        id: &str,
+        inventory: HostInventory,
+        script: impl Fn(&Command) -> Vec<Progress> + Send + Sync + 'static,
+    ) {
         let host = Host {
             id: id.into(),
             friendly_name: name.into(),
@@ -102,7 +127,7 @@ impl Rig {
             uptime_human: None,
             version: Some("0.1.0".into()),
         };
-        let ready = answer(self.bus.connect(), host, script, &mut self.hosts).await;
+        let ready = answer(self.bus.connect(), host, inventory, script, &mut self.hosts).await;
         ready.await.unwrap();
     }
 
@@ -137,6 +162,7 @@ impl Rig {
             now: NOW,
             connect: Arc::clone(&self.connect),
             find_nats_server: self.find_nats_server,
+            interrupt: Arc::clone(&self.interrupt),
         };
         let arguments: Vec<OsString> = std::iter::once(&"wattle").chain(arguments).map(OsString::from).collect();
         execute(arguments, environment, host).await
@@ -253,6 +279,7 @@ impl HostRunner for ScriptedHost {
 async fn answer(
     bus: MemoryBus,
     host: Host,
+    inventory: HostInventory,
     script: impl Fn(&Command) -> Vec<Progress> + Send + Sync + 'static,
     tasks: &mut JoinSet<()>,
 ) -> oneshot::Receiver<()> {
@@ -263,11 +290,27 @@ async fn answer(
     tasks.spawn(async move {
         while let Some(request) = requests.next().await {
             let Some(reply) = &request.reply else { continue };
-            let own = format!(".{}", host.id);
             let verb = request.subject.strip_prefix(&subject::control(&lattice, "")).unwrap_or_default();
-            let bodies = match verb.strip_suffix(&own).unwrap_or(verb) {
+            let (verb, addressed) = match verb.rsplit_once('.') {
+                Some((verb, id)) if id.parse::<HostId>().is_ok() => (verb, Some(id)),
+                _ => (verb, None),
+            };
+            if addressed.is_some_and(|id| id != host.id) {
+                continue;
+            }
+            let bodies = match verb {
                 "host.ping" => vec![serde_json::to_vec(&Reply::ok(&host)).unwrap()],
-                "host.get" => vec![serde_json::to_vec(&Reply::ok(inventory(&host.friendly_name, &host.id))).unwrap()],
+                "host.get" => vec![serde_json::to_vec(&Reply::ok(&inventory)).unwrap()],
+                "label.put" | "label.del" | "link.put" | "config.put.store" | "config.del.store" => {
+                    vec![serde_json::to_vec(&Reply::<()>::ack("done")).unwrap()]
+                }
+                "config.get.store" => {
+                    let values = BTreeMap::from([("url", "redis://:secret@db")]);
+                    vec![serde_json::to_vec(&Reply::ok(values)).unwrap()]
+                }
+                "config.get.none" => {
+                    vec![serde_json::to_vec(&Reply::<()>::ack("Configuration not found")).unwrap()]
+                }
                 "host.stop" => vec![serde_json::to_vec(&Reply::<()>::ack("stopping")).unwrap()],
                 "claims.get" => vec![serde_json::to_vec(&Reply::ok(vec![claims()])).unwrap()],
                 verb if verb.starts_with("wattle.") => {

@@ -12,22 +12,31 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   wattle get inventory
-  wattle get inventory quiet-reed -o json";
+  wattle get inventory quiet-reed -o json
 
-/// Shows what a host runs.
+In JSON, one host is an object, and several are a list of them.";
+
+/// Shows what the hosts run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InventoryArgs {
-    /// The host: its id, a unique beginning of it, or its name [default: the only one].
+    /// The host: its id, a unique beginning of it, or its name [default: all].
     #[arg(value_name = "HOST")]
     which: Option<String>,
 }
 
 pub(super) async fn run(context: &Context, args: InventoryArgs) -> Result<(), CliError> {
     let client = context.client().await?;
-    let host = client.host(args.which.as_deref().or(context.connection.host.as_deref())).await?;
-    let inventory = client.inventory(&host).await?;
-    context.output.result(&inventory, describe)
+    if let Some(wanted) = args.which.as_deref().or(context.connection.host.as_deref()) {
+        let inventory = client.inventory(&client.host(Some(wanted)).await?).await?;
+        return context.output.result(&inventory, describe);
+    }
+    match client.fleet().await?.inventories() {
+        [only] => context.output.result(only, describe),
+        several => {
+            context.output.result(&several, |several| several.iter().map(describe).collect::<Vec<_>>().join("\n\n"))
+        }
+    }
 }
 
 fn describe(inventory: &HostInventory) -> String {

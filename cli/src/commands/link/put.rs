@@ -2,10 +2,16 @@
 
 use clap::Args;
 use serde_json::Value;
-use wattle_types::{ContractId, LinkDefinition, LinkKey, LinkName, ProviderId, control::Command};
+use wattle_types::{
+    ContractId, LinkDefinition, LinkKey, LinkName, ProviderId,
+    control::{Command, Link},
+};
 
 use crate::{
-    commands::pairs::{self, Pair},
+    commands::{
+        config::ConfigName,
+        pairs::{self, Pair},
+    },
     context::Context,
     error::CliError,
 };
@@ -15,8 +21,9 @@ Examples:
   wattle link put Counter httpserver wasmcloud:httpserver address=127.0.0.1:8080
   wattle link put Counter store wasmcloud:keyvalue url=redis://127.0.0.1:6379
   wattle link put Counter keyvalue-redb wasmcloud:keyvalue --replace @store.json
+  wattle link put Counter store wasmcloud:keyvalue --config-name store
 
-The provider may be started before or after.";
+The link is every host's. The provider may be started before or after, and run on any host.";
 
 /// Links an actor to a provider: permission to use it, and how.
 #[derive(Debug, Args)]
@@ -37,12 +44,18 @@ pub(crate) struct PutArgs {
     /// Replace a link to another provider.
     #[arg(long)]
     replace: bool,
+    /// Take the values from this configuration of the lattice, and follow it; repeat for more, of which later ones win.
+    #[arg(long = "config-name", value_name = "NAME", conflicts_with_all = ["values", "replace"])]
+    configs: Vec<ConfigName>,
 }
 
 pub(super) async fn run(context: &Context, args: PutArgs) -> Result<(), CliError> {
+    if !args.configs.is_empty() {
+        return put_named(context, args).await;
+    }
     let values = pairs::read(context, args.values)?;
-    let (client, host) = context.client_and_host().await?;
-    let actor = client.actor(&host, &args.actor).await?;
+    let (client, host) = context.client_and_any_host().await?;
+    let actor = context.actor(&client, &args.actor).await?;
     let key = LinkKey { actor, contract: args.contract, link_name: args.link_name };
     let link = LinkDefinition { key: key.clone(), provider: args.provider.clone(), values };
     let command = Command::PutLink { link, replace: args.replace };
@@ -54,4 +67,29 @@ pub(super) async fn run(context: &Context, args: PutArgs) -> Result<(), CliError
         ));
     }
     context.output.result(&result, |_| format!("Linked {} to {} for {}", key.actor, args.provider, key.contract))
+}
+
+/// Names of configurations are what the control interface of wasmCloud has; our own verb carries values.
+async fn put_named(context: &Context, args: PutArgs) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let actor = context.actor(&client, &args.actor).await?;
+    let Some((namespace, package)) = args.contract.as_str().split_once(':') else {
+        return Err(CliError::usage(format!("contract {} has no namespace, which --config-name needs", args.contract))
+            .hint("give the values themselves: KEY=VALUE or @FILE"));
+    };
+    let link = Link {
+        source_id: actor.to_string(),
+        target: args.provider.to_string(),
+        name: args.link_name.to_string(),
+        wit_namespace: namespace.to_owned(),
+        wit_package: package.to_owned(),
+        interfaces: vec![package.to_owned()],
+        source_config: Vec::new(),
+        target_config: args.configs.into_iter().map(ConfigName::into).collect(),
+    };
+    client.put_named_link(&link).await?;
+    let configs = link.target_config.join(", ");
+    context
+        .output
+        .result(&link, |_| format!("Linked {actor} to {} for {}, as {configs} says", args.provider, args.contract))
 }

@@ -14,7 +14,7 @@ Examples:
 Values may hold secrets: they are shown only with --values.";
 
 /// What stands for a value that is not shown.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Lists links.
 #[derive(Debug, Args)]
@@ -29,12 +29,12 @@ pub(crate) struct QueryArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: QueryArgs) -> Result<(), CliError> {
-    let (client, host) = context.client_and_host().await?;
+    let (client, host) = context.client_and_any_host().await?;
     let result = client.command(&host, &Command::GetLinks, |_, _, _| {}).await?;
     let mut links: Vec<LinkDefinition> = serde_json::from_value(result)
         .map_err(|error| CliError::internal(format!("the host's links cannot be read: {error}")))?;
     if let Some(wanted) = &args.actor {
-        let actor = client.actor(&host, wanted).await?;
+        let actor = context.actor(&client, wanted).await?;
         links.retain(|link| link.key.actor == actor);
     }
     if !args.values {

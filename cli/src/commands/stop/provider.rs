@@ -3,13 +3,15 @@
 use clap::Args;
 use wattle_types::{ProviderId, control::Command};
 
+use super::only_host;
 use crate::{context::Context, error::CliError};
 
 const EXAMPLES: &str = "\
 Examples:
   wattle stop provider httpserver
 
-Its links stay: actors get an error that says what is missing, until it is started again or another is linked.";
+Its links stay: actors get an error that says what is missing, until it is started again or another is linked. \
+What is declared ends when its scale is 0: see wattle scale.";
 
 /// Stops a provider after its calls in flight.
 #[derive(Debug, Args)]
@@ -21,7 +23,14 @@ pub(crate) struct StopProviderArgs {
 
 pub(super) async fn run(context: &Context, args: StopProviderArgs) -> Result<(), CliError> {
     let command = Command::StopProvider { provider: args.provider.clone() };
-    let (client, host) = context.client_and_host().await?;
+    let client = context.client().await?;
+    let host = if let Some(wanted) = &context.connection.host {
+        client.host(Some(wanted)).await?
+    } else {
+        let fleet = client.fleet().await?;
+        let on = fleet.running_provider(&args.provider);
+        only_host(&client, args.provider.as_str(), &on).await?.map_or_else(|| fleet.any(), Ok)?
+    };
     let result = client.command(&host, &command, context.steps()).await?;
     context.output.result(&result, |_| format!("Stopped provider {}", args.provider))
 }

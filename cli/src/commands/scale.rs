@@ -1,0 +1,54 @@
+//! `wattle scale`: declaring what runs on how many hosts.
+
+mod actor;
+mod args;
+mod provider;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::Value;
+use wattle_types::control::Command;
+
+use super::lasting;
+use crate::{context::Context, control::Client, error::CliError};
+
+/// Longest that a host waits for what is declared to run: until then it may have nothing to tell.
+const SCALE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Declares on how many hosts an actor or a provider runs, whatever becomes of them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scale {
+    Actor(actor::ScaleActorArgs),
+    Provider(provider::ScaleProviderArgs),
+}
+
+pub(super) async fn run(context: &Context, noun: Scale) -> Result<(), CliError> {
+    match noun {
+        Scale::Actor(args) => actor::run(context, args).await,
+        Scale::Provider(args) => provider::run(context, args).await,
+    }
+}
+
+/// Sends a declaration to any host, and waits until it holds. `key` is where the result has the id.
+async fn declare(
+    context: &Context,
+    client: &Client,
+    command: &Command,
+    key: &str,
+    replicas: u32,
+) -> Result<(), CliError> {
+    let host = client.any_host(context.connection.host.as_deref()).await?;
+    let client = client.and_wait(SCALE_TIMEOUT);
+    let work = client.command(&host, command, context.steps());
+    let hints = ["see it: wattle get declared".to_owned(), "end it: the same command with --replicas 0".to_owned()];
+    let result = lasting::wait(context, "scaling", &hints, work).await?;
+    context.output.result(&result, |result| {
+        let id = result.get(key).and_then(Value::as_str).unwrap_or_default();
+        match replicas {
+            0 => format!("{key} {id} is declared no more, and no host runs it because it was"),
+            1 => format!("{key} {id} runs on 1 host"),
+            hosts => format!("{key} {id} runs on {hosts} hosts"),
+        }
+    })
+}

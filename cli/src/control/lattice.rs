@@ -1,0 +1,68 @@
+//! What is the lattice's, and not one host's: declarations, named configurations, links by name; and labels.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::Value;
+use wattle_types::{
+    HostId,
+    control::{Command, Declaration, DeleteLabel, Link, PutLabel, Reply},
+    subject,
+};
+
+use super::{Client, accepted, json, read};
+use crate::error::{CliError, Kind};
+
+impl Client {
+    /// Returns what is declared; nothing where a host is on no lattice.
+    pub(crate) async fn declared(&self, host: &HostId) -> Result<Vec<Declaration>, CliError> {
+        match self.command(host, &Command::GetDeclared, |_, _, _| {}).await {
+            Ok(declared) => serde_json::from_value(declared)
+                .map_err(|error| CliError::internal(format!("what is declared cannot be read: {error}"))),
+            Err(error) if error.code == "no_lattice" => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has a host say something of itself.
+    pub(crate) async fn put_label(&self, host: &HostId, key: &str, value: &str) -> Result<(), CliError> {
+        let label = PutLabel { key: key.to_owned(), value: value.to_owned() };
+        self.acknowledged(&subject::control_host(&self.lattice, "label.put", host), json(&label)?).await
+    }
+
+    /// Has a host say something no more.
+    pub(crate) async fn delete_label(&self, host: &HostId, key: &str) -> Result<(), CliError> {
+        let label = DeleteLabel { key: key.to_owned() };
+        self.acknowledged(&subject::control_host(&self.lattice, "label.del", host), json(&label)?).await
+    }
+
+    /// Keeps a named configuration, instead of what was kept under that name.
+    pub(crate) async fn put_config(&self, name: &str, values: &BTreeMap<String, String>) -> Result<(), CliError> {
+        self.acknowledged(&subject::control(&self.lattice, &format!("config.put.{name}")), json(values)?).await
+    }
+
+    /// Returns a named configuration.
+    pub(crate) async fn config(&self, name: &str) -> Result<BTreeMap<String, String>, CliError> {
+        let subject = subject::control(&self.lattice, &format!("config.get.{name}"));
+        let reply: Reply<BTreeMap<String, String>> = read(&self.request(&subject, Bytes::new()).await?)?;
+        accepted(&reply)?;
+        reply.response.ok_or_else(|| {
+            CliError::new(Kind::Usage, "config_not_found", format!("there is no configuration {name:?}"))
+                .hint(format!("make it: wattle config put {name} KEY=VALUE"))
+        })
+    }
+
+    /// Forgets a named configuration.
+    pub(crate) async fn delete_config(&self, name: &str) -> Result<(), CliError> {
+        self.acknowledged(&subject::control(&self.lattice, &format!("config.del.{name}")), Bytes::new()).await
+    }
+
+    /// Sets a link whose values are those of named configurations.
+    pub(crate) async fn put_named_link(&self, link: &Link) -> Result<(), CliError> {
+        self.acknowledged(&subject::control(&self.lattice, "link.put"), json(link)?).await
+    }
+
+    async fn acknowledged(&self, subject: &str, body: Bytes) -> Result<(), CliError> {
+        accepted(&read::<Reply<Value>>(&self.request(subject, body).await?)?)
+    }
+}
