@@ -46,9 +46,9 @@ async fn declare(
     context.output.result(&result, |result| {
         let id = result.get(key).and_then(Value::as_str).unwrap_or_default();
         match replicas {
-            0 => format!("{key} {id} is declared no more, and no host runs it because it was"),
-            1 => format!("{key} {id} runs on 1 host"),
-            hosts => format!("{key} {id} runs on {hosts} hosts"),
+            0 => format!("The {key} {id} is declared no more"),
+            1 => format!("The {key} {id} runs on 1 host"),
+            hosts => format!("The {key} {id} runs on {hosts} hosts"),
         }
     })
 }

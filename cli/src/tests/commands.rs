@@ -84,7 +84,7 @@ async fn start_update_and_stop_provider() {
 
 #[tokio::test(start_paused = true)]
 async fn links() {
-    let put = ["link", "put", "Counter", "store", "wasmcloud:keyvalue", "url=redis://db"];
+    let put = ["link", "put", "Counter", "cache", "wasmcloud:keyvalue", "url=redis://db"];
     let sent = check("link-put", &put, json!({ "served": false })).await;
     let Command::PutLink { link, replace: false } = sent else { panic!("{sent:?}") };
     assert_eq!(link.values["url"], "redis://db");

@@ -152,6 +152,21 @@ async fn what_runs_on_one_host_is_updated_there_and_else_rolled_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_a_host_without_a_lattice_nothing_is_declared() {
+    let rig = Rig::with_host(|command| match command {
+        Command::GetDeclared => vec![Progress::Failed {
+            code: "no_lattice".into(),
+            message: "the host is on no lattice".into(),
+            remedy: None,
+        }],
+        _ => done(json!({})),
+    })
+    .await;
+    assert_eq!(rig.run(&["stop", "actor", "Counter"]).await.code, 0);
+    assert_eq!(rig.run(&["get", "declared", "-o", "json"]).await.json(), json!([]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_is_rolled_out_with_its_configuration() {
     let (rig, sent) = two(true, json!([]), yes(json!({ "target": "store" }))).await;
     let update = ["update", "provider", "store", "keyvalue-redb"];
@@ -318,4 +333,13 @@ async fn a_link_may_follow_a_configuration() {
         "wit_package": "keyvalue", "interfaces": ["keyvalue"], "source_config": [], "target_config": ["store"] });
     assert_eq!(heard(&mut links).await.1, wanted);
     assert_eq!(rig.run(&[&put[..], &["url=x"]].concat()).await.code, 2, "values and a configuration");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_is_served_wherever_the_provider_runs() {
+    let (rig, _) = two(false, json!([]), yes(json!({ "served": false }))).await;
+    let ran = rig.run(&["link", "put", ACTOR, "store", "wasmcloud:keyvalue", "-o", "json"]).await;
+    assert_eq!(ran.json()["served"], true, "{ran}");
+    let ran = rig.run(&["link", "put", ACTOR, "cache", "wasmcloud:keyvalue"]).await;
+    assert!(ran.code == 0 && ran.err.contains("provider cache is not running"), "{ran}");
 }

@@ -59,9 +59,16 @@ pub(super) async fn run(context: &Context, args: PutArgs) -> Result<(), CliError
     let key = LinkKey { actor, contract: args.contract, link_name: args.link_name };
     let link = LinkDefinition { key: key.clone(), provider: args.provider.clone(), values };
     let command = Command::PutLink { link, replace: args.replace };
-    let result = client.command(&host, &command, context.steps()).await?;
+    let mut result = client.command(&host, &command, context.steps()).await?;
+    let provider = &args.provider;
     if result.get("served").and_then(Value::as_bool) == Some(false) {
-        let provider = &args.provider;
+        // The host that answered says what runs on it alone; any other serves the link as well.
+        let elsewhere = client.fleet().await.is_ok_and(|fleet| !fleet.running_provider(provider).is_empty());
+        if elsewhere && let Some(fields) = result.as_object_mut() {
+            fields.insert("served".into(), true.into());
+        }
+    }
+    if result.get("served").and_then(Value::as_bool) == Some(false) {
         context.output.warn(&format!(
             "provider {provider} is not running; start it: wattle start provider REFERENCE --id {provider}"
         ));

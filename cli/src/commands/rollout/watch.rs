@@ -26,7 +26,7 @@ pub(crate) async fn watch(
     let hints =
         [format!("follow it: wattle rollout follow {target}"), format!("turn it round: wattle rollout back {target}")];
     let host = client.any_host(context.connection.host.as_deref()).await?;
-    let work = Watch { context, client, fleet, told: None }.to_end(host, target, command);
+    let work = Watch { context, client, fleet, told: None }.until_end(host, target, command);
     lasting::wait(context, "the rollout", &hints, work).await
 }
 
@@ -39,7 +39,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    async fn to_end(mut self, mut host: HostId, target: &str, mut command: Command) -> Result<Value, CliError> {
+    async fn until_end(mut self, mut host: HostId, target: &str, mut command: Command) -> Result<Value, CliError> {
         let goes_back = matches!(command, Command::RollBack { .. });
         let follow = Command::FollowRollout { target: target.to_owned() };
         let mut lost = 0;
