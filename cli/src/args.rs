@@ -96,6 +96,18 @@ pub(crate) struct Connection {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) nats_tls_ca: Option<PathBuf>,
 
+    /// Our certificate, for a NATS that asks for one (PEM).
+    #[arg(long, global = true, value_name = "FILE", requires = "nats_tls_key")]
+    pub(crate) nats_tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate (PEM).
+    #[arg(long, global = true, value_name = "FILE", requires = "nats_tls_cert")]
+    pub(crate) nats_tls_key: Option<PathBuf>,
+
+    /// What our inboxes begin with, where NATS's permissions ask for it [default: _INBOX].
+    #[arg(long, global = true, env = "WATTLE_NATS_INBOX", hide_env_values = true, value_name = "PREFIX")]
+    pub(crate) nats_inbox: Option<String>,
+
     /// The lattice.
     #[arg(
         long,

@@ -11,7 +11,7 @@ use std::{
 
 use clap::Parser as _;
 use wattle_bus::{
-    Bus, NatsAuth, NatsBus, NatsOptions,
+    Bus, NatsAuth, NatsBus, NatsOptions, TlsIdentity,
     nats_server::{self, NatsServerError},
 };
 use wattle_types::{ActorId, BoxFuture, HostId};
@@ -290,7 +290,14 @@ impl Context {
             (None, None) => NatsAuth::None,
         };
         let tls_ca = self.connection.nats_tls_ca.as_ref().map(|file| self.directory.join(file));
-        (self.connect)(NatsOptions { urls: vec![nats.url.clone()], auth, tls_ca, name: "wattle".into() }).await
+        let Connection { nats_tls_cert, nats_tls_key, nats_inbox, .. } = &self.connection;
+        let file = |file: &PathBuf| self.directory.join(file);
+        let tls_identity = nats_tls_cert
+            .as_ref()
+            .zip(nats_tls_key.as_ref())
+            .map(|(certificate, key)| TlsIdentity { certificate: file(certificate), key: file(key) });
+        let (urls, inbox_prefix) = (vec![nats.url.clone()], nats_inbox.clone());
+        (self.connect)(NatsOptions { urls, auth, tls_ca, tls_identity, inbox_prefix, name: "wattle".into() }).await
     }
 
     /// Returns where NATS is and what it lets us in with: as given, as the host of this run directory left it, or its

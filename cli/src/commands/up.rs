@@ -67,6 +67,10 @@ pub(crate) struct UpArgs {
     /// Another cluster key (C...) whose hosts to work with; repeat for more.
     #[arg(long, value_name = "CLUSTER")]
     cluster_issuer: Vec<PublicKey>,
+    /// The NATS user that providers' processes are (.creds) [default: one that may do nothing else, on the NATS that
+    /// `up` starts; otherwise the host's].
+    #[arg(long, value_name = "FILE")]
+    provider_nats_creds: Option<PathBuf>,
     /// Where our nats-server listens on this machine; 0 for any free port.
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
@@ -177,10 +181,7 @@ async fn serve(
 ) -> Result<(), CliError> {
     let nats = own_nats.map_or_else(|| context.nats(), Nats::of);
     let bus = context.bus(&nats).await?;
-    let credentials = nats.credentials.as_ref().map(std::fs::read_to_string);
-    // A file that cannot be read has kept us from connecting already.
-    let credentials = credentials.and_then(Result::ok).unwrap_or_default();
-    options.nats = NatsAccess::with_credentials(nats.url.clone(), &credentials);
+    options.nats = processes_access(context, args, &nats, own_nats)?;
     let lattice = options.lattice.clone();
     let (ready_sender, ready) = oneshot::channel();
     let stop = CancellationToken::new();
@@ -208,6 +209,19 @@ async fn serve(
     };
     bus.drain().await;
     ended
+}
+
+/// Returns what processes of the host's get to reach NATS: no more than they need, where that is known.
+fn processes_access(
+    context: &Context,
+    args: &UpArgs,
+    nats: &Nats,
+    own_nats: Option<&NatsServer>,
+) -> Result<NatsAccess, CliError> {
+    let own = own_nats.and_then(NatsServer::provider_credentials);
+    let given = args.provider_nats_creds.as_deref().or(own).or(nats.credentials.as_deref());
+    let credentials = given.map(|file| context.read(file)).transpose()?.unwrap_or_default();
+    Ok(NatsAccess::with_credentials(nats.url.clone(), &String::from_utf8_lossy(&credentials)))
 }
 
 /// Waits for the host to drain, unless somebody is in a hurry.

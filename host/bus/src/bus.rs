@@ -65,6 +65,12 @@ pub enum BusError {
         /// How long we waited.
         waited: Duration,
     },
+    /// NATS's permissions refuse it to the user we are.
+    #[error("NATS does not allow this user to use {subject}")]
+    NotAllowed {
+        /// The subject.
+        subject: String,
+    },
     /// There is no connection.
     #[error("not connected to NATS: {0}")]
     Disconnected(String),
@@ -91,6 +97,7 @@ impl BusError {
         match self {
             Self::NoResponders { .. } => "no_responders",
             Self::TimedOut { .. } => "bus_timed_out",
+            Self::NotAllowed { .. } => "bus_not_allowed",
             Self::Disconnected(_) => "bus_disconnected",
             Self::TooLarge { .. } => "payload_too_large",
             Self::BadSubject(_) => "subject_invalid",
@@ -115,8 +122,8 @@ pub trait Bus: Send + Sync + 'static {
     /// With one, and nobody listening, a message for which [`Message::is_no_responders`] holds arrives there at once.
     ///
     /// # Errors
-    /// [`BusError::Disconnected`], [`BusError::TooLarge`], [`BusError::BadSubject`] or [`BusError::BadHeader`].
-    /// Success means handed over, not received.
+    /// [`BusError::Disconnected`], [`BusError::TooLarge`], [`BusError::BadSubject`] or [`BusError::BadHeader`]; with a
+    /// reply subject also [`BusError::NotAllowed`]. Success means handed over, not received.
     fn publish<'a>(
         &'a self,
         subject: &'a str,
@@ -128,7 +135,8 @@ pub trait Bus: Send + Sync + 'static {
     /// Sends a message and waits for its first answer.
     ///
     /// # Errors
-    /// [`BusError::NoResponders`] at once when nobody listens; [`BusError::TimedOut`] after `timeout`.
+    /// [`BusError::NoResponders`] at once when nobody listens; [`BusError::TimedOut`] after `timeout`;
+    /// [`BusError::NotAllowed`] where permissions refuse it.
     fn request<'a>(
         &'a self,
         subject: &'a str,
@@ -142,7 +150,7 @@ pub trait Bus: Send + Sync + 'static {
     /// Members of one `queue` group share the messages; without one, everybody gets all.
     ///
     /// # Errors
-    /// [`BusError::Disconnected`] or [`BusError::BadSubject`].
+    /// [`BusError::Disconnected`], [`BusError::BadSubject`] or [`BusError::NotAllowed`].
     fn subscribe<'a>(
         &'a self,
         subject: &'a str,

@@ -15,4 +15,4 @@ mod subject;
 pub use bus::{Bus, BusError, Message, Subscription};
 pub use kv::{Expect, KvEntry, KvError, KvEvent, KvStore, KvWatch};
 pub use memory::MemoryBus;
-pub use nats::{NatsAuth, NatsBus, NatsOptions};
+pub use nats::{NatsAuth, NatsBus, NatsOptions, TlsIdentity};

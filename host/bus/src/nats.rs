@@ -3,6 +3,8 @@
 //! Owns one connection, which comes back by itself for as long as the process lives. While it is gone, messages are
 //! refused at once rather than piled up.
 
+mod refusals;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, HeaderMap, Request, connection::State};
@@ -10,6 +12,8 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::watch;
 use wattle_types::BoxFuture;
+
+use refusals::{Heard, Refusals};
 
 use crate::{
     Bus, BusError, KvError, KvStore, Message, Subscription,
@@ -64,14 +68,29 @@ pub struct NatsOptions {
     pub auth: NatsAuth,
     /// A file of PEM certificates to trust, besides the system's; TLS is then required.
     pub tls_ca: Option<PathBuf>,
+    /// Who we are to a server that asks for a certificate; TLS is then required.
+    pub tls_identity: Option<TlsIdentity>,
+    /// What the subjects begin with on which answers come: `_INBOX` when `None`. With a beginning of its own for each
+    /// role, permissions can keep one role from reading another's answers.
+    pub inbox_prefix: Option<String>,
     /// Shown by the server's monitoring.
     pub name: String,
+}
+
+/// A certificate of our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// A file with the certificate, and those between it and its root (PEM).
+    pub certificate: PathBuf,
+    /// A file with its key (PEM).
+    pub key: PathBuf,
 }
 
 /// A connection to NATS. Clones share it.
 #[derive(Debug, Clone)]
 pub struct NatsBus {
     client: Client,
+    refusals: Refusals,
     connection: watch::Receiver<Connection>,
 }
 
@@ -79,11 +98,13 @@ impl NatsBus {
     /// Connects. Later interruptions heal by themselves.
     ///
     /// # Errors
-    /// [`BusError::Disconnected`] with the reason.
+    /// [`BusError::Disconnected`] with the reason; [`BusError::BadSubject`] for a prefix of inboxes that is none.
     pub async fn connect(options: NatsOptions) -> Result<Self, BusError> {
+        options.inbox_prefix.as_deref().map_or(Ok(()), subject::check_literal)?;
         let urls = options.urls.join(",");
         let (report, mut connection) = watch::channel(Connection::default());
-        let client = connect_options(options, report)
+        let refusals = Refusals::default();
+        let client = connect_options(options, report, refusals.clone())
             .await?
             .connect(urls.split(',').map(str::to_owned).collect::<Vec<_>>())
             .await
@@ -92,7 +113,7 @@ impl NatsBus {
         if tokio::time::timeout(CONNECT_TIMEOUT, connection.wait_for(|now| now.connects > 0)).await.is_err() {
             tracing::debug!("NATS did not say that it is connected");
         }
-        Ok(Self { client, connection })
+        Ok(Self { client, refusals, connection })
     }
 
     /// Returns the connection itself, for what the bus does not offer, such as JetStream.
@@ -121,8 +142,9 @@ impl NatsBus {
         let too_large = self.too_large(headers, &payload);
         let headers = header_map(headers)?;
         self.check_connected()?;
-        let subject = subject.to_owned();
+        let mut refused = reply.map(|_| self.refusals.listen());
         let sending = async {
+            let subject = subject.to_owned();
             match (reply.map(str::to_owned), headers) {
                 (None, None) => self.client.publish(subject, payload).await,
                 (None, Some(headers)) => self.client.publish_with_headers(subject, headers, payload).await,
@@ -134,7 +156,11 @@ impl NatsBus {
         };
         match tokio::time::timeout(SERVER_TIMEOUT, sending).await {
             Err(_) => Err(disconnected("the server takes no messages")),
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => match &mut refused {
+                None => Ok(()),
+                // Otherwise the sender would wait for an answer in vain.
+                Some(refused) => self.check_allowed(subject, refused).await,
+            },
             Ok(Err(error)) => Err(match error.kind() {
                 async_nats::client::PublishErrorKind::MaxPayloadExceeded => too_large,
                 _ => BusError::Disconnected(error.to_string()),
@@ -159,8 +185,14 @@ impl NatsBus {
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        let asking = self.client.send_request(subject.to_owned(), request);
-        match tokio::time::timeout(timeout, asking).await {
+        let refused = self.refusals.listen();
+        let asking = tokio::time::timeout(timeout, self.client.send_request(subject.to_owned(), request));
+        let asked = tokio::select! {
+            biased;
+            asked = asking => asked,
+            () = refused.about(subject) => return Err(BusError::NotAllowed { subject: subject.into() }),
+        };
+        match asked {
             Err(_) => Err(BusError::TimedOut { subject: subject.into(), waited: timeout }),
             Ok(Ok(answer)) => Ok(received(answer)),
             Ok(Err(error)) => Err(match error.kind() {
@@ -177,20 +209,27 @@ impl NatsBus {
         subject::check_pattern(subject)?;
         queue.map_or(Ok(()), subject::check_queue)?;
         self.check_connected()?;
+        let mut refused = self.refusals.listen();
         let subscriber = match queue {
             None => self.client.subscribe(subject.to_owned()).await,
             Some(queue) => self.client.queue_subscribe(subject.to_owned(), queue.to_owned()).await,
         }
         .map_err(|error| BusError::Disconnected(error.to_string()))?;
-        self.round_trip().await?;
+        self.check_allowed(subject, &mut refused).await?;
         Ok(Subscription::new(subscriber.map(received)))
     }
 
+    /// Waits until the server has seen what was sent before on `subject`, and refuses what it did not allow.
+    async fn check_allowed(&self, subject: &str, refused: &mut Heard) -> Result<(), BusError> {
+        self.round_trip().await?;
+        if refused.was_about(subject) { Err(BusError::NotAllowed { subject: subject.into() }) } else { Ok(()) }
+    }
+
     /// Waits until the server has seen everything sent before. A request to a subject nobody knows is answered by the
-    /// server itself, in order; whoever may not publish there is told nothing and waits in vain.
+    /// server itself, in order. Whoever may not ask himself hears that, in the same order.
     async fn round_trip(&self) -> Result<(), BusError> {
         match self.ask(&self.new_inbox(), &[], Bytes::new(), SERVER_TIMEOUT).await {
-            Ok(_) | Err(BusError::NoResponders { .. }) => Ok(()),
+            Ok(_) | Err(BusError::NoResponders { .. } | BusError::NotAllowed { .. }) => Ok(()),
             Err(BusError::TimedOut { .. }) => Err(disconnected("the server did not confirm the subscription")),
             Err(error) => Err(error),
         }
@@ -207,7 +246,11 @@ impl NatsBus {
     }
 }
 
-async fn connect_options(options: NatsOptions, report: watch::Sender<Connection>) -> Result<ConnectOptions, BusError> {
+async fn connect_options(
+    options: NatsOptions,
+    report: watch::Sender<Connection>,
+    refusals: Refusals,
+) -> Result<ConnectOptions, BusError> {
     let mut connect = ConnectOptions::new()
         .name(options.name)
         .connection_timeout(CONNECT_TIMEOUT)
@@ -215,15 +258,22 @@ async fn connect_options(options: NatsOptions, report: watch::Sender<Connection>
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_pause)
         .event_callback(move |event| {
-            match event {
+            match &event {
                 async_nats::Event::Connected => report.send_modify(|now| now.connects += 1),
                 async_nats::Event::Closed => report.send_modify(|now| now.is_closed = true),
+                async_nats::Event::ServerError(async_nats::ServerError::Other(error)) => refusals.tell(error),
                 _ => {}
             }
             async move { log(&event) }
         });
     if let Some(path) = options.tls_ca {
         connect = connect.add_root_certificates(path).require_tls(true);
+    }
+    if let Some(TlsIdentity { certificate, key }) = options.tls_identity {
+        connect = connect.add_client_certificate(certificate, key).require_tls(true);
+    }
+    if let Some(prefix) = options.inbox_prefix {
+        connect = connect.custom_inbox_prefix(prefix);
     }
     match options.auth {
         NatsAuth::None => Ok(connect),

@@ -123,6 +123,7 @@ pub struct NatsServer {
     url: String,
     port: u16,
     credentials: Option<PathBuf>,
+    provider_credentials: Option<PathBuf>,
     status: watch::Receiver<Status>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -160,12 +161,14 @@ impl NatsServer {
         let process = Process::start(&setup, setup.options.port).await?;
         let port = process.port();
         let credentials = setup.access.as_ref().map(|access| access.credentials().to_owned());
+        let provider_credentials = setup.access.as_ref().map(|access| access.provider_credentials().to_owned());
         let (report, status) = watch::channel(Status { pid: process.pid(), restarts: 0 });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(supervise(process, setup, report, stop.clone()));
         tasks.close();
-        Ok(Self { url: format!("nats://127.0.0.1:{port}"), port, credentials, status, stop, tasks })
+        let url = format!("nats://127.0.0.1:{port}");
+        Ok(Self { url, port, credentials, provider_credentials, status, stop, tasks })
     }
 
     /// Returns `nats://127.0.0.1:PORT`.
@@ -179,6 +182,12 @@ impl NatsServer {
     #[must_use]
     pub fn credentials(&self) -> Option<&Path> {
         self.credentials.as_deref()
+    }
+
+    /// Returns the same for a user who may only do what a provider's process has to: be called, and call actors.
+    #[must_use]
+    pub fn provider_credentials(&self) -> Option<&Path> {
+        self.provider_credentials.as_deref()
     }
 
     /// Returns where it listens; the same after a restart.

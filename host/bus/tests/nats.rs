@@ -73,3 +73,60 @@ async fn a_lost_connection_refuses_at_once() {
     let error = tokio::time::timeout(Duration::from_secs(20), refused).await.unwrap();
     assert_eq!(error.code(), "bus_disconnected");
 }
+
+#[tokio::test]
+async fn what_permissions_refuse_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let auth = NatsAuth::CredentialsFile(server.provider_credentials().unwrap().into());
+    let options = NatsOptions { urls: vec![server.url().into()], auth, name: "test".into(), ..NatsOptions::default() };
+    let provider = NatsBus::connect(options).await.unwrap();
+    let (minute, inbox) = (Duration::from_secs(60), provider.new_inbox());
+    let ping = "wasmbus.ctl.v1.default.host.ping";
+    let refused = [
+        provider.request(ping, &[], Bytes::new(), minute).await.unwrap_err(),
+        provider.publish(ping, Some(&inbox), &[], Bytes::new()).await.unwrap_err(),
+        provider.subscribe("wasmbus.evt.default.*", None).await.map(drop).unwrap_err(),
+        provider.subscribe("wasmbus.ctl.v1.default.link.*", Some("q")).await.map(drop).unwrap_err(),
+    ];
+    assert_eq!(refused.map(|error| error.code()), ["bus_not_allowed"; 4]);
+    assert_eq!(provider.bucket("LATTICEDATA_default").await.map(drop).unwrap_err().code(), "kv_unavailable");
+
+    // What it is there for: answers, each once, and calls of actors.
+    let host = connect(&server).await;
+    let mut calls = provider.subscribe("wasmbus.rpc.default.VX.default", None).await.unwrap();
+    let answering = async {
+        let call = calls.next().await.unwrap();
+        provider.publish(call.reply.as_deref().unwrap(), None, &[], "yes".into()).await.unwrap();
+    };
+    let calling = host.request("wasmbus.rpc.default.VX.default", &[], Bytes::new(), minute);
+    let (answer, ()) = tokio::join!(calling, answering);
+    assert_eq!(answer.unwrap().payload, "yes");
+    let nobody = provider.request("wasmbus.rpc.default.MX", &[], Bytes::new(), minute).await.unwrap_err();
+    assert_eq!(nobody.code(), "no_responders");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn inboxes_begin_as_they_should() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let open = async |prefix: &str| {
+        let auth = NatsAuth::CredentialsFile(server.credentials().unwrap().into());
+        let (urls, inbox_prefix) = (vec![server.url().into()], Some(prefix.to_owned()));
+        NatsBus::connect(NatsOptions { urls, auth, inbox_prefix, ..NatsOptions::default() }).await
+    };
+    let (bus, other) = (open("_INBOX.shop.host").await.unwrap(), connect(&server).await);
+    assert!(bus.new_inbox().starts_with("_INBOX.shop.host."));
+    let mut asked = other.subscribe("ask", None).await.unwrap();
+    let answering = async {
+        let reply = asked.next().await.unwrap().reply.unwrap();
+        other.publish(&reply, None, &[], Bytes::new()).await.unwrap();
+        reply
+    };
+    let asking = bus.request("ask", &[], Bytes::new(), Duration::from_secs(60));
+    let (answer, reply) = tokio::join!(asking, answering);
+    assert!(answer.is_ok() && reply.starts_with("_INBOX.shop.host."), "{reply}");
+    assert_eq!(open("_INBOX.*").await.unwrap_err().code(), "subject_invalid");
+    server.stop().await;
+}

@@ -56,7 +56,7 @@ async fn its_files_are_its_owners_alone() {
     let server = start(&directory, None).await;
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory), 0o700);
-    for name in ["nats-server.conf", "nats-server.keys", "nats.creds"] {
+    for name in ["nats-server.conf", "nats-server.keys", "nats.creds", "provider.creds"] {
         assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
     }
     server.stop().await;

@@ -15,7 +15,13 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use wattle_types::wascap::{KeyKind, KeyPair};
 
-/// The keys of one server, and the file that lets its user in.
+/// What the processes of providers may do (see `deploy/nats/lattice.conf`), on a server of one lattice's.
+const PROVIDER_SUBSCRIBES: [&str; 4] = ["wasmbus.rpc.*.*.*", "wasmbus.rpc.*.*.*.>", "_INBOX.*", "_INBOX.*.*"];
+const PROVIDER_PUBLISHES: [&str; 1] = ["wasmbus.rpc.*.*"];
+/// How long such a process may take for an answer, in nanoseconds.
+const PROVIDER_ANSWERS_WITHIN: u64 = 600_000_000_000;
+
+/// The keys of one server, and the files that let its users in.
 #[derive(Debug)]
 pub(super) struct Access {
     operator: KeyPair,
@@ -23,6 +29,8 @@ pub(super) struct Access {
     /// The server's own account, without which there is no JetStream. Nobody is its user.
     system: KeyPair,
     credentials: PathBuf,
+    /// Of a user who may do no more than a provider's process has to.
+    provider_credentials: PathBuf,
 }
 
 impl Access {
@@ -32,21 +40,22 @@ impl Access {
         private_directory(directory)?;
         let [operator, account, user] = keys(&directory.join("nats-server.keys"))?;
         let system = KeyPair::generate(KeyKind::Account).map_err(io::Error::other)?;
-        let access = Self { operator, account, system, credentials: directory.join("nats.creds") };
-        let claims = json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user" });
-        let token = token(&access.account, &user, claims);
-        let text = format!(
-            "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
-             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-            user.seed()
-        );
-        write_private(&access.credentials, text.as_bytes())?;
-        Ok(access)
+        let [credentials, provider_credentials] = ["nats.creds", "provider.creds"].map(|name| directory.join(name));
+        write_credentials(&credentials, &account, &user, json!({}))?;
+        // Processes end with the server: there is nobody who would have to be known again.
+        let provider = KeyPair::generate(KeyKind::User).map_err(io::Error::other)?;
+        write_credentials(&provider_credentials, &account, &provider, provider_permissions())?;
+        Ok(Self { operator, account, system, credentials, provider_credentials })
     }
 
     /// Returns the credentials' file.
     pub(super) fn credentials(&self) -> &Path {
         &self.credentials
+    }
+
+    /// Returns the file of the user that providers' processes are.
+    pub(super) fn provider_credentials(&self) -> &Path {
+        &self.provider_credentials
     }
 
     /// Returns the lines of the server's configuration that keep everybody else out.
@@ -72,6 +81,29 @@ impl Access {
             account(&self.account, &[basic.as_slice(), &jetstream].concat()),
         )
     }
+}
+
+fn provider_permissions() -> Value {
+    json!({
+        "pub": { "allow": PROVIDER_PUBLISHES },
+        "sub": { "allow": PROVIDER_SUBSCRIBES },
+        "resp": { "max": 1, "ttl": PROVIDER_ANSWERS_WITHIN },
+    })
+}
+
+/// Writes what lets a user of the account in, with these permissions; all of them where there are none.
+fn write_credentials(path: &Path, account: &KeyPair, user: &KeyPair, permissions: Value) -> io::Result<()> {
+    let mut claims = json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user" });
+    if let (Value::Object(claims), Value::Object(permissions)) = (&mut claims, permissions) {
+        claims.extend(permissions);
+    }
+    let token = token(account, user, claims);
+    let text = format!(
+        "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+        user.seed()
+    );
+    write_private(path, text.as_bytes())
 }
 
 /// Reads the three keys, or makes them.
