@@ -26,7 +26,17 @@ struct Stage {
     author: Author,
     provider: KeyPair,
     folder: tempfile::TempDir,
-    _server: NatsServer,
+    server: NatsServer,
+}
+
+/// The key by which the hosts of a stage know each other.
+fn cluster() -> KeyPair {
+    KeyPair::from_seed_bytes(KeyKind::Cluster, [9; 32]).unwrap()
+}
+
+async fn connect(server: &NatsServer) -> Arc<NatsBus> {
+    let urls = vec![server.url().to_owned()];
+    Arc::new(NatsBus::connect(NatsOptions { urls, ..NatsOptions::default() }).await.unwrap())
 }
 
 impl Stage {
@@ -35,8 +45,6 @@ impl Stage {
         let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
         let options = NatsServerOptions { program, directory: folder.path().join("nats"), port: None };
         let server = NatsServer::start_open(options).await.unwrap();
-        let urls = vec![server.url().to_owned()];
-        let bus = NatsBus::connect(NatsOptions { urls, ..NatsOptions::default() }).await.unwrap();
         let author = Author::new();
         let rpc = ProviderRpc {
             nats_url: server.url().to_owned(),
@@ -45,10 +53,11 @@ impl Stage {
             binaries: folder.path().join("binaries"),
         };
         let builder = Host::builder(Engine::new(EngineConfig::default()).unwrap(), author.trust());
-        let host = builder.bus(Arc::new(bus)).provider_rpc(rpc).start().await.unwrap();
+        let builder = builder.bus(connect(&server).await).cluster_key(cluster());
+        let host = builder.provider_rpc(rpc).start().await.unwrap();
         let actor = start(&host, author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
         let provider = KeyPair::generate(KeyKind::Provider).unwrap();
-        Self { host, actor, author, provider, folder, _server: server }
+        Self { host, actor, author, provider, folder, server }
     }
 
     /// Packs and signs the fixture for one platform and returns a reference to it.
@@ -128,6 +137,23 @@ async fn actor_and_process_call_each_other() {
     let names = stage.call("Names", "").await.unwrap();
     assert!(!names.contains("PATH") && !names.contains("CARGO"), "{names}");
     assert_eq!(stage.error("Nothing").await, "provider kv failed at Nothing: no operation Nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_and_an_actor_on_another_host_call_each_other() {
+    let stage = Stage::started("").await;
+    let builder = Host::builder(Engine::new(EngineConfig::default()).unwrap(), stage.author.trust());
+    let other = builder.bus(connect(&stage.server).await).cluster_key(cluster()).start().await.unwrap();
+    let actor = start(&other, stage.author.another().forward(KEYVALUE, &[KEYVALUE], 1)).await;
+    other.put_link(link(actor, "kv"), false).await.unwrap();
+    let call = async |operation: &str, payload: &str| {
+        let answer = other.call(&actor.to_string(), operation, Bytes::from(payload.to_owned()), None).await;
+        answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    eventually(async || call("Set", "key=value").await.ok()).await;
+    assert_eq!(call("Get", "key").await.unwrap(), "=value");
+    assert_eq!(call("CallActor", "x").await.unwrap(), "back: x");
+    other.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
