@@ -36,6 +36,8 @@ use crate::{
 const REQUESTS_MAX: usize = 64;
 /// Watches at once; they last long, and so have places of their own.
 const WATCHES_MAX: usize = 16;
+/// Commands at once that wait for what the whole lattice does; they too last long.
+const LASTING_MAX: usize = 64;
 
 /// Verbs every host hears.
 const FOR_ALL: [&str; 4] = ["host.ping", "component.auction", "provider.auction", "registry.put"];
@@ -96,12 +98,14 @@ struct Desk {
     bus: Arc<dyn Bus>,
     places: Arc<Semaphore>,
     watches: Arc<Semaphore>,
+    lasting: Arc<Semaphore>,
 }
 
 impl Desk {
     fn new(host: &Host, bus: Arc<dyn Bus>) -> Self {
-        let (places, watches) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Arc::new(Semaphore::new(WATCHES_MAX)));
-        Self { host: host.clone(), bus, places, watches }
+        let [places, watches, lasting] =
+            [REQUESTS_MAX, WATCHES_MAX, LASTING_MAX].map(|places| Arc::new(Semaphore::new(places)));
+        Self { host: host.clone(), bus, places, watches, lasting }
     }
 
     /// Takes requests until `end`.
@@ -128,14 +132,17 @@ impl Desk {
         }
     }
 
-    /// Waits for a place to work on a request. A watch that finds none is refused.
+    /// Waits for a place to work on a request. What lasts has places of its own, and is refused when they are taken: it
+    /// must not keep out a leader's orders.
     async fn place(&self, verb: &str, request: &Message) -> Option<OwnedSemaphorePermit> {
-        if verb != commands::WATCH {
-            return self.places.clone().acquire_owned().await.ok();
-        }
-        let place = self.watches.clone().try_acquire_owned().ok();
+        let (places, limit) = match verb {
+            commands::WATCH => (&self.watches, WATCHES_MAX),
+            verb if commands::LASTING.contains(&verb) => (&self.lasting, LASTING_MAX),
+            _ => return self.places.clone().acquire_owned().await.ok(),
+        };
+        let place = places.clone().try_acquire_owned().ok();
         if place.is_none() {
-            commands::refuse_watch(self.bus.as_ref(), request, WATCHES_MAX).await;
+            commands::refuse_lasting(self.bus.as_ref(), request, limit).await;
         }
         place
     }

@@ -19,8 +19,18 @@ use crate::{
 pub(super) const PREFIX: &str = "wattle.";
 /// The verb that keeps its place for long.
 pub(super) const WATCH: &str = "wattle.watch";
-/// Where a watcher may have observations sent: a subject of its own.
-const INBOX: &str = "_INBOX.";
+/// Verbs that wait for what other hosts do.
+pub(super) const LASTING: [&str; 6] = [
+    "wattle.declare_actor",
+    "wattle.declare_provider",
+    "wattle.start_rollout",
+    "wattle.follow_rollout",
+    "wattle.roll_back",
+    "wattle.drain_host",
+];
+/// Where a watcher may have observations sent: a subject of its own. Users of NATS may have inboxes of their own below
+/// another beginning (`_INBOX_NAME`).
+const INBOX: &str = "_INBOX";
 /// Longest a call may take that is made over the control interface.
 const CALL_MAX: Duration = Duration::from_secs(600);
 /// Steps told of one command before a slow bus makes it miss some.
@@ -28,12 +38,12 @@ const STEPS_MAX: usize = 64;
 /// Longest watch; a watcher that stays renews it.
 const WATCH_MAX: Duration = Duration::from_secs(3600);
 
-/// Refuses a watch for want of a place.
-pub(super) async fn refuse_watch(bus: &dyn Bus, request: &Message, limit: usize) {
+/// Refuses a command that lasts for want of a place.
+pub(super) async fn refuse_lasting(bus: &dyn Bus, request: &Message, limit: usize) {
     let refusal = Progress::Failed {
         code: "overloaded".into(),
-        message: format!("{limit} watches run already"),
-        remedy: Some("end another `wattle spy`, or try again later".into()),
+        message: format!("{limit} commands of that kind are being carried out"),
+        remedy: Some("end another, such as `wattle spy` or `wattle rollout follow`, or try again later".into()),
     };
     send(bus, request, &refusal).await;
 }
