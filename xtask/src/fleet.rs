@@ -54,13 +54,12 @@ pub(crate) struct Refused {
 }
 
 impl Fleet {
-    /// Prepares a fleet in a folder, which is emptied; what an earlier run left there is ended.
-    pub(crate) fn prepare(workspace: &Workspace, folder: &Path, url: &str) -> Result<Self> {
+    /// Prepares a fleet in a folder: no host runs yet.
+    pub(crate) fn prepare(workspace: &Workspace, wattle: &Path, folder: &Path, url: &str) -> Result<Self> {
         let modules = workspace.modules();
         let issuer = fs::read_to_string(modules.join("issuer.pub"))?.trim().to_owned();
-        fs::create_dir_all(folder)?;
         Ok(Self {
-            wattle: workspace.target().join("release/wattle"),
+            wattle: wattle.to_owned(),
             folder: folder.to_owned(),
             modules,
             issuer,
@@ -84,7 +83,9 @@ impl Fleet {
         let mut up = self.command(name);
         up.args(["up", "--name", name, "--trust", &self.issuer, "--nats-url", url, "--cache-dir"]);
         up.arg(self.folder.join("cache"));
-        labels.iter().for_each(|label| drop(up.args(["--label", label])));
+        for label in labels {
+            up.args(["--label", label]);
+        }
         let mut process = Process::start(&mut up, &self.folder, name)?;
         let begun = Instant::now();
         while !has_state_of(&run_dir, process.id()) {

@@ -9,12 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{
-    actors,
-    process::{cargo, run as run_command, say},
-    setup,
-    workspace::Workspace,
-};
+use crate::{actors, process::say, program, setup, workspace::Workspace};
 
 use scene::Scene;
 
@@ -56,11 +51,10 @@ pub(super) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     say("demo: what is needed");
     let servers = setup::servers(workspace)?;
     actors::build(workspace)?;
-    say("demo: the wattle program (some minutes the first time)");
-    run_command(cargo(workspace.root()).args(["build", "--release", "--package", "wattle"]))?;
+    let wattle = program::bring(workspace)?;
     let settings =
         Settings { connections: usize::from(args.connections), phase: Duration::from_secs(u64::from(args.seconds)) };
-    let mut scene = Scene::set(workspace, &servers)?;
+    let mut scene = Scene::set(workspace, &wattle, &servers)?;
     let acts = match story::tell(&mut scene, &settings) {
         Ok(acts) => acts,
         Err(error) => {

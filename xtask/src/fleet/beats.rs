@@ -30,8 +30,6 @@ struct Beat {
     #[serde(default)]
     last: bool,
     #[serde(default)]
-    draining: bool,
-    #[serde(default)]
     actors: BTreeMap<String, Running>,
     #[serde(default)]
     providers: BTreeMap<String, IgnoredAny>,
@@ -48,23 +46,37 @@ struct Seen {
     at: Instant,
 }
 
-type Hosts = Arc<Mutex<BTreeMap<String, Seen>>>;
+/// The entry that says who leads.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) host: String,
+    pub(crate) term: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    hosts: BTreeMap<String, Seen>,
+    /// The last lease that was asked to be written, and by when. The store may have refused it.
+    lease: Option<Lease>,
+}
+
+type Shared = Arc<Mutex<State>>;
 
 /// Listens until dropped; comes back when NATS does.
 #[derive(Debug)]
 pub(crate) struct Beats {
-    hosts: Hosts,
+    state: Shared,
     stop: Arc<AtomicBool>,
 }
 
 impl Beats {
     pub(crate) fn listen(port: u16) -> Result<Self> {
-        let beats = Self { hosts: Hosts::default(), stop: Arc::default() };
-        let (hosts, stop) = (beats.hosts.clone(), beats.stop.clone());
+        let beats = Self { state: Shared::default(), stop: Arc::default() };
+        let (state, stop) = (beats.state.clone(), beats.stop.clone());
         let listen = move || {
             while !stop.load(Ordering::Acquire) {
                 // However it ended: the connection begins anew.
-                drop(follow(port, &hosts, &stop));
+                drop(follow(port, &state, &stop));
                 thread::park_timeout(Duration::from_millis(20));
             }
         };
@@ -87,19 +99,22 @@ impl Beats {
         self.those(|beat| beat.actors.get(id).is_some_and(|running| running.reference.ends_with(file)))
     }
 
-    /// Returns the id of a host.
-    pub(crate) fn id_of(&self, name: &str) -> Option<String> {
-        self.lock().get(name).map(|seen| seen.beat.host.clone())
+    /// Returns the name of the host that leads, as far as is known, and its term.
+    pub(crate) fn leader(&self) -> Option<(String, u64)> {
+        let state = self.lock();
+        let lease = state.lease.as_ref()?;
+        let seen = state.hosts.values().find(|seen| seen.beat.host == lease.host)?;
+        Some((seen.beat.name.clone(), lease.term))
     }
 
     /// Takes a host that was killed for gone at once, as nothing it told is true any more.
     pub(crate) fn forget(&self, name: &str) {
-        self.lock().remove(name);
+        self.lock().hosts.remove(name);
     }
 
     /// Takes all hosts for gone, until they are heard again.
     pub(crate) fn forget_all(&self) {
-        self.lock().clear();
+        self.lock().hosts.clear();
     }
 
     /// Waits until something holds, and returns how long that took.
@@ -107,7 +122,10 @@ impl Beats {
         let begun = Instant::now();
         while !holds(self) {
             if begun.elapsed() > patience {
-                bail!("{what}: not so after {patience:?}; there are {:?}", self.lock().values().collect::<Vec<_>>());
+                bail!(
+                    "{what}: not so after {patience:?}; there are {:?}",
+                    self.lock().hosts.values().collect::<Vec<_>>()
+                );
             }
             thread::park_timeout(LOOK_EVERY);
         }
@@ -116,18 +134,13 @@ impl Beats {
 
     fn those(&self, is_meant: impl Fn(&Beat) -> bool) -> Vec<String> {
         let is_there = |seen: &&Seen| !seen.beat.last && seen.at.elapsed() < SILENT_AFTER;
-        let hosts = self.lock();
-        let those = hosts.values().filter(is_there).filter(|seen| is_meant(&seen.beat));
+        let state = self.lock();
+        let those = state.hosts.values().filter(is_there).filter(|seen| is_meant(&seen.beat));
         those.map(|seen| seen.beat.name.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the hosts that take new work.
-    pub(crate) fn ready(&self) -> Vec<String> {
-        self.those(|beat| !beat.draining)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,16 +150,23 @@ impl Drop for Beats {
     }
 }
 
-fn follow(port: u16, hosts: &Hosts, stop: &AtomicBool) -> Result<()> {
+fn follow(port: u16, state: &Shared, stop: &AtomicBool) -> Result<()> {
     let mut wire = Wire::connect(port)?;
     wire.subscribe("wasmbus.beat.default.*")?;
+    wire.subscribe("$KV.LATTICEDATA_default.WATTLE_LEADER")?;
     while !stop.load(Ordering::Acquire) {
         let Some(message) = wire.next(Instant::now() + Duration::from_millis(100))? else { continue };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(lease) = serde_json::from_slice::<Lease>(&message.payload) {
+            if message.subject.starts_with('$') {
+                state.lease = Some(lease);
+                continue;
+            }
+        }
         let Ok(beat) = serde_json::from_slice::<Beat>(&message.payload) else { continue };
-        let mut hosts = hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let order = |beat: &Beat| (beat.incarnation, beat.version);
-        if hosts.get(&beat.name).is_none_or(|seen| order(&seen.beat) <= order(&beat)) {
-            hosts.insert(beat.name.clone(), Seen { beat, at: Instant::now() });
+        if state.hosts.get(&beat.name).is_none_or(|seen| order(&seen.beat) <= order(&beat)) {
+            state.hosts.insert(beat.name.clone(), Seen { beat, at: Instant::now() });
         }
     }
     Ok(())

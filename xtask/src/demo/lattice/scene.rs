@@ -1,6 +1,6 @@
 //! The hosts the story is told on.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -36,11 +36,11 @@ pub(super) struct Scene {
 
 impl Scene {
     /// Starts the hosts and what they run.
-    pub(super) fn set(workspace: &Workspace, servers: &setup::Servers) -> Result<Self> {
+    pub(super) fn set(workspace: &Workspace, wattle: &Path, servers: &setup::Servers) -> Result<Self> {
         let folder = fresh_folder(workspace, FOLDER)?;
         let mut nats = Nats::new(&servers.nats, &folder, "nats", Vec::new())?;
         nats.start()?;
-        let mut fleet = Fleet::prepare(workspace, &folder, &nats.url())?;
+        let mut fleet = Fleet::prepare(workspace, wattle, &folder, &nats.url())?;
         let redis = fleet.start_redis(&servers.redis)?;
         for (name, label) in HOSTS {
             fleet.start_host(name, &[label])?;
