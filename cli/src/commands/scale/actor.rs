@@ -17,9 +17,9 @@ Examples:
   wattle scale actor 'https://example.com/counter.wasm#sha256=HEX' --replicas 3 --spread zone=a:2 --spread zone=b:1
   wattle scale actor Counter --replicas 0
 
-From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run it must \
-be able to read the module: a path must be there on each of them. What is declared already may be named; but say all \
-of it each time, as what is not given is not kept.";
+From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run \
+it must be able to read the module: a path must be there on each of them. What is declared already may be named; \
+but say all of it each time, as what is not given is not kept.";
 
 /// Declares on how many hosts an actor runs.
 #[derive(Debug, Args)]
@@ -38,9 +38,9 @@ pub(super) async fn run(context: &Context, args: ScaleActorArgs) -> Result<(), C
     let given = reference::module(&args.reference, &context.directory);
     let client = context.client().await?;
     let reference = match given {
-        Err(missing) if missing.code == "file_not_found" => {
-            declared(context, &client, &args.reference).await?.ok_or(missing)?
-        }
+        Err(missing) if missing.code == "file_not_found" => declared(context, &client, &args.reference)
+            .await?
+            .ok_or_else(|| missing.hint("or name an actor that is declared: wattle get declared"))?,
         given => given?,
     };
     let replicas = args.scale.replicas;
