@@ -3,7 +3,7 @@
 //! A counter actor is replaced while it is called, its HTTP server too; its store is taken away and another takes its
 //! place; the host is never restarted. Every request is accounted for, every promise is checked.
 
-mod probe;
+mod lattice;
 mod promise;
 mod stage;
 mod story;
@@ -30,8 +30,24 @@ use stage::Stage;
 /// broke.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --once\n  \
-                        cargo xtask demo --once --connections 128 --requests 1000000")]
+                        cargo xtask demo --once --connections 128 --requests 1000000\n  \
+                        cargo xtask demo lattice --once")]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    story: StoryArgs,
+}
+
+/// Which story is told.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Lattice(lattice::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct StoryArgs {
     /// End the host after the story.
     #[arg(long)]
     once: bool,
@@ -55,6 +71,13 @@ struct Settings {
 
 /// Runs the task.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    match &args.what {
+        None => tell(workspace, &args.story),
+        Some(What::Lattice(args)) => lattice::run(workspace, args),
+    }
+}
+
+fn tell(workspace: &Workspace, args: &StoryArgs) -> Result<()> {
     say("demo: what is needed");
     let nats = setup::nats(workspace)?;
     actors::build(workspace)?;

@@ -34,8 +34,8 @@ pub(crate) struct Sample {
 pub(crate) enum Outcome {
     /// 200 from the counter actor.
     Counted { counter: u64, version: u8 },
-    /// Any other answer.
-    Status(u16),
+    /// Any other answer: its status, and the code of the error in its body.
+    Status(u16, String),
     /// No answer: what broke.
     Broken(String),
 }
@@ -48,11 +48,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts `connections` connections that send `POST {path}` to `server` until stopped.
-    pub(crate) fn start(server: SocketAddr, path: &str, connections: usize) -> Result<Self> {
+    /// Starts `connections` connections that send `request`, such as `POST /counter/a`, to `server` until stopped.
+    pub(crate) fn start(server: SocketAddr, request: &str, connections: usize) -> Result<Self> {
         let samples = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let request = format!("POST {path} HTTP/1.1\r\nhost: {server}\r\ncontent-length: 0\r\n\r\n").into_bytes();
+        let request = format!("{request} HTTP/1.1\r\nhost: {server}\r\ncontent-length: 0\r\n\r\n").into_bytes();
         let worker = (samples.clone(), stop.clone());
         let thread = std::thread::Builder::new()
             .name("load".into())

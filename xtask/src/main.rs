@@ -8,8 +8,12 @@ mod actors;
 mod bench;
 mod ci;
 mod demo;
+mod fleet;
+mod live;
 mod load;
+mod probe;
 mod process;
+mod program;
 mod setup;
 mod test;
 mod tidy;
@@ -35,6 +39,7 @@ enum Task {
     BuildActors(actors::Args),
     Bench(bench::Args),
     Demo(demo::Args),
+    Live(live::Args),
     Test(test::Args),
     Tidy(tidy::Args),
     Ci(ci::Args),
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         Task::BuildActors(args) => actors::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::Demo(args) => demo::run(&workspace, &args),
+        Task::Live(args) => live::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy(args) => tidy::run(&workspace, &args),
         Task::Ci(args) => ci::run(&workspace, &args),

@@ -30,6 +30,11 @@ impl Workspace {
         self.root.join("target/actors")
     }
 
+    /// Returns where cargo puts what it builds.
+    pub(crate) fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
+    }
+
     /// Returns where tasks keep what they found, made and fetched.
     pub(crate) fn state(&self) -> PathBuf {
         self.root.join("target/xtask")

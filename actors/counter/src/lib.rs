@@ -1,7 +1,7 @@
 //! Counts in a key-value store: `GET` or `POST /counter/NAME` adds one to the key `NAME` and answers with the sum.
 //!
-//! Version 2 is the same source with the feature `v2`. When the store fails, its error is this actor's error: the host
-//! knows best what is missing and how to mend it.
+//! Version 2 is the same source with the feature `v2`; with `bad` it fails at every call. When the store fails, its
+//! error is this actor's error: the host knows best what is missing and how to mend it.
 
 use wattle_actor::{
     KeyValue, Result,
@@ -17,6 +17,9 @@ fn count(request: Request) -> Result<Response> {
     };
     if !matches!(request.method.as_str(), "GET" | "POST") {
         return Ok(Response::new(405, "use GET or POST\n").with_header("allow", "GET, POST"));
+    }
+    if cfg!(feature = "bad") {
+        return Err(wattle_actor::Error::new("this version is a bad one"));
     }
     let counter = KeyValue::new().increment(name, 1)?;
     Ok(Response::json(format!("{{\"counter\": {counter}, \"version\": {VERSION}}}\n")))

@@ -61,13 +61,6 @@ impl Fleet {
         Ok(actor_in(&actors, wanted, "in this lattice")?.id.parse()?)
     }
 
-    /// Returns the name that an actor claims, if it runs and has one.
-    pub(crate) fn actor_name(&self, actor: &ActorId) -> Option<&str> {
-        let id = actor.to_string();
-        let running = self.hosts.iter().flat_map(|host| &host.components).find(|running| running.id == id);
-        running?.name.as_deref()
-    }
-
     /// Returns the hosts that run an actor.
     pub(crate) fn running_actor(&self, actor: &ActorId) -> Vec<&HostInventory> {
         let id = actor.to_string();

@@ -27,18 +27,22 @@ impl Client {
     /// Has a host say something of itself.
     pub(crate) async fn put_label(&self, host: &HostId, key: &str, value: &str) -> Result<(), CliError> {
         let label = PutLabel { key: key.to_owned(), value: value.to_owned() };
-        self.acknowledged(&subject::control_host(&self.lattice, "label.put", host), json(&label)?).await
+        let done = self.acknowledged(&subject::control_host(&self.lattice, "label.put", host), json(&label)?).await;
+        done.map_err(|error| error.hint("see the labels that hosts have: wattle get hosts"))
     }
 
     /// Has a host say something no more.
     pub(crate) async fn delete_label(&self, host: &HostId, key: &str) -> Result<(), CliError> {
         let label = DeleteLabel { key: key.to_owned() };
-        self.acknowledged(&subject::control_host(&self.lattice, "label.del", host), json(&label)?).await
+        let done = self.acknowledged(&subject::control_host(&self.lattice, "label.del", host), json(&label)?).await;
+        done.map_err(|error| error.hint("see the labels that hosts have: wattle get hosts"))
     }
 
     /// Keeps a named configuration, instead of what was kept under that name.
     pub(crate) async fn put_config(&self, name: &str, values: &BTreeMap<String, String>) -> Result<(), CliError> {
-        self.acknowledged(&subject::control(&self.lattice, &format!("config.put.{name}")), json(values)?).await
+        let subject = subject::control(&self.lattice, &format!("config.put.{name}"));
+        let done = self.acknowledged(&subject, json(values)?).await;
+        done.map_err(|error| error.hint("what a configuration may be: docs/lattice.md"))
     }
 
     /// Returns a named configuration.
@@ -54,14 +58,22 @@ impl Client {
 
     /// Forgets a named configuration.
     pub(crate) async fn delete_config(&self, name: &str) -> Result<(), CliError> {
-        self.acknowledged(&subject::control(&self.lattice, &format!("config.del.{name}")), Bytes::new()).await
+        let subject = subject::control(&self.lattice, &format!("config.del.{name}"));
+        let done = self.acknowledged(&subject, Bytes::new()).await;
+        done.map_err(|error| error.hint("see it: wattle config get NAME"))
     }
 
     /// Sets a link whose values are those of named configurations.
     pub(crate) async fn put_named_link(&self, link: &Link) -> Result<(), CliError> {
-        self.acknowledged(&subject::control(&self.lattice, "link.put"), json(link)?).await
+        let done = self.acknowledged(&subject::control(&self.lattice, "link.put"), json(link)?).await;
+        done.map_err(|error| {
+            error
+                .hint("see whether the lattice has the configuration: wattle config get NAME")
+                .hint("see the links there are: wattle link query")
+        })
     }
 
+    /// Sends a request that is answered with words alone. Those who wrote the standard gave refusals no codes.
     async fn acknowledged(&self, subject: &str, body: Bytes) -> Result<(), CliError> {
         accepted(&read::<Reply<Value>>(&self.request(subject, body).await?)?)
     }

@@ -20,7 +20,7 @@ type Sent = Arc<Mutex<Vec<(&'static str, Command)>>>;
 /// Answers commands but for what is declared.
 type Script = Arc<dyn Fn(&Command) -> Vec<Progress> + Send + Sync>;
 
-/// Makes a lattice of `quiet-reed`, which runs an actor and a provider, and `loud-reed`, which runs them too or nothing.
+/// Makes a lattice of two hosts: `quiet-reed` runs an actor and a provider, `loud-reed` runs them too, or nothing.
 async fn two(both_run: bool, declared: Value, script: Script) -> (Rig, Sent) {
     let sent = Sent::default();
     let answer = |host: &'static str| {
@@ -80,7 +80,7 @@ async fn what_is_declared_can_be_named_to_scale_it() {
     let wanted = Command::DeclareActor { reference: "file:///counter_s.wasm".into(), scale, max_in_flight: None };
     assert_eq!(sent.lock().unwrap()[0].1, wanted);
     let ran = rig.run(&["scale", "actor", "Conter", "--replicas", "0"]).await;
-    assert!(ran.code == 2 && ran.err.contains("Conter"), "{ran}");
+    assert!(ran.code == 2 && ran.err.contains("Conter") && ran.err.contains("wattle get declared"), "{ran}");
 }
 
 #[tokio::test(start_paused = true)]

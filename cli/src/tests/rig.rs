@@ -328,7 +328,14 @@ async fn answer(
 }
 
 fn claims() -> BTreeMap<String, String> {
-    let fields = [("sub", ACTOR), ("iss", ACCOUNT), ("name", "Counter"), ("rev", "2"), ("caps", "wasmcloud:keyvalue")];
+    let fields = [
+        ("sub", ACTOR),
+        ("iss", ACCOUNT),
+        ("name", "Counter"),
+        ("call_alias", "tally"),
+        ("rev", "2"),
+        ("caps", "wasmcloud:keyvalue"),
+    ];
     fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 

@@ -25,6 +25,7 @@ use wattle_types::{ActorId, HostId, LatticeId, ProviderId, wascap::KeyPair};
 use crate::{
     beat::{RunningActor, RunningProvider},
     directory::{Directory, DirectorySnapshot},
+    leader::Election,
     rpc::{Identity, Limits, Rpc, Serve, Surroundings},
 };
 
@@ -78,6 +79,7 @@ struct Inner {
     surroundings: Arc<dyn Surroundings>,
     rpc: Rpc,
     shared: Shared,
+    election: Mutex<Election>,
     directory: Mutex<Directory>,
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
@@ -115,6 +117,7 @@ impl Node {
             surroundings,
             rpc,
             shared,
+            election: Mutex::new(Election::new(host)),
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
@@ -145,6 +148,16 @@ impl Node {
     /// Returns who runs what, as of now.
     pub fn directory(&self) -> arc_swap::Guard<Arc<DirectorySnapshot>> {
         self.0.snapshot.load()
+    }
+
+    /// Returns the term as which this host leads the lattice at this very moment, if it does.
+    #[must_use]
+    pub fn leads(&self) -> Option<u64> {
+        self.election().leads(now())
+    }
+
+    fn election(&self) -> MutexGuard<'_, Election> {
+        self.0.election.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that there is something new to tell.

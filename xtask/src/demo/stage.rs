@@ -32,7 +32,7 @@ impl Stage {
         let folder = workspace.root().join("target/demo");
         let nats_port = free_port()?;
         let stage = Self {
-            wattle: workspace.root().join("target/release/wattle"),
+            wattle: workspace.target().join("release/wattle"),
             modules: workspace.modules(),
             http: SocketAddr::from(([127, 0, 0, 1], free_port()?)),
             folder,

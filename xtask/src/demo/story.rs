@@ -8,9 +8,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Settings, probe, stage::Stage};
+use super::{Settings, stage::Stage};
 use crate::{
     load::{Load, Outcome, Sample, Summary},
+    probe,
     process::say,
 };
 
@@ -53,7 +54,7 @@ pub(super) struct Act {
 /// Plays the whole story.
 pub(super) fn tell(stage: &Stage, settings: &Settings) -> Result<Vec<Act>> {
     let actor = open(stage)?;
-    let load = Load::start(stage.http, PATH, settings.connections)?;
+    let load = Load::start(stage.http, &format!("POST {PATH}"), settings.connections)?;
     let mut acts = vec![warm_up(stage, &load, settings)?];
     let mut counted = acts.iter().map(|act| act.seen.counted).sum::<usize>();
     let mut over_updates = 0;

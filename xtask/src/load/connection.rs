@@ -88,10 +88,19 @@ fn parse(bytes: &[u8]) -> Result<Option<(Outcome, bool)>> {
     let keep = !header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let outcome = match response.code {
         Some(200) => counted(body)?,
-        Some(status) => Outcome::Status(status),
+        Some(status) => Outcome::Status(status, error_code(body)),
         None => bail!("an answer without a status"),
     };
     Ok(Some((outcome, keep)))
+}
+
+/// Reads the code of Wattle's `{"error": "draining", ...}`; empty in answers of others.
+fn error_code(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    serde_json::from_slice(body).map(|refusal: Refusal| refusal.error).unwrap_or_default()
 }
 
 /// Reads the counter actor's `{"counter": 1, "version": 1}`.
@@ -121,7 +130,9 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_status_and_keeps_the_connection() {
-        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
-        assert_eq!(parse(answer).unwrap().unwrap(), (Outcome::Status(503), true));
+        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 20\r\n\r\n{\"error\": \"draining\"}";
+        assert_eq!(parse(answer).unwrap().unwrap(), (Outcome::Status(503, "draining".into()), true));
+        let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno";
+        assert_eq!(parse(answer).unwrap().unwrap(), (Outcome::Status(404, String::new()), true));
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Summary {
     pub(crate) counted: usize,
     /// Everything else, by what it was: a status or what broke.
     pub(crate) others: BTreeMap<String, usize>,
+    /// The same, with the codes of errors: `503 draining`.
+    pub(crate) named: BTreeMap<String, usize>,
     pub(crate) p50_us: u32,
     pub(crate) p99_us: u32,
     pub(crate) max_us: u32,
@@ -50,8 +52,14 @@ impl Summary {
                 self.counter = self.counter.max(*counter);
                 *self.versions.entry(*version).or_default() += 1;
             }
-            Outcome::Status(status) => *self.others.entry(format!("status {status}")).or_default() += 1,
-            Outcome::Broken(reason) => *self.others.entry(reason.clone()).or_default() += 1,
+            Outcome::Status(status, code) => {
+                *self.others.entry(format!("status {status}")).or_default() += 1;
+                *self.named.entry(format!("{status} {code}").trim_end().to_owned()).or_default() += 1;
+            }
+            Outcome::Broken(reason) => {
+                *self.others.entry(reason.clone()).or_default() += 1;
+                *self.named.entry(reason.clone()).or_default() += 1;
+            }
         }
     }
 
@@ -82,10 +90,11 @@ mod tests {
         let sample = |outcome| Sample { at: Instant::now(), latency_us: 1, outcome };
         let samples = [
             sample(Outcome::Counted { counter: 3, version: 1 }),
-            sample(Outcome::Status(503)),
+            sample(Outcome::Status(503, "draining".into())),
             sample(Outcome::Broken("read".into())),
         ];
         let summary = Summary::of(&samples);
         assert_eq!((summary.requests, summary.counted, summary.failed(), summary.counter), (3, 1, 2, 3));
+        assert_eq!(summary.named, BTreeMap::from([("503 draining".to_owned(), 1), ("read".to_owned(), 1)]));
     }
 }

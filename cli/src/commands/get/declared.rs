@@ -1,5 +1,7 @@
 //! `wattle get declared`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use wattle_types::control::Declaration;
 
@@ -23,24 +25,17 @@ pub(crate) struct DeclaredArgs {}
 pub(super) async fn run(context: &Context, _args: DeclaredArgs) -> Result<(), CliError> {
     let (client, host) = context.client_and_any_host().await?;
     let declared = client.declared(&host).await?;
-    let fleet = names(context, &client, &declared).await?;
+    let names = Names::of(context, &client, &declared).await?;
     let table = Table::new()
         .column("kind", |declared: &Declaration| declared.kind.clone())
-        .column("name", |declared| {
-            let name = declared.id.parse().ok().and_then(|actor| fleet.as_ref()?.actor_name(&actor));
-            name.unwrap_or_default().to_owned()
-        })
+        .column("name", |declared| names.actors.get(&declared.id).cloned().unwrap_or_default())
         .column("id", |declared| declared.id.clone())
         .column("running", |declared| format!("{}/{}", declared.hosts.len(), declared.replicas))
-        .column("hosts", |declared| {
-            let hosts = declared.hosts.join(" ");
-            fleet.as_ref().map_or_else(|| hosts.clone(), |fleet| fleet.with_names(&hosts))
-        })
+        .column("hosts", |declared| names.of_hosts(&declared.hosts.join(" ")))
         .column("last rollout", |declared| {
             let phase = declared.rollout.as_deref().unwrap_or_default();
             let reason = declared.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let rollout = format!("{phase}{reason}");
-            fleet.as_ref().map_or_else(|| rollout.clone(), |fleet| fleet.with_names(&rollout))
+            names.of_hosts(&format!("{phase}{reason}"))
         })
         .column("reference", |declared| declared.reference.clone());
     context.output.list(
@@ -50,10 +45,24 @@ pub(super) async fn run(context: &Context, _args: DeclaredArgs) -> Result<(), Cl
     )
 }
 
-/// Returns what the hosts tell, for the names in a table; programs go by ids.
-async fn names(context: &Context, client: &Client, declared: &[Declaration]) -> Result<Option<Fleet>, CliError> {
-    if context.output.is_json() || declared.is_empty() {
-        return Ok(None);
+/// Names for people, of what may not run at all just now. Programs go by ids.
+#[derive(Default)]
+struct Names {
+    actors: BTreeMap<String, String>,
+    hosts: Option<Fleet>,
+}
+
+impl Names {
+    async fn of(context: &Context, client: &Client, declared: &[Declaration]) -> Result<Self, CliError> {
+        if context.output.is_json() || declared.is_empty() {
+            return Ok(Self::default());
+        }
+        let claims = client.claims().await?.into_iter();
+        let named = claims.filter_map(|mut claims| Some((claims.remove("sub")?, claims.remove("name")?)));
+        Ok(Self { actors: named.collect(), hosts: Some(client.fleet().await?) })
     }
-    client.fleet().await.map(Some)
+
+    fn of_hosts(&self, text: &str) -> String {
+        self.hosts.as_ref().map_or_else(|| text.to_owned(), |fleet| fleet.with_names(text))
+    }
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, args: InventoryArgs) -> Result<(), Cl
     match client.fleet().await?.inventories() {
         [only] => context.output.result(only, describe),
         several => {
-            context.output.result(&several, |several| several.iter().map(describe).collect::<Vec<_>>().join("\n\n"))
+            context.output.result(&several, |several| several.iter().map(describe).collect::<Vec<_>>().join("\n"))
         }
     }
 }

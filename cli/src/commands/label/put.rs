@@ -14,7 +14,8 @@ Examples:
   wattle label put quiet-reed zone=a
   wattle label put NAB2 zone=a disk=ssd
 
-The host forgets them when it ends: those of `wattle up --label` it has from the start. What is spread by labels moves.";
+The host forgets them when it ends: those of `wattle up --label` it has from the start. What is spread by labels \
+moves.";
 
 /// Puts labels on a host.
 #[derive(Debug, Args)]

@@ -4,7 +4,12 @@ use clap::Args;
 use wattle_types::control::Command;
 
 use super::args::ScaleArgs;
-use crate::{context::Context, control::Client, error::CliError, reference};
+use crate::{
+    context::Context,
+    control::Client,
+    error::{CliError, Kind},
+    reference,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,9 +17,9 @@ Examples:
   wattle scale actor 'https://example.com/counter.wasm#sha256=HEX' --replicas 3 --spread zone=a:2 --spread zone=b:1
   wattle scale actor Counter --replicas 0
 
-From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run it must \
-be able to read the module: a path must be there on each of them. What is declared already may be named; but say all \
-of it each time, as what is not given is not kept.";
+From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run \
+it must be able to read the module: a path must be there on each of them. What is declared already may be named; \
+but say all of it each time, as what is not given is not kept.";
 
 /// Declares on how many hosts an actor runs.
 #[derive(Debug, Args)]
@@ -33,9 +38,9 @@ pub(super) async fn run(context: &Context, args: ScaleActorArgs) -> Result<(), C
     let given = reference::module(&args.reference, &context.directory);
     let client = context.client().await?;
     let reference = match given {
-        Err(missing) if missing.code == "file_not_found" => {
-            declared(context, &client, &args.reference).await?.ok_or(missing)?
-        }
+        Err(missing) if missing.code == "file_not_found" => declared(context, &client, &args.reference)
+            .await?
+            .ok_or_else(|| missing.hint("or name an actor that is declared: wattle get declared"))?,
         given => given?,
     };
     let replicas = args.scale.replicas;
@@ -43,14 +48,25 @@ pub(super) async fn run(context: &Context, args: ScaleActorArgs) -> Result<(), C
     super::declare(context, &client, &command, "actor", replicas).await
 }
 
-/// Returns the reference of an actor that is declared.
+/// Returns the reference of an actor that is declared, by its id, call alias or name; it need not run anywhere.
 async fn declared(context: &Context, client: &Client, wanted: &str) -> Result<Option<String>, CliError> {
     let host = client.any_host(context.connection.host.as_deref()).await?;
     let declared = client.declared(&host).await?;
     if declared.is_empty() {
         return Ok(None);
     }
-    let Ok(actor) = client.actor(None, wanted).await else { return Ok(None) };
-    let id = actor.to_string();
-    Ok(declared.into_iter().find(|declared| declared.id == id).map(|declared| declared.reference))
+    let claims = client.claims().await?;
+    let is_named = |id: &str| {
+        let own = claims.iter().find(|claims| claims.get("sub").is_some_and(|subject| subject == id));
+        let names = ["name", "call_alias"].map(|field| own.and_then(|claims| claims.get(field)));
+        names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(wanted))
+    };
+    let meant: Vec<_> =
+        declared.into_iter().filter(|declared| declared.id == wanted || is_named(&declared.id)).collect();
+    if meant.len() > 1 {
+        let ids = meant.iter().map(|declared| declared.id.as_str()).collect::<Vec<_>>().join(", ");
+        let message = format!("{wanted:?} means {} declared actors", meant.len());
+        return Err(CliError::new(Kind::Usage, "actor_ambiguous", message).hint(format!("give the id: {ids}")));
+    }
+    Ok(meant.into_iter().next().map(|declared| declared.reference))
 }

@@ -12,10 +12,10 @@ pub(super) struct CanaryArgs {
     /// How long it is watched; twice as long if it has too few calls [default: 30].
     #[arg(long, value_name = "SECONDS", requires = "canary", value_parser = clap::value_parser!(u32).range(1..=3600))]
     watch: Option<u32>,
-    /// How many more of 100 calls may fail than with the old version.
+    /// How many more of 100 calls may fail than with the old version [default: 1].
     #[arg(long, value_name = "PERCENT", requires = "canary", value_parser = percent)]
     max_errors: Option<f64>,
-    /// How many times as long its slowest calls may take.
+    /// How many times as long its slowest calls may take [default: 2].
     #[arg(long, value_name = "FACTOR", requires = "canary", value_parser = factor)]
     max_slower: Option<f64>,
 }

@@ -16,7 +16,7 @@ use wattle_bus::{Expect, KvError};
 
 use super::{Node, now};
 use crate::{
-    leader::{Effect, Election, Event, Lease, TICK_EVERY},
+    leader::{Effect, Event, Lease, TICK_EVERY},
     spec::{Bucket, LEADER_KEY, to_bytes},
 };
 use work::Work;
@@ -32,7 +32,6 @@ struct Wrote {
 
 struct Leading {
     node: Node,
-    election: Election,
     writes: JoinSet<Wrote>,
     /// What a leader does; `None` while another one leads.
     work: Option<Work>,
@@ -49,9 +48,8 @@ pub(super) async fn lead(node: Node) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut changes = node.0.shared.changes();
     let heard_all = now() + node.0.beat_every.mul_f32(1.5);
-    let election = Election::new(node.0.host);
     let (writes, left) = (JoinSet::new(), node.0.left.clone());
-    let mut leading = Leading { node, election, writes, work: None, shown: None, was_connected: true, heard_all };
+    let mut leading = Leading { node, writes, work: None, shown: None, was_connected: true, heard_all };
     loop {
         tokio::select! {
             biased;
@@ -86,7 +84,8 @@ async fn outcome(work: &mut Option<Work>) {
 
 impl Leading {
     fn handle(&mut self, event: Event) {
-        for effect in self.election.handle(now(), event) {
+        let effects = self.node.election().handle(now(), event);
+        for effect in effects {
             match effect {
                 Effect::Write { lease, expect } => self.write(lease, expect),
                 Effect::Lead { term } => {
@@ -149,7 +148,7 @@ impl Leading {
 
     /// Does what a leader does, if this host leads at this very moment.
     fn work_on(&mut self) {
-        if self.election.leads(now()).is_none() {
+        if self.node.leads().is_none() {
             return;
         }
         if let Some(term) = self.work.as_mut().and_then(Work::go_on) {

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 /// An answer to one request.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 /// Sends `POST {path}` on a connection of its own.
-pub(super) fn post(server: SocketAddr, path: &str) -> Result<Answer> {
+pub(crate) fn post(server: SocketAddr, path: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(stream, "POST {path} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")?;

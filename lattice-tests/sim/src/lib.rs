@@ -1,0 +1,48 @@
+//! Whole lattices in one thread, from a seed.
+//!
+//! A run has some hosts, each a real [`wattle_lattice::node::Node`] with a model where the engine would be, on the
+//! simulated network of [`wattle_bus::sim`]. Operators, load and faults follow from the seed. A witness sees everything
+//! and complains of what must not be; after all was mended, everything must come right within a bounded time. Two runs
+//! of one seed are the same, to the byte: what chance decides comes from the seed alone.
+
+mod auditor;
+mod chance;
+mod faults;
+mod host;
+mod load;
+mod log;
+mod model;
+mod names;
+mod operators;
+mod plan;
+mod run;
+mod settle;
+mod surroundings;
+mod witness;
+mod world;
+
+pub use plan::Mood;
+pub use run::{Report, run};
+
+/// A fault that is built in on purpose, so that a suite which sees nothing is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// Hosts obey every leader, however old its orders.
+    NoFence,
+    /// Hosts let everybody call everybody, linked or not.
+    NoLinks,
+    /// Callers repeat calls that may have run.
+    RetryUnknown,
+}
+
+impl Planted {
+    /// All of them, with their names.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("no-fence", Self::NoFence), ("no-links", Self::NoLinks), ("retry-unknown", Self::RetryUnknown)];
+
+    /// Returns the one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, planted)| planted)
+    }
+}

@@ -1,0 +1,127 @@
+//! Putting and deleting links, from several hosts at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::time::Instant;
+use wattle_lattice::spec::{self, Bucket, LinkSpec};
+use wattle_types::{LinkDefinition, LinkKey, ProviderId};
+
+use super::{Failed, Operators};
+use crate::{auditor::Auditor, host::SimHost, names, world::World};
+
+/// One wish, from when it was uttered until it was answered for certain (`None`: never).
+#[derive(Debug)]
+struct Spoken {
+    from: Instant,
+    until: Option<Instant>,
+    /// Where the link is to lead; `None` to delete it.
+    wanted: Option<ProviderId>,
+    is_refused: bool,
+}
+
+/// What was wished for each link.
+#[derive(Debug, Default)]
+pub(super) struct Wishes(Mutex<BTreeMap<LinkKey, Vec<Spoken>>>);
+
+impl Wishes {
+    fn begin(&self, key: &LinkKey, wanted: Option<ProviderId>) -> usize {
+        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_link = wishes.entry(key.clone()).or_default();
+        of_link.push(Spoken { from: Instant::now(), until: None, wanted, is_refused: false });
+        of_link.len() - 1
+    }
+
+    fn end<T>(&self, key: &LinkKey, index: usize, result: &Result<T, Failed>) {
+        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(spoken) = wishes.get_mut(key).and_then(|of_link| of_link.get_mut(index)) else { return };
+        match result {
+            Ok(_) => spoken.until = Some(Instant::now()),
+            Err(Failed::Refused(_)) => spoken.is_refused = true,
+            Err(Failed::Unknown(_)) => {}
+        }
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Compares what is stored with each link's last wish, where no other went on at the same time or later.
+    pub(super) fn check(&self, world: &World, auditor: &Auditor) {
+        for (key, of_link) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            let wishes: Vec<_> = of_link.iter().filter(|spoken| !spoken.is_refused).collect();
+            let Some(last) = wishes.iter().max_by_key(|spoken| spoken.from) else { continue };
+            let is_alone = last.until.is_some()
+                && wishes
+                    .iter()
+                    .filter(|other| other.from != last.from)
+                    .all(|other| other.until.is_some_and(|end| end < last.from))
+                && wishes.iter().filter(|other| other.from == last.from).count() == 1;
+            let stored = auditor.read(|data| data.link(key).map(|link| link.definition.provider.clone()));
+            if is_alone && stored != last.wanted {
+                world.witness.complain(&format!(
+                    "the link of {} for {} is to lead to {:?} and leads to {stored:?}",
+                    key.actor, key.contract, last.wanted
+                ));
+            }
+        }
+    }
+}
+
+impl Operators {
+    pub(super) async fn put_link(self: &Arc<Self>, host: &SimHost) -> Result<String, Failed> {
+        let (Some(key), Some(provider)) =
+            (self.chance.pick(&names::links()).cloned(), self.chance.pick(&names::providers()).cloned())
+        else {
+            return Err(Failed::Refused("there is nothing to link".into()));
+        };
+        let definition = LinkDefinition { key: key.clone(), provider: provider.clone(), values: BTreeMap::new() };
+        let mut link = LinkSpec::new(definition);
+        link.provider_is_source = self.chance.happens(200);
+        let replace = self.chance.happens(700);
+        let index = self.linking.begin(&key, Some(provider.clone()));
+        let result = store_link(host, &link, replace).await;
+        self.linking.end(&key, index, &result);
+        result.map(|()| format!("{} {} -> {provider}", key.actor, key.contract))
+    }
+
+    pub(super) async fn delete_link(self: &Arc<Self>, host: &SimHost) -> Result<String, Failed> {
+        let Some(key) = self.chance.pick(&names::links()).cloned() else {
+            return Err(Failed::Refused("there is no link".into()));
+        };
+        let shared = host.node.shared();
+        let entries = shared.read(|data| data.entries_of(&key));
+        if entries.is_empty() {
+            return Err(Failed::Refused("there is no such link".into()));
+        }
+        let index = self.linking.begin(&key, None);
+        let deleting = async {
+            for entry in entries {
+                let edit = |current: Option<&[u8]>| spec::delete_link(current, &key);
+                shared.edit(Bucket::Lattice, &entry, edit).await?;
+            }
+            Ok(())
+        };
+        let result = deleting.await;
+        self.linking.end(&key, index, &result);
+        result.map(|()| format!("{} {}", key.actor, key.contract))
+    }
+}
+
+/// Writes a link and takes it out of entries where others had put it, as the host does.
+async fn store_link(host: &SimHost, link: &LinkSpec, replace: bool) -> Result<(), Failed> {
+    let shared = host.node.shared();
+    let elsewhere = shared.read(|data| data.elsewhere(link));
+    if elsewhere.iter().any(|(_, provider)| *provider != link.definition.provider && !replace) {
+        return Err(Failed::Refused("it leads elsewhere".into()));
+    }
+    let edit = |current: Option<&[u8]>| spec::put_link(current, link, replace);
+    shared.edit(Bucket::Lattice, &link.entry_key(), edit).await?;
+    for (entry, _) in elsewhere {
+        let edit = |current: Option<&[u8]>| spec::delete_link(current, &link.definition.key);
+        shared.edit(Bucket::Lattice, &entry, edit).await.map_err(|error| Failed::Unknown(error.to_string()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! One run of one seed.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::{interval, sleep};
+
+use crate::{
+    Planted, auditor::Auditor, faults::storm, load::load, operators::Operators, plan::Mood, settle::settle,
+    world::World,
+};
+
+/// How often leaders are counted.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long the first hosts have before anything begins.
+const BEGIN_AFTER: Duration = Duration::from_secs(4);
+/// Longer than any call or action may take.
+const LAST_CALLS: Duration = Duration::from_secs(30);
+
+/// What came of a seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Its kind.
+    pub mood: Mood,
+    /// How many hosts there were.
+    pub hosts: u8,
+    /// What was not as it must be; empty if all was well.
+    pub complaints: Vec<String>,
+    /// The hash over all that happened: equal in every run of the seed.
+    pub hash: String,
+    /// How long it took until all was right again, in simulated time.
+    pub settled: Duration,
+    /// Simulated time altogether.
+    pub took: Duration,
+    /// How often what happened.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// What happened, for people.
+    pub log: String,
+}
+
+/// Runs one seed, on a runtime of its own, and says what came of it.
+///
+/// # Panics
+/// When the operating system has no runtime to give.
+#[must_use]
+pub fn run(seed: u64, planted: Option<Planted>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    #[expect(clippy::expect_used, reason = "a simulation without a runtime is nothing")]
+    runtime.expect("a runtime can be made").block_on(simulate(seed, planted))
+}
+
+async fn simulate(seed: u64, planted: Option<Planted>) -> Report {
+    let begun = tokio::time::Instant::now();
+    let world = World::new(seed, planted);
+    let auditor = Auditor::start(&world).await;
+    let operators = Operators::new(&world, &auditor);
+    world.fill_seats();
+    world.tasks.spawn(watch_leaders(Arc::clone(&world)));
+    sleep(BEGIN_AFTER).await;
+    operators.prepare().await;
+    sleep(BEGIN_AFTER).await;
+    world.tasks.spawn(storm(Arc::clone(&world), Arc::clone(&operators)));
+    world.tasks.spawn(Arc::clone(&operators).work());
+    world.tasks.spawn(load(Arc::clone(&world)));
+    sleep(world.plan.storm).await;
+    world.calm_down.cancel();
+    world.witness.note("all calms down");
+    sleep(LAST_CALLS).await;
+    world.heal();
+    world.fill_seats();
+    world.witness.note("all is mended");
+    let settled = settle(&world, &auditor).await;
+    world.witness.check_calls_ended();
+    operators.check();
+    let report = Report {
+        seed,
+        mood: world.plan.mood,
+        hosts: world.plan.hosts,
+        complaints: world.witness.complaints(),
+        hash: format!("{} {}", world.net.log_hash(), world.witness.log_hash()),
+        settled,
+        took: begun.elapsed(),
+        counts: world.witness.counts(),
+        log: world.witness.log_text(),
+    };
+    auditor.stop();
+    world.end();
+    report
+}
+
+/// Has the witness see who leads, all the time.
+async fn watch_leaders(world: Arc<World>) {
+    let mut ticks = interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        let hosts = world.hosts();
+        let leaders: Vec<_> = hosts.iter().filter_map(|host| Some((host.id, host.start, host.node.leads()?))).collect();
+        world.witness.lead(&leaders);
+    }
+}

@@ -1,0 +1,1 @@
+//! Seeds, and faults planted to be found.
