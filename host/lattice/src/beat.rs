@@ -27,17 +27,20 @@ pub struct Beat {
     /// Takes no new work, and its work is to be moved away.
     #[serde(default)]
     pub draining: bool,
+    /// Nothing has changed since the whole notice of this version: what runs is left out. Most notices are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brief: bool,
     /// The host has ended: its last notice.
     #[serde(default)]
     pub last: bool,
     /// What the host says of itself, for placement.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Actors that take calls here.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub actors: BTreeMap<ActorId, RunningActor>,
     /// Providers that run here.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<ProviderId, RunningProvider>,
 }
 

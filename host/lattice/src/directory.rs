@@ -40,6 +40,8 @@ pub enum Heard {
     Stale,
     /// The host ended.
     Left,
+    /// It is there, but what it runs is not known: a whole notice was missed, and another comes.
+    Unknown,
     /// Not taken, for this reason.
     Refused(&'static str),
 }
@@ -78,13 +80,16 @@ impl Directory {
             return Heard::Refused(why);
         }
         let host = beat.host;
+        if beat.brief {
+            return self.heard_briefly(now, &beat);
+        }
         let known = self.hosts.get(&host);
         if known.is_none() && self.hosts.len() >= HOSTS_MAX {
             return Heard::Refused("as many hosts as a lattice may have are known");
         }
         let heard = known.map_or(if beat.last { Heard::Left } else { Heard::Appeared }, |known| compare(known, &beat));
         match heard {
-            Heard::Stale | Heard::Refused(_) => return heard,
+            Heard::Stale | Heard::Unknown | Heard::Refused(_) => return heard,
             Heard::Same => {
                 if let Some(entry) = self.hosts.get_mut(&host) {
                     entry.heard = now;
@@ -100,6 +105,27 @@ impl Directory {
             self.suspects.remove(&host);
         }
         self.snapshot = None;
+        heard
+    }
+
+    /// Takes in a notice that says only that nothing has changed.
+    fn heard_briefly(&mut self, now: Instant, beat: &Beat) -> Heard {
+        let Some(entry) = self.hosts.get_mut(&beat.host) else { return Heard::Unknown };
+        let heard = match compare(entry, beat) {
+            Heard::Stale => return Heard::Stale,
+            _ if (entry.beat.incarnation, entry.beat.version) != (beat.incarnation, beat.version) => Heard::Unknown,
+            heard => heard,
+        };
+        // Whatever else it runs by now, it is there.
+        let is_here = entry.state == State::Here && entry.beat.incarnation == beat.incarnation;
+        if heard != Heard::Unknown || is_here {
+            entry.heard = now;
+        }
+        if heard == Heard::Appeared {
+            (entry.state, entry.since) = (State::Here, now);
+            self.suspects.remove(&beat.host);
+            self.snapshot = None;
+        }
         heard
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn beat(n: u8) -> Beat {
         version: 1,
         interval_ms: 1000,
         draining: false,
+        brief: false,
         last: false,
         labels: Default::default(),
         actors: Default::default(),

@@ -29,6 +29,36 @@ fn newer_notices_win_and_older_ones_are_ignored() {
 }
 
 #[test]
+fn a_brief_notice_keeps_a_host_and_says_nothing_new() {
+    let now = Instant::now();
+    let mut directory = Directory::default();
+    let brief = |incarnation, version| Beat {
+        incarnation,
+        version,
+        brief: true,
+        actors: BTreeMap::new(),
+        providers: BTreeMap::new(),
+        ..beat(1)
+    };
+    assert_eq!(directory.heard(now, brief(1, 1)), Heard::Unknown);
+    assert!(directory.snapshot().hosts().is_empty());
+    let whole = Beat { incarnation: 1, version: 1, ..beat(1) };
+    directory.heard(now, whole.clone());
+    assert_eq!(directory.heard(at(now, 2_000), brief(1, 1)), Heard::Same);
+    assert_eq!(directory.expire(at(now, 3_500)), vec![]);
+    assert_eq!(*directory.snapshot().hosts()[&host(1)].beat, whole);
+    // A whole notice was missed: it is there, what it runs is not known better.
+    assert_eq!(directory.heard(at(now, 4_000), brief(1, 2)), Heard::Unknown);
+    assert_eq!(directory.expire(at(now, 6_500)), vec![]);
+    // It came back from where nobody listened.
+    assert!(directory.lost(&host(1)));
+    assert_eq!(directory.heard(at(now, 6_600), brief(1, 1)), Heard::Appeared);
+    // Another start of it: what is known is of the one before.
+    assert_eq!(directory.heard(at(now, 6_700), brief(2, 1)), Heard::Unknown);
+    assert_eq!(directory.expire(at(now, 9_600)), vec![host(1)]);
+}
+
+#[test]
 fn a_silent_host_expires_after_three_intervals_or_two_seconds() {
     let now = Instant::now();
     let mut directory = Directory::default();

@@ -16,6 +16,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 const EXPIRY_EVERY: Duration = Duration::from_millis(250);
 /// Hosts that are asked for at the same time.
 const PROBES_MAX: usize = 64;
+/// Whole notices after a change, in case one is lost, and how often one comes while nothing changes.
+const WHOLE_AT_FIRST: u64 = 3;
+const WHOLE_EVERY: u64 = 20;
 /// A newcomer is told at once who is there, as long as the lattice has so few hosts; in a larger one it waits a beat.
 const GREETERS_MAX: usize = 256;
 
@@ -29,19 +32,26 @@ pub(super) async fn start(node: &Node, host: Arc<dyn LocalHost>) -> Result<(), B
 
 /// Tells what runs here, at intervals and at once when it changes; in the end that this host is gone.
 async fn tell(node: Node, host: Arc<dyn LocalHost>) {
-    let mut version = 0;
+    let (mut version, mut repeated) = (0, 0);
     let mut before = None;
     loop {
         let told = host.told();
         if before.as_ref() != Some(&told) {
-            version += 1;
+            (version, repeated) = (version + 1, 0);
             before = Some(told.clone());
         }
-        send(&node, node.beat(told, version, false)).await;
+        let is_whole = repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
+        let told = if is_whole { told } else { Told { draining: told.draining, ..Told::default() } };
+        send(&node, Beat { brief: !is_whole, ..node.beat(told, version, false) }).await;
+        repeated += 1;
         tokio::select! {
             biased;
             () = node.0.left.cancelled() => break,
-            () = node.0.changed.notified() => tokio::time::sleep(PAUSE_MIN).await,
+            () = node.0.changed.notified() => {
+                // Somebody new may want to know, even if nothing has changed.
+                repeated = 0;
+                tokio::time::sleep(PAUSE_MIN).await;
+            }
             () = tokio::time::sleep(node.0.beat_every) => {}
         }
     }
@@ -68,6 +78,7 @@ impl Node {
             version,
             interval_ms: u64::try_from(self.0.beat_every.as_millis()).unwrap_or(u64::MAX),
             draining: told.draining,
+            brief: false,
             last,
             labels: told.labels,
             actors: told.actors,
@@ -139,6 +150,6 @@ fn heard(node: &Node, message: &Message) {
             node.lost_some();
         }
         Heard::Refused(why) => tracing::warn!(%host, why, "a beat is not taken"),
-        Heard::Changed | Heard::Same | Heard::Stale => {}
+        Heard::Changed | Heard::Same | Heard::Stale | Heard::Unknown => {}
     }
 }
