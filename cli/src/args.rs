@@ -104,6 +104,10 @@ pub(crate) struct Connection {
     #[arg(long, global = true, value_name = "FILE", requires = "nats_tls_cert")]
     pub(crate) nats_tls_key: Option<PathBuf>,
 
+    /// The key that signs requests: a name or file [default: the default account's, if there is one].
+    #[arg(long, global = true, env = "WATTLE_SIGN_WITH", hide_env_values = true, value_name = "KEY")]
+    pub(crate) sign_with: Option<String>,
+
     /// What our inboxes begin with, where NATS's permissions ask for it [default: _INBOX].
     #[arg(long, global = true, env = "WATTLE_NATS_INBOX", hide_env_values = true, value_name = "PREFIX")]
     pub(crate) nats_inbox: Option<String>,

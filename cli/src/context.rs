@@ -15,6 +15,7 @@ use wattle_bus::{
     nats_server::{self, NatsServerError},
 };
 use wattle_types::{ActorId, BoxFuture, HostId};
+use wattle_wascap::{KeyKind, KeyPair};
 
 use crate::{
     HostRunner,
@@ -22,7 +23,7 @@ use crate::{
     commands,
     control::Client,
     error::CliError,
-    keystore::Keystore,
+    keystore::{DEFAULT_NAME, Keystore},
     output::{Format, Output, Stream},
     run_dir::{Nats, RunDir},
 };
@@ -252,7 +253,16 @@ impl Context {
     /// Connects to the lattice's hosts.
     pub(crate) async fn client(&self) -> Result<Client, CliError> {
         let bus = self.bus(&self.nats()).await?;
-        Ok(Client::new(bus, self.connection.lattice.clone(), self.connection.timeout()))
+        let client = Client::new(bus, self.connection.lattice.clone(), self.connection.timeout());
+        Ok(client.signed_by(self.signer()?))
+    }
+
+    /// Returns the key that signs requests: the one named, or the default account's, if there is one.
+    pub(crate) fn signer(&self) -> Result<Option<KeyPair>, CliError> {
+        match &self.connection.sign_with {
+            Some(wanted) => Ok(Some(self.keys()?.find(wanted, None)?.pair)),
+            None => Ok(self.keys()?.find(DEFAULT_NAME, Some(KeyKind::Account)).ok().map(|key| key.pair)),
+        }
     }
 
     /// Connects to the lattice's hosts and chooses the one meant, or the first that answers: for what every host of

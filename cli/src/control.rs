@@ -4,7 +4,10 @@ pub(crate) mod fleet;
 mod lattice;
 mod resolve;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -13,8 +16,9 @@ use wattle_bus::{Bus, BusError, Message};
 use wattle_types::{
     HostId, LatticeId,
     control::{Command, Host, HostInventory, Progress, Reply, StopHost},
-    subject,
+    signed, subject,
 };
+use wattle_wascap::KeyPair;
 
 use crate::error::{CliError, Kind};
 
@@ -36,12 +40,26 @@ pub(crate) struct Client {
     bus: Arc<dyn Bus>,
     lattice: LatticeId,
     timeout: Duration,
+    /// Signs what is asked, for hosts that take nothing else.
+    signer: Option<Arc<KeyPair>>,
 }
 
 impl Client {
     /// `timeout` is the longest silence of a host that works on a request.
     pub(crate) fn new(bus: Arc<dyn Bus>, lattice: LatticeId, timeout: Duration) -> Self {
-        Self { bus, lattice, timeout }
+        Self { bus, lattice, timeout, signer: None }
+    }
+
+    /// Returns the same connection, whose requests are signed with a key.
+    pub(crate) fn signed_by(self, signer: Option<KeyPair>) -> Self {
+        Self { signer: signer.map(Arc::new), ..self }
+    }
+
+    /// Returns the headers that sign a request.
+    fn signature(&self, subject: &str, body: &[u8]) -> Vec<(String, String)> {
+        let Some(signer) = &self.signer else { return Vec::new() };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        signed::sign(signer, subject, body, now, *uuid::Uuid::new_v4().as_bytes())
     }
 
     /// Returns the same connection with another longest silence.
@@ -117,7 +135,8 @@ impl Client {
         let subject = subject::control_host(&self.lattice, &verb, host);
         let inbox = self.bus.new_inbox();
         let mut answers = self.bus.subscribe(&inbox, None).await?;
-        self.bus.publish(&subject, Some(&inbox), &[], body).await?;
+        let headers = self.signature(&subject, &body);
+        self.bus.publish(&subject, Some(&inbox), &headers, body).await?;
         loop {
             let Ok(answer) = tokio::time::timeout(self.timeout, answers.next()).await else {
                 return Err(host_silent(host, self.timeout));
@@ -139,7 +158,8 @@ impl Client {
     }
 
     async fn request(&self, subject: &str, body: Bytes) -> Result<Message, CliError> {
-        self.bus.request(subject, &[], body, self.timeout).await.map_err(|error| match error {
+        let headers = self.signature(subject, &body);
+        self.bus.request(subject, &headers, body, self.timeout).await.map_err(|error| match error {
             BusError::NoResponders { .. } => no_hosts(&self.lattice),
             error => error.into(),
         })

@@ -23,6 +23,10 @@ pub struct HostOptions {
     pub cluster: Option<KeyPair>,
     /// Other such keys that are trusted.
     pub cluster_issuers: Vec<PublicKey>,
+    /// Whether requests that change something must be signed.
+    pub require_signed: bool,
+    /// Whose signed requests are carried out.
+    pub controllers: Vec<PublicKey>,
     /// Whose modules and providers it accepts.
     pub trust: TrustPolicy,
     /// How processes of the host's reach NATS: where it is, and the user they are.

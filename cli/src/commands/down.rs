@@ -104,7 +104,7 @@ async fn end_leftover(run_dir: &RunDir) -> Result<bool, CliError> {
 
 async fn ask(context: &Context, state: &State, drain: Duration) -> Result<(), CliError> {
     let bus = context.bus(&state.nats()).await?;
-    let client = Client::new(bus, state.lattice.parse()?, REQUEST_TIMEOUT);
+    let client = Client::new(bus, state.lattice.parse()?, REQUEST_TIMEOUT).signed_by(context.signer()?);
     client.stop_host(&state.host_id.parse()?, Some(drain)).await
 }
 

@@ -67,6 +67,13 @@ pub(crate) struct UpArgs {
     /// Another cluster key (C...) whose hosts to work with; repeat for more.
     #[arg(long, value_name = "CLUSTER")]
     cluster_issuer: Vec<PublicKey>,
+    /// Carry out signed requests only. `wattle` signs by itself; tools of others do not.
+    #[arg(long)]
+    require_signed: bool,
+    /// Another key (A..., O... or U...) whose signed requests are carried out, beside the accounts of the keys directory;
+    /// repeat for more.
+    #[arg(long, value_name = "KEY")]
+    controller: Vec<PublicKey>,
     /// The NATS user that providers' processes are (.creds) [default: one that may do nothing else, on the NATS that
     /// `up` starts; otherwise the host's].
     #[arg(long, value_name = "FILE")]
@@ -148,6 +155,8 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
         identity,
         cluster: Some(cluster.key.pair),
         cluster_issuers: args.cluster_issuer.clone(),
+        require_signed: args.require_signed,
+        controllers: keys.public_keys(KeyKind::Account)?.into_iter().chain(args.controller.iter().copied()).collect(),
         trust: trust::policy(context, &keys, &args.trust)?,
         nats: NatsAccess::default(),
         cache_dir: cache_dir.map_or_else(|| context.cache_dir(), Ok)?,
@@ -277,7 +286,8 @@ async fn start_providers(
     ready: &Ready,
     lattice: &LatticeId,
 ) -> Result<(), CliError> {
-    let client = Client::new(Arc::clone(bus), lattice.clone(), context.connection.timeout());
+    let client =
+        Client::new(Arc::clone(bus), lattice.clone(), context.connection.timeout()).signed_by(context.signer()?);
     for provider in &args.providers {
         start_provider(context, &client, &ready.id, provider).await?;
     }

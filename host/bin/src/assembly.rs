@@ -51,6 +51,8 @@ fn config(options: &HostOptions) -> HostConfig {
         lattice: options.lattice.clone(),
         call_timeout: options.call_timeout.unwrap_or(default.call_timeout),
         drain_timeout: options.drain_timeout.unwrap_or(default.drain_timeout),
+        require_signed: options.require_signed,
+        controllers: options.controllers.clone(),
         max_in_flight: options.max_in_flight.unwrap_or(default.max_in_flight),
         ..default
     }
