@@ -230,15 +230,11 @@ async fn call(
     timeout_ms: Option<u64>,
 ) -> Result<Value, HostError> {
     let payload = BASE64.decode(payload.as_bytes()).map_err(|_| HostError::BadPayload)?;
-    let id = host.find_actor(actor)?;
+    // What runs elsewhere is called there.
+    let target = host.find_target(actor).map_or_else(|_| actor.to_owned(), |target| target.to_string());
     let begun = crate::dispatch::now();
     let answer = host
-        .call(
-            &id.to_string(),
-            operation,
-            payload.into(),
-            timeout_ms.map(|wait| Duration::from_millis(wait).min(CALL_MAX)),
-        )
+        .call(&target, operation, payload.into(), timeout_ms.map(|wait| Duration::from_millis(wait).min(CALL_MAX)))
         .await?;
     let elapsed = crate::dispatch::now().saturating_duration_since(begun);
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);

@@ -36,8 +36,17 @@ impl Host {
         steps: &Steps,
     ) -> Result<ActorId, HostError> {
         let node = self.lattice()?;
-        let module = self.fetch_module(reference, steps).await?;
-        let id: ActorId = self.verify(module, steps).await?.actor_id().try_into()?;
+        let known = node
+            .shared()
+            .read(|data| data.actors().find(|(_, declared)| declared.reference == reference).map(|(id, _)| *id));
+        let id = match known {
+            // To end it, nothing need be where it came from any more.
+            Some(id) if scale.replicas == 0 => id,
+            _ => {
+                let module = self.fetch_module(reference, steps).await?;
+                self.verify(module, steps).await?.actor_id().try_into()?
+            }
+        };
         let target = Target::Actor(id);
         refuse_during_rollout(node, &target)?;
         let edit = |current: Option<&[u8]>| {
@@ -108,13 +117,13 @@ impl Host {
         } else {
             node.shared().edit(Bucket::Lattice, &key, edit).await?;
         }
-        steps.done("declared", format!("to run on {replicas} hosts"));
+        steps.done("declared", format!("to run on {}", hosts(replicas)));
         let wanted = replicas as usize;
         let mut told = None;
         let reached = self.until(SCALE_TIMEOUT, || {
             let running = declared_hosts(&node.directory(), target).len();
             if told.replace(running) != Some(running) {
-                steps.done("running", format!("on {running} of {wanted} hosts"));
+                steps.done("running", format!("on {running} of {}", hosts(replicas)));
             }
             running == wanted
         });
@@ -378,6 +387,10 @@ fn declared_hosts(directory: &Arc<DirectorySnapshot>, target: &Target) -> Vec<Ho
         Target::Provider(id) => known.beat.providers.get(id).is_some_and(|running| running.declared),
     };
     directory.hosts().iter().filter(|(_, known)| runs(known)).map(|(host, _)| *host).collect()
+}
+
+fn hosts(count: u32) -> String {
+    if count == 1 { "1 host".into() } else { format!("{count} hosts") }
 }
 
 /// Whether there is another host that takes work.
