@@ -104,7 +104,7 @@ pub(crate) struct Connection {
     #[arg(long, global = true, value_name = "FILE", requires = "nats_tls_cert")]
     pub(crate) nats_tls_key: Option<PathBuf>,
 
-    /// What our inboxes begin with, where NATS's permissions ask for it [default: _INBOX].
+    /// What our inboxes begin with, where NATS's permissions ask for it [default: _INBOX.wattle.all].
     #[arg(long, global = true, env = "WATTLE_NATS_INBOX", hide_env_values = true, value_name = "PREFIX")]
     pub(crate) nats_inbox: Option<String>,
 
