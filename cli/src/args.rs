@@ -108,7 +108,7 @@ pub(crate) struct Connection {
     #[arg(long, global = true, env = "WATTLE_SIGN_WITH", hide_env_values = true, value_name = "KEY")]
     pub(crate) sign_with: Option<String>,
 
-    /// What our inboxes begin with, where NATS's permissions ask for it [default: _INBOX].
+    /// What our inboxes begin with, where NATS's permissions ask for it [default: _INBOX.wattle.all].
     #[arg(long, global = true, env = "WATTLE_NATS_INBOX", hide_env_values = true, value_name = "PREFIX")]
     pub(crate) nats_inbox: Option<String>,
 

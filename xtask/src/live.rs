@@ -2,7 +2,6 @@
 //!
 //! Each check has hosts, a nats-server and a folder of its own, tells what it measured, and fails with what it saw.
 
-mod ground;
 mod killed;
 mod outage;
 
@@ -12,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::{actors, process::say, program, setup, workspace::Workspace};
 
-use ground::Ground;
+use crate::ground::Ground;
 
 /// Takes hosts and NATS away from lattices of real processes, and checks that what must go on does.
 ///
@@ -51,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             continue;
         }
         say(&format!("live: {name}"));
-        let ground = Ground { workspace, wattle: &wattle, servers: &servers, name };
+        let ground = Ground { workspace, wattle: &wattle, servers: &servers, folder: &format!("live/{name}") };
         let begun = Instant::now();
         match check(&ground) {
             Ok(figures) => {

@@ -9,12 +9,14 @@ mod bench;
 mod ci;
 mod demo;
 mod fleet;
+mod ground;
 mod live;
 mod load;
 mod probe;
 mod process;
 mod program;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -40,6 +42,7 @@ enum Task {
     Bench(bench::Args),
     Demo(demo::Args),
     Live(live::Args),
+    Soak(soak::Args),
     Test(test::Args),
     Tidy(tidy::Args),
     Ci(ci::Args),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::Demo(args) => demo::run(&workspace, &args),
         Task::Live(args) => live::run(&workspace, &args),
+        Task::Soak(args) => soak::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy(args) => tidy::run(&workspace, &args),
         Task::Ci(args) => ci::run(&workspace, &args),

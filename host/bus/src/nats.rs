@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use tokio::sync::watch;
 use wattle_types::BoxFuture;
 
-use refusals::{Heard, Refusals};
+use refusals::{Heard, Refusals, Use};
 
 use crate::{
     Bus, BusError, KvError, KvStore, Message, Subscription,
@@ -30,6 +30,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the server may take to confirm a subscription, or to take a message while its socket is full.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What inboxes begin with when nobody says. Longer than with programs of others, so permissions can tell them apart.
+const INBOX_PREFIX: &str = "_INBOX.wattle.all";
+
+/// How long a refusal that is there may take to be noticed.
+const REFUSAL_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// How long `drain` waits for the connection to close.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,8 +76,8 @@ pub struct NatsOptions {
     pub tls_ca: Option<PathBuf>,
     /// Who we are to a server that asks for a certificate; TLS is then required.
     pub tls_identity: Option<TlsIdentity>,
-    /// What the subjects begin with on which answers come: `_INBOX` when `None`. With a beginning of its own for each
-    /// role, permissions can keep one role from reading another's answers.
+    /// What the subjects begin with on which answers come: `_INBOX.wattle.all` when `None`. With a beginning of its own
+    /// for each role, permissions can keep one role from reading another's answers.
     pub inbox_prefix: Option<String>,
     /// Shown by the server's monitoring.
     pub name: String,
@@ -159,7 +165,7 @@ impl NatsBus {
             Ok(Ok(())) => match &mut refused {
                 None => Ok(()),
                 // Otherwise the sender would wait for an answer in vain.
-                Some(refused) => self.check_allowed(subject, refused).await,
+                Some(refused) => self.check_allowed(Use::Publish, subject, refused).await,
             },
             Ok(Err(error)) => Err(match error.kind() {
                 async_nats::client::PublishErrorKind::MaxPayloadExceeded => too_large,
@@ -185,12 +191,12 @@ impl NatsBus {
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        let refused = self.refusals.listen();
+        let mut refused = self.refusals.listen();
         let asking = tokio::time::timeout(timeout, self.client.send_request(subject.to_owned(), request));
         let asked = tokio::select! {
             biased;
             asked = asking => asked,
-            () = refused.about(subject) => return Err(BusError::NotAllowed { subject: subject.into() }),
+            () = refused.about(Use::Publish, subject) => return Err(BusError::NotAllowed { subject: subject.into() }),
         };
         match asked {
             Err(_) => Err(BusError::TimedOut { subject: subject.into(), waited: timeout }),
@@ -215,14 +221,20 @@ impl NatsBus {
             Some(queue) => self.client.queue_subscribe(subject.to_owned(), queue.to_owned()).await,
         }
         .map_err(|error| BusError::Disconnected(error.to_string()))?;
-        self.check_allowed(subject, &mut refused).await?;
-        Ok(Subscription::new(subscriber.map(received)))
+        self.check_allowed(Use::Subscribe, subject, &mut refused).await?;
+        let subject = subject.to_owned();
+        let refused = async move { refused.about(Use::Subscribe, &subject).await };
+        Ok(Subscription::new(subscriber.map(received).take_until(Box::pin(refused))))
     }
 
-    /// Waits until the server has seen what was sent before on `subject`, and refuses what it did not allow.
-    async fn check_allowed(&self, subject: &str, refused: &mut Heard) -> Result<(), BusError> {
+    /// Waits until the server has seen what was sent before, and fails where it refused this use of `subject`.
+    async fn check_allowed(&self, wanted: Use, subject: &str, refused: &mut Heard) -> Result<(), BusError> {
         self.round_trip().await?;
-        if refused.was_about(subject) { Err(BusError::NotAllowed { subject: subject.into() }) } else { Ok(()) }
+        // It has come before the answer, but goes another way through the client.
+        match tokio::time::timeout(REFUSAL_TIMEOUT, refused.about(wanted, subject)).await {
+            Ok(()) => Err(BusError::NotAllowed { subject: subject.into() }),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Waits until the server has seen everything sent before. A request to a subject nobody knows is answered by the
@@ -272,9 +284,7 @@ async fn connect_options(
     if let Some(TlsIdentity { certificate, key }) = options.tls_identity {
         connect = connect.add_client_certificate(certificate, key).require_tls(true);
     }
-    if let Some(prefix) = options.inbox_prefix {
-        connect = connect.custom_inbox_prefix(prefix);
-    }
+    connect = connect.custom_inbox_prefix(options.inbox_prefix.unwrap_or_else(|| INBOX_PREFIX.into()));
     match options.auth {
         NatsAuth::None => Ok(connect),
         NatsAuth::NkeySeed(seed) => Ok(connect.nkey(seed)),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use wattle_bus::{Bus as _, NatsAuth, NatsBus, NatsOptions, nats_server::NatsServer};
 
 use crate::server::start;
@@ -79,7 +80,8 @@ async fn what_permissions_refuse_is_said_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), None).await;
     let auth = NatsAuth::CredentialsFile(server.provider_credentials().unwrap().into());
-    let options = NatsOptions { urls: vec![server.url().into()], auth, name: "test".into(), ..NatsOptions::default() };
+    let (urls, inbox_prefix) = (vec![server.url().into()], Some("_INBOX".into()));
+    let options = NatsOptions { urls, auth, inbox_prefix, ..NatsOptions::default() };
     let provider = NatsBus::connect(options).await.unwrap();
     let (minute, inbox) = (Duration::from_secs(60), provider.new_inbox());
     let ping = "wasmbus.ctl.v1.default.host.ping";
@@ -95,6 +97,7 @@ async fn what_permissions_refuse_is_said_at_once() {
     // What it is there for: answers, each once, and calls of actors.
     let host = connect(&server).await;
     let mut calls = provider.subscribe("wasmbus.rpc.default.VX.default", None).await.unwrap();
+    let mut all = provider.client().subscribe("_INBOX.>").await.unwrap();
     let answering = async {
         let call = calls.next().await.unwrap();
         provider.publish(call.reply.as_deref().unwrap(), None, &[], "yes".into()).await.unwrap();
@@ -102,6 +105,10 @@ async fn what_permissions_refuse_is_said_at_once() {
     let calling = host.request("wasmbus.rpc.default.VX.default", &[], Bytes::new(), minute);
     let (answer, ()) = tokio::join!(calling, answering);
     assert_eq!(answer.unwrap().payload, "yes");
+    // The answer was not heard on its subscription to all inboxes, which NATS takes for one to some.
+    host.publish("_INBOX.mine", None, &[], Bytes::new()).await.unwrap();
+    assert_eq!(all.next().await.unwrap().subject.as_str(), "_INBOX.mine");
+    drop(all);
     let nobody = provider.request("wasmbus.rpc.default.MX", &[], Bytes::new(), minute).await.unwrap_err();
     assert_eq!(nobody.code(), "no_responders");
     server.stop().await;

@@ -157,11 +157,9 @@ fn follow(port: u16, state: &Shared, stop: &AtomicBool) -> Result<()> {
     while !stop.load(Ordering::Acquire) {
         let Some(message) = wire.next(Instant::now() + Duration::from_millis(100))? else { continue };
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(lease) = serde_json::from_slice::<Lease>(&message.payload) {
-            if message.subject.starts_with('$') {
-                state.lease = Some(lease);
-                continue;
-            }
+        if message.subject.starts_with('$') {
+            state.lease = serde_json::from_slice(&message.payload).ok().or(state.lease.take());
+            continue;
         }
         let Ok(beat) = serde_json::from_slice::<Beat>(&message.payload) else { continue };
         let order = |beat: &Beat| (beat.incarnation, beat.version);

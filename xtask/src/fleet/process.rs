@@ -59,14 +59,6 @@ impl Process {
         send(signal, self.id())
     }
 
-    /// Asks it to end, and waits for it.
-    pub(crate) fn end(&mut self, patience: Duration) -> Result<()> {
-        if self.ended()?.is_none() {
-            self.signal("TERM")?;
-        }
-        self.wait(patience)
-    }
-
     /// Waits for its end.
     pub(crate) fn wait(&mut self, patience: Duration) -> Result<()> {
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::ground::{Ground, Lattice, PATIENCE, all_answered, millis, number, until_answered};
+use crate::ground::{Ground, Lattice, PATIENCE, all_answered, millis, number, until_answered};
 use crate::{
     load::{Load, Summary},
     process::say,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::ground::{Ground, all_answered, number, until_answered};
+use crate::ground::{Ground, all_answered, number, until_answered};
 use crate::load::{Load, Outcome, Sample, Summary};
 
 /// Within this time after NATS is back, calls between hosts work again.

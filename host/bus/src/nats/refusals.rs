@@ -10,9 +10,18 @@ use tokio::sync::broadcast;
 /// Refusals kept for one who waits. More at a time than this, and he waits for his answer in vain.
 const KEPT_MAX: usize = 64;
 
+/// What was refused on a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Publish,
+    Subscribe,
+}
+
+type Refusal = (Use, Arc<str>);
+
 /// Where refusals are told.
 #[derive(Debug, Clone)]
-pub(super) struct Refusals(broadcast::Sender<Arc<str>>);
+pub(super) struct Refusals(broadcast::Sender<Refusal>);
 
 impl Default for Refusals {
     fn default() -> Self {
@@ -23,9 +32,9 @@ impl Default for Refusals {
 impl Refusals {
     /// Tells whoever waits what an error of the server's says.
     pub(super) fn tell(&self, error: &str) {
-        if let Some(subject) = refused(error) {
+        if let Some((use_, subject)) = refused(error) {
             // Nobody waiting is fine.
-            let _ = self.0.send(subject.into());
+            let _ = self.0.send((use_, subject.into()));
         }
     }
 
@@ -37,37 +46,28 @@ impl Refusals {
 
 /// The refusals since one began to listen.
 #[derive(Debug)]
-pub(super) struct Heard(broadcast::Receiver<Arc<str>>);
+pub(super) struct Heard(broadcast::Receiver<Refusal>);
 
 impl Heard {
-    /// Waits until `subject` is refused.
-    pub(super) async fn about(mut self, subject: &str) {
+    /// Waits until this use of `subject` is refused.
+    pub(super) async fn about(&mut self, wanted: Use, subject: &str) {
         loop {
             match self.0.recv().await {
-                Ok(refused) if *refused == *subject => return,
+                Ok((use_, refused)) if use_ == wanted && *refused == *subject => return,
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
             }
         }
     }
-
-    /// Returns whether `subject` was refused up to now.
-    pub(super) fn was_about(&mut self, subject: &str) -> bool {
-        loop {
-            match self.0.try_recv() {
-                Ok(refused) if *refused == *subject => return true,
-                Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) => {}
-                Err(_) => return false,
-            }
-        }
-    }
 }
 
-/// Returns the subject of `Permissions Violation for Publish to "a.b"`, or of one for a subscription.
-fn refused(error: &str) -> Option<&str> {
+/// Reads `Permissions Violation for Publish to "a.b"`, or the same for a subscription.
+fn refused(error: &str) -> Option<(Use, &str)> {
     let (_, rest) = error.split_once("Permissions Violation for ")?;
-    let subject = rest.strip_prefix("Publish to \"").or_else(|| rest.strip_prefix("Subscription to \""))?;
-    subject.split_once('"').map(|(subject, _)| subject)
+    let publish = rest.strip_prefix("Publish to \"").map(|rest| (Use::Publish, rest));
+    let subscribe = || rest.strip_prefix("Subscription to \"").map(|rest| (Use::Subscribe, rest));
+    let (use_, rest) = publish.or_else(subscribe)?;
+    rest.split_once('"').map(|(subject, _)| (use_, subject))
 }
 
 #[cfg(test)]
@@ -77,9 +77,9 @@ mod tests {
     #[test]
     fn the_subject_stands_in_quotes() {
         for (error, subject) in [
-            (r#"Permissions Violation for Publish to "a.B""#, Some("a.B")),
-            (r#"Permissions Violation for Subscription to "a.*""#, Some("a.*")),
-            (r#"Permissions Violation for Subscription to "a" using queue "q""#, Some("a")),
+            (r#"Permissions Violation for Publish to "a.B""#, Some((Use::Publish, "a.B"))),
+            (r#"Permissions Violation for Subscription to "a.*""#, Some((Use::Subscribe, "a.*"))),
+            (r#"Permissions Violation for Subscription to "a" using queue "q""#, Some((Use::Subscribe, "a"))),
             (r#"Permissions Violation for Publish with Reply of "a""#, None),
             (r#"Permissions Violation for Publish to "a"#, None),
             ("Unknown Protocol Operation", None),
@@ -91,10 +91,11 @@ mod tests {
     #[tokio::test]
     async fn only_who_waits_on_the_subject_is_told() {
         let refusals = Refusals::default();
-        let (mine, mut other) = (refusals.listen(), refusals.listen());
+        let [mut mine, mut other] = [refusals.listen(), refusals.listen()];
         refusals.tell(r#"Permissions Violation for Publish to "other""#);
         refusals.tell(r#"Permissions Violation for Publish to "mine""#);
-        mine.about("mine").await;
-        assert!(!other.was_about("nobody's") && !refusals.listen().was_about("mine"));
+        mine.about(Use::Publish, "mine").await;
+        assert!(futures::poll!(std::pin::pin!(other.about(Use::Subscribe, "mine"))).is_pending());
+        assert!(futures::poll!(std::pin::pin!(refusals.listen().about(Use::Publish, "mine"))).is_pending());
     }
 }

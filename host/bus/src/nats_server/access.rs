@@ -17,6 +17,8 @@ use wattle_types::wascap::{KeyKind, KeyPair};
 
 /// What the processes of providers may do (see `deploy/nats/lattice.conf`), on a server of one lattice's.
 const PROVIDER_SUBSCRIBES: [&str; 4] = ["wasmbus.rpc.*.*.*", "wasmbus.rpc.*.*.*.>", "_INBOX.*", "_INBOX.*.*"];
+/// NATS takes `_INBOX.>` for one of `_INBOX.*`: inboxes of hosts and the command line have more words.
+const PROVIDER_HEARS_NOT: [&str; 1] = ["_INBOX.*.*.>"];
 const PROVIDER_PUBLISHES: [&str; 1] = ["wasmbus.rpc.*.*"];
 /// How long such a process may take for an answer, in nanoseconds.
 const PROVIDER_ANSWERS_WITHIN: u64 = 600_000_000_000;
@@ -86,7 +88,7 @@ impl Access {
 fn provider_permissions() -> Value {
     json!({
         "pub": { "allow": PROVIDER_PUBLISHES },
-        "sub": { "allow": PROVIDER_SUBSCRIBES },
+        "sub": { "allow": PROVIDER_SUBSCRIBES, "deny": PROVIDER_HEARS_NOT },
         "resp": { "max": 1, "ttl": PROVIDER_ANSWERS_WITHIN },
     })
 }

@@ -1,4 +1,4 @@
-//! What checks stand on: a nats-server, hosts, and the counter actor with its store.
+//! What live checks and the soak stand on: a nats-server, hosts, and the counter actor with its store.
 
 use std::{
     env, fs,
@@ -19,29 +19,29 @@ use crate::{
 };
 
 /// How long a change of the lattice may take to be seen.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-pub(super) const KEYVALUE: &str = "wasmcloud:keyvalue";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const KEYVALUE: &str = "wasmcloud:keyvalue";
 const HTTP: &str = "wasmcloud:httpserver";
 
 /// What every check is given.
-pub(super) struct Ground<'a> {
-    pub(super) workspace: &'a Workspace,
-    pub(super) wattle: &'a Path,
-    pub(super) servers: &'a setup::Servers,
-    /// The check's name, and its folder's.
-    pub(super) name: &'a str,
+pub(crate) struct Ground<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) wattle: &'a Path,
+    pub(crate) servers: &'a setup::Servers,
+    /// Where its files go, below `target`.
+    pub(crate) folder: &'a str,
 }
 
 /// A nats-server and the hosts on it.
-pub(super) struct Lattice {
-    pub(super) fleet: Fleet,
-    pub(super) nats: Nats,
-    pub(super) beats: Beats,
+pub(crate) struct Lattice {
+    pub(crate) fleet: Fleet,
+    pub(crate) nats: Nats,
+    pub(crate) beats: Beats,
 }
 
 impl Ground<'_> {
     /// Starts a nats-server; no host runs yet. `words` are further arguments of the server.
-    pub(super) fn lattice(&self, words: Vec<String>) -> Result<Lattice> {
+    pub(crate) fn lattice(&self, words: Vec<String>) -> Result<Lattice> {
         let folder = self.folder()?;
         let mut nats = Nats::new(&self.servers.nats, &folder, "nats", words)?;
         nats.start()?;
@@ -50,13 +50,13 @@ impl Ground<'_> {
         Ok(Lattice { fleet, nats, beats })
     }
 
-    /// Returns an empty folder for this check.
-    pub(super) fn folder(&self) -> Result<std::path::PathBuf> {
-        fresh_folder(self.workspace, &format!("live/{}", self.name))
+    /// Returns its folder, empty.
+    pub(crate) fn folder(&self) -> Result<std::path::PathBuf> {
+        fresh_folder(self.workspace, self.folder)
     }
 
     /// Prepares hosts at this NATS.
-    pub(super) fn fleet(&self, folder: &Path, url: &str) -> Result<Fleet> {
+    pub(crate) fn fleet(&self, folder: &Path, url: &str) -> Result<Fleet> {
         let mut fleet = Fleet::prepare(self.workspace, self.wattle, folder, url)?;
         fleet.is_quiet = true;
         Ok(fleet)
@@ -65,7 +65,7 @@ impl Ground<'_> {
 
 impl Lattice {
     /// Starts a host and waits until it is heard.
-    pub(super) fn host(&mut self, name: &str, labels: &[&str]) -> Result<()> {
+    pub(crate) fn host(&mut self, name: &str, labels: &[&str]) -> Result<()> {
         self.fleet.start_host(name, labels)?;
         self.beats
             .wait(&format!("{name} is there"), PATIENCE, |beats| beats.hosts().iter().any(|host| host == name))?;
@@ -73,23 +73,23 @@ impl Lattice {
     }
 
     /// Starts an HTTP server on a host that serves the counter, and returns where.
-    pub(super) fn web(&self, host: &str, actor: &str) -> Result<SocketAddr> {
+    pub(crate) fn web(&self, host: &str, actor: &str) -> Result<SocketAddr> {
         web(&self.fleet, host, actor)
     }
 
     /// Starts the counter's store on a host, and links it.
-    pub(super) fn store(&self, host: &str, actor: &str) -> Result<()> {
+    pub(crate) fn store(&self, host: &str, actor: &str) -> Result<()> {
         self.fleet.wattle(&["start", "provider", "keyvalue-memory", "--id", "store", "--host", host])?;
         self.fleet.wattle(&["link", "put", actor, "store", KEYVALUE]).map(drop)
     }
 
     /// Declares the counter, and returns its id.
-    pub(super) fn counter(&self, words: &[&str]) -> Result<String> {
+    pub(crate) fn counter(&self, words: &[&str]) -> Result<String> {
         counter(&self.fleet, words)
     }
 
     /// Kills a host, whose words count no more.
-    pub(super) fn kill(&mut self, host: &str) -> Result<()> {
+    pub(crate) fn kill(&mut self, host: &str) -> Result<()> {
         self.fleet.kill_host(host)?;
         self.beats.forget(host);
         Ok(())
@@ -97,7 +97,7 @@ impl Lattice {
 }
 
 /// Starts an HTTP server on a host that serves the counter, and returns where.
-pub(super) fn web(fleet: &Fleet, host: &str, actor: &str) -> Result<SocketAddr> {
+pub(crate) fn web(fleet: &Fleet, host: &str, actor: &str) -> Result<SocketAddr> {
     let (http, id) = (free_address()?, format!("web-{host}"));
     fleet.wattle(&["start", "provider", "httpserver", "--id", &id, "--host", host])?;
     fleet.wattle(&["link", "put", actor, &id, HTTP, &format!("address={http}"), "--link-name", &id])?;
@@ -105,13 +105,13 @@ pub(super) fn web(fleet: &Fleet, host: &str, actor: &str) -> Result<SocketAddr> 
 }
 
 /// Declares the counter, and returns its id.
-pub(super) fn counter(fleet: &Fleet, words: &[&str]) -> Result<String> {
+pub(crate) fn counter(fleet: &Fleet, words: &[&str]) -> Result<String> {
     let scaled = fleet.wattle(&[&["scale", "actor", &fleet.module("counter-v1.wasm")][..], words].concat())?;
     Ok(scaled.get("actor").and_then(Value::as_str).context("no actor id")?.to_owned())
 }
 
 /// Waits until the counter answers at an address, and returns how long that took.
-pub(super) fn until_answered(http: SocketAddr, patience: Duration) -> Result<Duration> {
+pub(crate) fn until_answered(http: SocketAddr, patience: Duration) -> Result<Duration> {
     let begun = Instant::now();
     loop {
         let said = match probe::post(http, "/counter/probe") {
@@ -127,7 +127,7 @@ pub(super) fn until_answered(http: SocketAddr, patience: Duration) -> Result<Dur
 }
 
 /// Fails unless every request was answered.
-pub(super) fn all_answered(what: &str, seen: &Summary) -> Result<String> {
+pub(crate) fn all_answered(what: &str, seen: &Summary) -> Result<String> {
     if seen.failed() > 0 || seen.counted == 0 {
         bail!("{what}: {} of {} failed: {:?}", seen.failed(), seen.requests, seen.named);
     }
@@ -140,12 +140,12 @@ pub(super) fn all_answered(what: &str, seen: &Summary) -> Result<String> {
     ))
 }
 
-pub(super) fn millis(us: u32) -> String {
+pub(crate) fn millis(us: u32) -> String {
     format!("{:.1} ms", f64::from(us) / 1e3)
 }
 
 /// Returns a number from the environment, or the short way.
-pub(super) fn number(variable: &str, otherwise: u64) -> Result<u64> {
+pub(crate) fn number(variable: &str, otherwise: u64) -> Result<u64> {
     match env::var(variable) {
         Ok(text) => text.parse().with_context(|| format!("{variable}={text} is no number")),
         Err(_) => Ok(otherwise),
@@ -153,6 +153,6 @@ pub(super) fn number(variable: &str, otherwise: u64) -> Result<u64> {
 }
 
 /// Returns what is in a host's log.
-pub(super) fn log(fleet: &Fleet, host: &str) -> String {
+pub(crate) fn log(fleet: &Fleet, host: &str) -> String {
     fs::read_to_string(fleet.folder().join(format!("{host}.log"))).unwrap_or_default()
 }
