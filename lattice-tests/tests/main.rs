@@ -5,6 +5,8 @@ mod control_client;
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod guests;
 #[cfg(test)]
 mod process_provider;

@@ -126,13 +126,13 @@ fn write_archive(folder: &Path, issuer: &KeyPair) -> String {
     format!("file://{}", path.display())
 }
 
-/// Starts a host that lets its processes in with what it was let in with itself.
+/// Starts a host whose processes may do no more than they have to.
 async fn start_host(nats: &NatsServer, issuer: &KeyPair, programs: &Programs) -> Host {
     let credentials = nats.credentials().unwrap();
     let urls = vec![nats.url().to_owned()];
     let auth = NatsAuth::CredentialsFile(credentials.to_owned());
     let bus = NatsBus::connect(NatsOptions { urls, auth, ..NatsOptions::default() }).await.unwrap();
-    let credentials = std::fs::read_to_string(credentials).unwrap();
+    let credentials = std::fs::read_to_string(nats.provider_credentials().unwrap()).unwrap();
     let after = |title: &str| {
         let line = credentials.lines().skip_while(|line| !line.contains(title)).nth(1);
         line.unwrap().to_owned()

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Makes one lattice's users as tokens (JWTs), with the same permissions as in lattice.conf. Needs `nsc` of NATS, with an
+# operator and an account that is the lattice's (the account keeps lattices apart):
+#
+#   nsc add operator --name lattices
+#   nsc add account --name LATTICE
+#   nsc edit account --name LATTICE --js-mem-storage -1 --js-disk-storage -1 --js-streams -1 --js-consumer -1
+#   jwt.sh LATTICE
+#   nsc generate config --mem-resolver
+#
+# The last prints what the server needs instead of `accounts` in nats.conf. Each user's file for --nats-creds:
+#
+#   nsc generate creds --account LATTICE --name host
+set -eu
+
+if [ $# -ne 1 ]; then
+  echo "usage: $0 LATTICE" >&2
+  exit 2
+fi
+lattice=$1
+
+# add ROLE OPTION...: one user
+add() {
+  role=$1
+  shift
+  nsc add user --account "$lattice" --name "$role" "$@"
+}
+
+add host \
+  --allow-pub 'wasmbus.evt.'"$lattice"'.*' \
+  --allow-pub 'wasmbus.beat.'"$lattice"'.*' \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.*' \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*' \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*.health' \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*.shutdown' \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*.linkdefs.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.*.*' \
+  --allow-pub '$JS.API.STREAM.INFO.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.CREATE.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.MSG.GET.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.CONSUMER.CREATE.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.FC.KV_LATTICEDATA_'"$lattice"'.>' \
+  --allow-pub '$KV.LATTICEDATA_'"$lattice"'.>' \
+  --allow-pub '$JS.API.STREAM.INFO.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.CREATE.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.MSG.GET.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.CONSUMER.CREATE.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.FC.KV_CONFIGDATA_'"$lattice"'.>' \
+  --allow-pub '$KV.CONFIGDATA_'"$lattice"'.>' \
+  --allow-pub '_INBOX.'"$lattice"'.>' \
+  --allow-pub '_INBOX.*' \
+  --allow-pub '_INBOX.*.*' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.host.ping' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.component.auction' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.provider.auction' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.registry.put' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.link.*' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.claims.*' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.config.>' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.*.*.*' \
+  --allow-sub 'wasmbus.beat.'"$lattice"'.*' \
+  --allow-sub 'wasmbus.rpc.'"$lattice"'.*' \
+  --allow-sub '_INBOX.'"$lattice"'.host.>'
+
+add provider \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.*' \
+  --allow-sub 'wasmbus.rpc.'"$lattice"'.*.*' \
+  --allow-sub 'wasmbus.rpc.'"$lattice"'.*.*.>' \
+  --allow-sub '_INBOX.*' \
+  --allow-sub '_INBOX.*.*' \
+  --deny-sub '_INBOX.*.*.>' \
+  --allow-pub-response=1 --response-ttl 10m
+
+add operator \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.>' \
+  --allow-pub '_INBOX.'"$lattice"'.operator.>' \
+  --allow-sub 'wasmbus.evt.'"$lattice"'.*' \
+  --allow-sub 'wasmbus.beat.'"$lattice"'.*' \
+  --allow-sub '_INBOX.'"$lattice"'.operator.>'
+
+add observer \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.host.ping' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.host.get.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.link.get' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.claims.get' \
+  --allow-pub '_INBOX.'"$lattice"'.observer.>' \
+  --allow-sub 'wasmbus.evt.'"$lattice"'.*' \
+  --allow-sub 'wasmbus.beat.'"$lattice"'.*' \
+  --allow-sub '_INBOX.'"$lattice"'.observer.>'
