@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -84,6 +84,8 @@ struct Inner {
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
     changed: Notify,
+    /// Somebody new is there, to be told everything with the next beat.
+    greet: AtomicBool,
     /// Counts hosts that went away.
     losses: watch::Sender<u64>,
     /// Counts calls, to choose their hosts by.
@@ -121,6 +123,7 @@ impl Node {
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
+            greet: AtomicBool::new(false),
             losses: watch::Sender::new(0),
             turn: AtomicU64::new(0),
             tasks,

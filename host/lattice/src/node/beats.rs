@@ -1,6 +1,9 @@
 //! Telling what runs here, and hearing what runs elsewhere.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -20,7 +23,7 @@ const PROBES_MAX: usize = 64;
 const WHOLE_AT_FIRST: u64 = 3;
 const WHOLE_EVERY: u64 = 20;
 /// A newcomer is told at once who is there, as long as the lattice has so few hosts; in a larger one it waits a beat.
-const GREETERS_MAX: usize = 256;
+const GREETERS_MAX: usize = 16;
 
 pub(super) async fn start(node: &Node, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
     let everybody = subject::beat(&node.0.lattice, "*");
@@ -40,18 +43,15 @@ async fn tell(node: Node, host: Arc<dyn LocalHost>) {
             (version, repeated) = (version + 1, 0);
             before = Some(told.clone());
         }
-        let is_whole = repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
+        let is_new_here = node.0.greet.swap(false, Ordering::Relaxed);
+        let is_whole = is_new_here || repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
         let told = if is_whole { told } else { Told { draining: told.draining, ..Told::default() } };
         send(&node, Beat { brief: !is_whole, ..node.beat(told, version, false) }).await;
         repeated += 1;
         tokio::select! {
             biased;
             () = node.0.left.cancelled() => break,
-            () = node.0.changed.notified() => {
-                // Somebody new may want to know, even if nothing has changed.
-                repeated = 0;
-                tokio::time::sleep(PAUSE_MIN).await;
-            }
+            () = node.0.changed.notified() => tokio::time::sleep(PAUSE_MIN).await,
             () = tokio::time::sleep(node.0.beat_every) => {}
         }
     }
@@ -141,8 +141,11 @@ fn heard(node: &Node, message: &Message) {
     match node.change_directory(|directory| directory.heard(now(), beat)) {
         Heard::Appeared => {
             tracing::info!(%host, name, "a host is there");
-            if host != node.0.host && node.directory().hosts().len() <= GREETERS_MAX {
-                node.changed();
+            if host != node.0.host {
+                node.0.greet.store(true, Ordering::Relaxed);
+                if node.directory().hosts().len() <= GREETERS_MAX {
+                    node.changed();
+                }
             }
         }
         Heard::Left => {
