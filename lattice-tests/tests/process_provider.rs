@@ -1,4 +1,5 @@
-//! A provider on the published `wasmbus-rpc` as a process of a host, on a private nats-server as `wattle up` starts one.
+//! A provider on the published `wasmbus-rpc` as a process of a host, on a private nats-server as `wattle up` starts
+//! one.
 
 mod scene;
 

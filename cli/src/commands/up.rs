@@ -70,8 +70,8 @@ pub(crate) struct UpArgs {
     /// Carry out signed requests only. `wattle` signs by itself; tools of others do not.
     #[arg(long)]
     require_signed: bool,
-    /// Another key (A..., O... or U...) whose signed requests are carried out, beside the accounts of the keys directory;
-    /// repeat for more.
+    /// Another key (A..., O... or U...) whose signed requests are carried out, beside the accounts of the keys
+    /// directory; repeat for more.
     #[arg(long, value_name = "KEY")]
     controller: Vec<PublicKey>,
     /// The NATS user that providers' processes are (.creds) [default: one that may do nothing else, on the NATS that

@@ -151,8 +151,8 @@ impl HostBuilder {
         self
     }
 
-    /// Sets the key (`C...`) by which hosts of a lattice know each other, and which signs what the host sends to provider
-    /// processes. Hosts with the same key trust each other. A new one is made otherwise.
+    /// Sets the key (`C...`) by which hosts of a lattice know each other, and which signs what the host sends to
+    /// provider processes. Hosts with the same key trust each other. A new one is made otherwise.
     #[must_use]
     pub fn cluster_key(mut self, key: KeyPair) -> Self {
         self.cluster_key = Some(key);

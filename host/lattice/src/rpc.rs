@@ -1,8 +1,8 @@
 //! Calls between hosts: the caller chooses the host, and a session between the two proves each message.
 //!
 //! Owns sessions, what is under way on them, and payloads too long for one message. Knows nothing of who may call whom,
-//! nor where anything runs. A call is one request and one answer on the bus, each ended by a code (HMAC) under a key that
-//! only the two hosts have, and counted: what is forged, changed or sent again changes nothing.
+//! nor where anything runs. A call is one request and one answer on the bus, each ended by a code (HMAC) under a key
+//! that only the two hosts have, and counted: what is forged, changed or sent again changes nothing.
 //!
 //! What a caller is told is certain: [`CallFailure::NotRun`] only when nobody listened, nothing was sent, or the host
 //! said so provably. Not covered: somebody who can both record what is sent and answer in a host's place may, when that

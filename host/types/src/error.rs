@@ -127,8 +127,8 @@ pub enum InvokeError {
         target: String,
         /// The host that was asked last.
         host: HostId,
-        /// What the other host calls it; see [`InvokeError::known_code`].
-        code: &'static str,
+        /// What the other host calls it, if this version knows the name; see [`InvokeError::known_code`].
+        code: Option<&'static str>,
         /// Who must act.
         kind: ErrorKind,
         /// What happened.
@@ -145,8 +145,8 @@ pub enum InvokeError {
     },
 }
 
-/// Names other hosts may give their errors; others become [`REMOTE_FAILED`].
-const KNOWN_CODES: [&str; 32] = [
+/// Names other hosts may give their errors.
+const KNOWN_CODES: [&str; 31] = [
     "actor_not_found",
     "backend_unavailable",
     "bus_disconnected",
@@ -178,11 +178,7 @@ const KNOWN_CODES: [&str; 32] = [
     "provider_unavailable",
     "request_invalid",
     "session_refused",
-    REMOTE_FAILED,
 ];
-
-/// The error of another host that this version does not know.
-const REMOTE_FAILED: &str = "remote_failed";
 
 impl InvokeError {
     /// Returns the stable name of this error, the same on wires, in logs, in tools and in `docs/errors/`.
@@ -201,7 +197,8 @@ impl InvokeError {
             Self::CallDepthExceeded { .. } => "call_depth_exceeded",
             Self::GuestTrapped { code, .. } => code,
             Self::GuestFailed { .. } => "guest_failed",
-            Self::Remote { code, .. } => code,
+            Self::Remote { code: Some(code), .. } => code,
+            Self::Remote { code: None, .. } => "remote_failed",
             Self::Draining => "draining",
             Self::Internal { .. } => "internal",
         }
@@ -227,10 +224,10 @@ impl InvokeError {
         }
     }
 
-    /// Returns the stable name an error of another host has here: its own if this version knows it.
+    /// Returns the stable name an error of another host has here, if this version knows it.
     #[must_use]
-    pub fn known_code(code: &str) -> &'static str {
-        KNOWN_CODES.into_iter().find(|known| *known == code).unwrap_or(REMOTE_FAILED)
+    pub fn known_code(code: &str) -> Option<&'static str> {
+        KNOWN_CODES.into_iter().find(|known| *known == code)
     }
 
     /// Returns the error that made this one happen, as far as it is known: what an operator should look at.

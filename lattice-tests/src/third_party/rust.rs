@@ -1,4 +1,5 @@
-//! Guests from crates: compiled for wasm, or lying in a crate's source. A provider from crates: compiled for this machine.
+//! Guests from crates: compiled for wasm, or lying in a crate's source. A provider from crates: compiled for this
+//! machine.
 
 use std::{
     fs,

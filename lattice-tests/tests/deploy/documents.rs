@@ -10,8 +10,8 @@ fn is_used_elsewhere(pattern: &str) -> bool {
     pattern.starts_with("wasmbus.rpc.default.*.") || pattern.starts_with("$JS.FC.") || pattern.starts_with("_INBOX.*")
 }
 
-/// Returns the lists of a role in `lattice.conf`, for the lattice `default`: what it may publish and subscribe to, and what it
-/// may not hear all the same.
+/// Returns the lists of a role in `lattice.conf`, for the lattice `default`: what it may publish and subscribe to,
+/// and what it may not hear all the same.
 fn permissions(role: &str) -> [Vec<String>; 3] {
     let text = fs::read_to_string(shipped().join("lattice.conf")).unwrap().replace("@LATTICE@", "default");
     let start = text.find(&format!("\n{role}: {{")).unwrap();

@@ -23,8 +23,8 @@ pub(super) fn all(host: &Host) -> Vec<Link> {
 
 pub(super) async fn put(host: &Host, link: Link) -> Ack {
     let spec = from_wire(&link)?;
-    // Both ends' names must lead somewhere, though the values are for the provider alone. The store itself is asked: one
-    // that was put just now, by another host perhaps, may not have been heard of here.
+    // Both ends' names must lead somewhere, though the values are for the provider alone. The store itself is asked:
+    // one that was put just now, by another host perhaps, may not have been heard of here.
     let configs = host.configs();
     let found = tokio::try_join!(configs.resolve(&spec.configs), configs.resolve(&spec.actor_configs));
     found.map_err(|error| error.to_string())?;

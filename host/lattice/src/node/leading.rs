@@ -1,8 +1,8 @@
 //! The task of every host that takes part in choosing a leader, and does the leader's work while it is one.
 //!
 //! What is decided is decided in [`leader`](crate::leader), [`reconcile`](crate::reconcile) and
-//! [`rollout`](crate::rollout). Orders carry the leader's term; they and their outcomes belong to one leadership and end
-//! with it.
+//! [`rollout`](crate::rollout). Orders carry the leader's term; they and their outcomes belong to one leadership and
+//! end with it.
 
 mod work;
 

@@ -29,8 +29,8 @@ const FIELDS_LEN: usize = 320;
 /// What deadlines are counted in.
 const DEADLINE_STEP: Duration = Duration::from_millis(1);
 
-/// How much earlier than ours the deadline of the host that is asked is, at most. What it says then still comes in time,
-/// so that a slow target is not taken for a host that died.
+/// How much earlier than ours the deadline of the host that is asked is, at most. What it says then still comes in
+/// time, so that a slow target is not taken for a host that died.
 const ANSWER_TIME: Duration = Duration::from_millis(20);
 
 /// Calls other hosts.

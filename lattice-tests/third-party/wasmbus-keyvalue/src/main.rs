@@ -1,7 +1,7 @@
 //! Counts in memory for linked actors, through the published provider and interface crates alone.
 //!
-//! Counting begins after what the configuration and the link call `start`, and again after the link is gone. A link with
-//! `ask` makes it call the actor before it counts.
+//! Counting begins after what the configuration and the link call `start`, and again after the link is gone. A link
+//! with `ask` makes it call the actor before it counts.
 
 use std::{collections::HashMap, sync::Arc};
 
