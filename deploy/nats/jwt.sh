@@ -34,7 +34,17 @@ add host \
   --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*.health' \
   --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*.shutdown' \
   --allow-pub 'wasmbus.rpc.'"$lattice"'.*.*.linkdefs.*' \
-  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.*.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.start_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.update_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.resize_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.try_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.promote_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.withdraw_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.measure_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.stop_actor.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.start_provider.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.update_provider.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.stop_provider.*' \
   --allow-pub '$JS.API.STREAM.INFO.KV_LATTICEDATA_'"$lattice"'' \
   --allow-pub '$JS.API.STREAM.CREATE.KV_LATTICEDATA_'"$lattice"'' \
   --allow-pub '$JS.API.STREAM.MSG.GET.KV_LATTICEDATA_'"$lattice"'' \

@@ -142,6 +142,7 @@ async fn nobody_does_what_is_another_roles() {
 
     // A host gives buckets away to nobody, and destroys none.
     let another = site.connect("default", Role::Host).await;
+    refused(&another, &changes[2..], &[]).await;
     refused(&another, &[delete, "$JS.API.STREAM.PURGE.KV_LATTICEDATA_default"], &["_INBOX.default.operator.>", ">"])
         .await;
     fleet.end().await;

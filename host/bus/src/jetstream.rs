@@ -9,7 +9,7 @@ mod watch;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::watch as state;
+use crate::watch as state;
 use wattle_types::BoxFuture;
 
 use crate::{

@@ -11,6 +11,7 @@ pub mod nats_server;
 #[cfg(feature = "test-util")]
 pub mod sim;
 mod subject;
+pub mod watch;
 
 pub use bus::{Bus, BusError, Message, Subscription};
 pub use kv::{Expect, KvEntry, KvError, KvEvent, KvStore, KvWatch};

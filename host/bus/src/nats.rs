@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_nats::{Client, ConnectOptions, HeaderMap, Request, connection::State};
 use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio::sync::watch;
+use crate::watch;
 use wattle_types::BoxFuture;
 
 use refusals::{Heard, Refusals, Use};

@@ -51,6 +51,7 @@ fn told(host: &Host) -> Told {
         let module = slot.slot.current();
         let running = RunningActor {
             reference: module.reference.clone(),
+            trial: slot.slot.trial().map(|trial| trial.reference.clone()),
             revision: module.facts.revision,
             max_in_flight: u32::try_from(slot.admission.load().max_running()).unwrap_or(u32::MAX),
             call_alias: module.facts.call_alias.clone(),

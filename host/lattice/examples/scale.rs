@@ -146,6 +146,7 @@ fn told(number: usize) -> Result<Told, Box<dyn std::error::Error>> {
         let id: ActorId = key(KeyKind::Module, number * ACTORS + index)?.public_key().try_into()?;
         let running = RunningActor {
             reference: format!("https://modules.example/shop/cart-{index}.wasm#sha256={}", "0".repeat(64)),
+            trial: None,
             revision: 1,
             max_in_flight: 256,
             call_alias: None,

@@ -84,6 +84,10 @@ impl Beat {
             (self.providers.len() <= RUNNING_MAX, "too many providers"),
             (self.actors.values().all(|actor| is_reference(&actor.reference)), "an actor's reference is too long"),
             (
+                self.actors.values().filter_map(|actor| actor.trial.as_deref()).all(is_reference),
+                "a trial's reference is too long",
+            ),
+            (
                 self.actors.values().filter_map(|actor| actor.call_alias.as_deref()).all(is_short),
                 "an alias is too long",
             ),
@@ -110,6 +114,9 @@ impl Beat {
 pub struct RunningActor {
     /// Where its module came from.
     pub reference: String,
+    /// Where the version on trial beside it came from, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<String>,
     /// From its claims.
     pub revision: i32,
     /// Most calls at once.

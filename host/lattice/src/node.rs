@@ -17,9 +17,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 pub use shared::{Shared, SharedError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wattle_bus::{Bus, BusError, KvError};
+use wattle_bus::{Bus, BusError, KvError, watch};
 use wattle_types::{ActorId, HostId, LatticeId, ProviderId, wascap::KeyPair};
 
 use crate::{

@@ -71,7 +71,11 @@ impl Auditor {
         let changed = self.data.lock().unwrap_or_else(PoisonError::into_inner).apply(bucket, event);
         for change in changed {
             match change {
-                Changed::Link(key) => world.witness.link_changed(&key),
+                Changed::Link(key) => {
+                    let to = self.read(|data| data.link(&key).map(|link| link.definition.provider.clone()));
+                    world.witness.note(&format!("link of {} for {}: {to:?}", key.actor, key.contract));
+                    world.witness.link_changed(&key);
+                }
                 Changed::Rollout(target) => {
                     if let Some(rollout) = self.read(|data| data.rollout(&target).cloned()) {
                         world.witness.rollout(&rollout);

@@ -34,7 +34,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long whoever runs hosts waits before it starts one again that could not start.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long calls in flight may take when a host stops or a version goes.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+const DRAIN_MAX: Duration = Duration::from_secs(8);
 /// How long moving work off a host may take.
 const LEAVE_MAX: Duration = Duration::from_secs(20);
 /// How often it is looked whether something has come about.
@@ -211,7 +211,7 @@ impl SimHost {
         };
         until(LEAVE_MAX, is_moved).await;
         self.change(|model| model.closing = true);
-        until(DRAIN_MAX, || self.model().running() == 0).await;
+        until(DRAIN_MAX, || self.model().is_idle()).await;
         self.change(|model| model.slots.clear());
         self.node.leave(DRAIN_MAX).await;
         self.bus.drain().await;

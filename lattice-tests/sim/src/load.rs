@@ -26,7 +26,7 @@ pub(crate) async fn load(world: Arc<World>) {
     while !world.calm_down.is_cancelled() {
         sleep(chance.millis(1..=world.plan.call_every_ms)).await;
         let hosts = world.hosts();
-        let Some(host) = chance.pick(&hosts).cloned() else { continue };
+        let Some(host) = chance.pick(&hosts).filter(|host| !host.model().closing).cloned() else { continue };
         // An actor that is being rolled out gets most calls, so that there is something to judge by.
         let rolling = host.node.shared().read(|data| {
             let active = data.rollouts().filter(|rollout| rollout.is_active());
@@ -37,7 +37,11 @@ pub(crate) async fn load(world: Arc<World>) {
         for _ in 0..times {
             if let Some(call) = compose(&world, &chance, &host, favourite.as_ref()) {
                 let (world, host) = (Arc::clone(&world), Arc::clone(&host));
-                world.clone().tasks.spawn(async move { make(&world, &host, call).await });
+                host.model().calling += 1;
+                world.clone().tasks.spawn(async move {
+                    make(&world, &host, call).await;
+                    host.model().calling -= 1;
+                });
             }
         }
     }

@@ -155,6 +155,8 @@ impl Slot {
 pub(crate) struct Model {
     pub(crate) slots: BTreeMap<Place, Slot>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Calls under way that began here.
+    pub(crate) calling: u32,
     /// Takes no new work; what it has moves away.
     pub(crate) leaving: bool,
     /// Refuses everything.
@@ -170,7 +172,8 @@ impl Model {
                 Place::Actor(actor) => {
                     let revision = crate::names::Version::parse(&reference).map_or(0, |version| version.number);
                     let max_in_flight = slot.max_in_flight;
-                    let running = RunningActor { reference, revision, max_in_flight, call_alias: None, declared };
+                    let trial = slot.trial.as_ref().map(|(trial, _)| trial.reference.clone());
+                    let running = RunningActor { reference, trial, revision, max_in_flight, call_alias: None, declared };
                     told.actors.insert(*actor, running);
                 }
                 Place::Provider(provider) => {
@@ -185,6 +188,11 @@ impl Model {
     /// Returns how much of what is declared runs here.
     pub(crate) fn declared(&self) -> usize {
         self.slots.values().filter(|slot| slot.declared).count()
+    }
+
+    /// Whether no call is under way, neither taken nor made.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running() == 0 && self.calling == 0
     }
 
     pub(crate) fn running(&self) -> u32 {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{interval, sleep};
 
 use crate::{
-    Planted, auditor::Auditor, faults::storm, load::load, operators::Operators, plan::Mood, settle::settle,
+    Planted, auditor::Auditor, faults::storm, load::load, operators::Operators, plan::Mood, settle::{settle, still_right},
     world::World,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long the first hosts have before anything begins.
 const BEGIN_AFTER: Duration = Duration::from_secs(4);
-/// Longer than any call or action may take.
+/// Longer than any call or action may take; and what has come right is to stay so.
 const LAST_CALLS: Duration = Duration::from_secs(30);
 
 /// What came of a seed.
@@ -66,11 +66,12 @@ async fn simulate(seed: u64, planted: Option<Planted>) -> Report {
     sleep(world.plan.storm).await;
     world.calm_down.cancel();
     world.witness.note("all calms down");
-    sleep(LAST_CALLS).await;
     world.heal();
     world.fill_seats();
     world.witness.note("all is mended");
     let settled = settle(&world, &auditor).await;
+    sleep(LAST_CALLS).await;
+    still_right(&world, &auditor);
     world.witness.check_calls_ended();
     operators.check();
     let report = Report {

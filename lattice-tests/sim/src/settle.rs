@@ -11,8 +11,8 @@ use wattle_lattice::{
 
 use crate::{auditor::Auditor, host::SimHost, model::Place, world::World};
 
-/// How long links, directories and the leadership may take to be right.
-const QUICKLY: Duration = Duration::from_secs(30);
+/// How long links, directories and the leadership may take to be right. Hosts that drain come back within this time.
+const QUICKLY: Duration = Duration::from_secs(60);
 /// How long what is declared may take to run: orders on their way when all was mended take a minute to be given up.
 const SCALED: Duration = Duration::from_secs(90);
 /// How long rollouts may take to end: one host after the other, each with two minutes of patience.
@@ -37,11 +37,21 @@ pub(crate) async fn settle(world: &Arc<World>, auditor: &Auditor) -> Duration {
     begun.elapsed()
 }
 
+/// Complains if what had come right has not stayed so.
+pub(crate) fn still_right(world: &World, auditor: &Auditor) {
+    if let Some(why) = quick(world, auditor).or_else(|| declared(world, auditor)) {
+        world.witness.complain(&format!("not right any more: {why}"));
+    }
+}
+
 /// Everybody is there, knows the same, and knows who runs what; one leads.
 fn quick(world: &World, auditor: &Auditor) -> Option<String> {
     let hosts = world.hosts();
     if hosts.len() != world.seats.len() {
         return Some(format!("{} of {} hosts run", hosts.len(), world.seats.len()));
+    }
+    if let Some(host) = hosts.iter().find(|host| host.model().leaving) {
+        return Some(format!("{} is leaving", host.name()));
     }
     let leaders = hosts.iter().filter(|host| host.node.leads().is_some()).count();
     if leaders != 1 {

@@ -4,10 +4,17 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use super::site::shipped;
 
-/// Permissions no test's host uses: what provider processes are told (see their own test), and what only happens when
+/// Permissions no test's host uses: most orders of a leader (see their own test), what provider processes are told (see their own test), and what only happens when
 /// JetStream has to hold back.
 fn is_used_elsewhere(pattern: &str) -> bool {
-    pattern.starts_with("wasmbus.rpc.default.*.") || pattern.starts_with("$JS.FC.") || pattern.starts_with("_INBOX.*")
+    is_order(pattern)
+        || pattern.starts_with("wasmbus.rpc.default.*.")
+        || pattern.starts_with("$JS.FC.")
+        || pattern.starts_with("_INBOX.*")
+}
+
+fn is_order(pattern: &str) -> bool {
+    pattern.starts_with("wasmbus.ctl.v1.default.wattle.")
 }
 
 /// Returns the lists of a role in `lattice.conf`, for the lattice `default`: what it may publish and subscribe to,
@@ -103,6 +110,21 @@ fn every_flag_of_wattle_that_is_named_exists() {
         }
     }
     assert!(checked > 5);
+}
+
+#[test]
+fn hosts_may_give_the_orders_that_leaders_give() {
+    let leader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/lattice/src/node/leading/work.rs");
+    let text = fs::read_to_string(leader).unwrap();
+    let named = text.split("Command::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap());
+    let snake = |name: &str| -> String {
+        let parts =
+            name.char_indices().map(|(at, c)| if c.is_uppercase() && at > 0 { format!("_{c}") } else { c.into() });
+        parts.collect::<String>().to_lowercase()
+    };
+    let given: BTreeSet<_> = named.map(|name| format!("wasmbus.ctl.v1.default.wattle.{}.*", snake(name))).collect();
+    let [publish, ..] = permissions("HOST");
+    assert_eq!(publish.into_iter().filter(|pattern| is_order(pattern)).collect::<BTreeSet<_>>(), given);
 }
 
 #[test]

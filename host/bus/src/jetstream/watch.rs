@@ -3,14 +3,15 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use tokio::{sync::watch as state, time::timeout};
+use tokio::time::timeout;
+
 
 use super::{
     Connection, LAST_HEADER, Link, SILENCE_MAX,
     api::{Api, Failure, says_deletion},
     bounded,
 };
-use crate::{KvEntry, KvError, KvEvent, KvWatch, Message, Subscription, bus::STATUS_HEADER};
+use crate::{KvEntry, KvError, KvEvent, KvWatch, Message, Subscription, bus::STATUS_HEADER, watch as state};
 
 /// Pauses between attempts to make a new consumer.
 const PAUSE_MIN: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::{Instant, timeout},
 };
 use wattle_types::BoxFuture;
@@ -24,7 +24,7 @@ use crate::{
     Bus, BusError, KvError, KvStore, Message, Subscription,
     bus::{MESSAGE_LEN_MAX, check_headers, message_len},
     jetstream::{self, Connection, Link},
-    subject,
+    subject, watch,
 };
 
 /// How long the broker may take to confirm something.

@@ -7,12 +7,12 @@ use rand_chacha::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
 use super::{Cut, DETECTION, Faults, broker::Entry, jetstream::Store, log::Log};
-use crate::{BusError, Message, jetstream::Connection};
+use crate::{BusError, Message, jetstream::Connection, watch};
 
 /// The network. Connections and subscriptions have numbers, in order of their making.
 #[derive(Debug)]

@@ -293,6 +293,7 @@ impl Host {
 
     async fn withdraw(&self, slot: &ActorSlot, steps: &Steps) {
         if let Some(trial) = slot.slot.withdraw() {
+            self.tell_lattice();
             steps.done("withdrawn", "the version on trial takes no calls any more");
             self.drain_module(&trial, steps).await;
         }

@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wattle_bus::{Bus, Expect, KvError, KvEvent, KvStore, KvWatch};
+use wattle_bus::{Bus, Expect, KvError, KvEvent, KvStore, KvWatch, watch};
 use wattle_types::LatticeId;
 
 use crate::spec::{Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};

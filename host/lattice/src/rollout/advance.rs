@@ -88,14 +88,15 @@ impl Advancer {
         }
     }
 
-    /// Takes away trials of this rollout that are left over: their host was gone for a while.
+    /// Takes away trials that are left over, of this rollout or one before it: their host was gone for a while, or was
+    /// slow to begin them.
     fn strays(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Vec<RolloutAction> {
         let current = match rollout.phase {
             Phase::Canary { host } | Phase::Updating { host } => Some(host),
             _ => None,
         };
         let is_stray = |(host, running): &(&HostId, &Running)| {
-            Some(**host) != current && running.trial.as_ref() == Some(&rollout.to)
+            running.trial.as_ref().is_some_and(|trial| Some(**host) != current || *trial != rollout.to)
         };
         let strays = view.hosts.iter().filter(is_stray);
         strays.filter_map(|(host, _)| self.ask(now, RolloutAction::AbortCanary { host: *host })).collect()

@@ -80,7 +80,8 @@ impl Operators {
         let definition = LinkDefinition { key: key.clone(), provider: provider.clone(), values: BTreeMap::new() };
         let mut link = LinkSpec::new(definition);
         link.provider_is_source = self.chance.happens(200);
-        let replace = self.chance.happens(700);
+        // A provider as the source may have one target under a name: to replace that would take another's link.
+        let replace = !link.provider_is_source && self.chance.happens(700);
         let index = self.linking.begin(&key, Some(provider.clone()));
         let result = store_link(host, &link, replace).await;
         self.linking.end(&key, index, &result);

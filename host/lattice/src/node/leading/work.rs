@@ -14,6 +14,7 @@ use wattle_types::{
 
 use super::super::{Node, now, orders::Failed};
 use crate::{
+    directory::DirectorySnapshot,
     reconcile::{Action, Declared, Reconciler, Work as Task},
     rollout::{Advancer, Phase, Rollout, RolloutAction, Running, View},
     spec::{Bucket, Edit, EditError, Target, to_bytes},
@@ -184,12 +185,14 @@ impl Work {
     }
 
     fn roll(&mut self) {
+        let directory = self.node.directory().clone();
         let rollouts: Vec<(Rollout, Option<String>)> = self.node.0.shared.read(|data| {
             let declared = |target: &Target| match target {
                 Target::Actor(id) => data.actor(id).map(|declared| declared.reference.clone()),
                 Target::Provider(id) => data.provider(id).map(|declared| declared.reference.clone()),
             };
-            let is_known = |rollout: &&Rollout| rollout.is_active() || self.rollouts.contains_key(&rollout.target);
+            // One that has ended may have left a trial behind.
+            let is_known = |rollout: &&Rollout| rollout.is_active() || is_tried(&directory, &rollout.target);
             let known = data.rollouts().filter(is_known);
             known.map(|rollout| (rollout.clone(), declared(&rollout.target))).collect()
         });
@@ -333,19 +336,27 @@ fn provider_of(target: &Target) -> Option<wattle_types::ProviderId> {
     }
 }
 
+/// Whether any host has a version of an actor on trial.
+fn is_tried(directory: &DirectorySnapshot, target: &Target) -> bool {
+    let Target::Actor(actor) = target else { return false };
+    let beats = directory.hosts().values().map(|known| &known.beat);
+    beats.filter_map(|beat| beat.actors.get(actor)).any(|running| running.trial.is_some())
+}
+
 /// What the leader sees of the hosts that run a rollout's target.
 fn view(node: &Node, rollout: &Rollout, declared: Option<String>, measured: &BTreeMap<HostId, Measurement>) -> View {
     let directory = node.directory();
     let hosts = directory.hosts().iter().filter(|(_, known)| !known.beat.draining);
     let hosts = hosts.filter_map(|(host, known)| {
-        let reference = match &rollout.target {
-            Target::Actor(actor) => &known.beat.actors.get(actor)?.reference,
-            Target::Provider(provider) => &known.beat.providers.get(provider)?.reference,
+        let (reference, trial) = match &rollout.target {
+            Target::Actor(actor) => known.beat.actors.get(actor).map(|it| (&it.reference, it.trial.clone()))?,
+            Target::Provider(provider) => (&known.beat.providers.get(provider)?.reference, None),
         };
-        let measured = measured.get(host).filter(|measured| measured.reference == *reference);
+        // What was measured before the host changed says nothing of what runs now.
+        let measured = measured.get(host).filter(|it| it.reference == *reference && it.trial == trial);
         let running = Running {
             reference: reference.clone(),
-            trial: measured.and_then(|measured| measured.trial.clone()),
+            trial,
             old: measured.and_then(|measured| measured.old).unwrap_or_default(),
             new: measured.map(|measured| measured.new).unwrap_or_default(),
         };
