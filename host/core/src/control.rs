@@ -149,14 +149,15 @@ impl Desk {
 
     async fn handle(&self, audience: Audience, verb: &str, request: Message) {
         let (host, payload) = (&self.host, &request.payload);
-        if let Err(error) = host.permits().check(verb, &request, unix_now()) {
-            return self.refuse(audience, verb, &request, error).await;
-        }
+        let by_leader = match host.permits().check(verb, &request, unix_now()) {
+            Ok(by_leader) => by_leader,
+            Err(error) => return self.refuse(audience, verb, &request, error).await,
+        };
         let answer = match audience {
             Audience::All => verbs::for_all(host, verb, payload).await,
             Audience::OneOfAll => Some(verbs::for_one_of_all(host, verb, payload).await),
             Audience::ThisHost => match verb.strip_prefix(commands::PREFIX) {
-                Some(command) => return commands::answer(host, self.bus.as_ref(), command, &request).await,
+                Some(command) => return commands::answer(host, self.bus.as_ref(), command, &request, by_leader).await,
                 None => Some(verbs::for_this_host(host, verb, payload).await),
             },
         };

@@ -84,7 +84,8 @@ impl Dispatcher {
         }
         match self.find_actor(target)? {
             ActorPlace::Here(slot) => {
-                self.call_actor(&slot, ActorCall { origin: "host", contract: None, operation, payload, context }).await
+                let call = ActorCall { origin: "host", contract: None, operation, payload, context };
+                self.call_actor_or_elsewhere(&slot, call, Origin::Host, None).await
             }
             ActorPlace::Elsewhere(actor) => {
                 let target = RemoteTarget::Actor { actor, link: None };
@@ -115,7 +116,8 @@ impl Dispatcher {
             return self.call_elsewhere(Origin::Provider(provider.clone()), target, operation, payload, context).await;
         };
         let contract = Some(&link.contract);
-        self.call_actor(&slot, ActorCall { origin: provider.as_str(), contract, operation, payload, context }).await
+        let call = ActorCall { origin: provider.as_str(), contract, operation, payload, context };
+        self.call_actor_or_elsewhere(&slot, call, Origin::Provider(provider.clone()), Some(link)).await
     }
 
     /// Carries a call an actor makes: to a provider over a link, or to another actor.
@@ -135,9 +137,9 @@ impl Dispatcher {
                 self.call_elsewhere(Origin::Actor(origin.id), target, call.operation, call.payload, context).await
             }
             Target::Actor(ActorPlace::Here(slot)) => {
-                let (origin, operation) = (&origin.id.to_string(), call.operation);
+                let (origin_id, origin, operation) = (origin.id, &origin.id.to_string(), call.operation);
                 let call = ActorCall { origin, contract: None, operation, payload: call.payload, context };
-                self.call_actor(&slot, call).await
+                self.call_actor_or_elsewhere(&slot, call, Origin::Actor(origin_id), None).await
             }
         }
     }
@@ -196,6 +198,28 @@ impl Dispatcher {
         elsewhere.map(ActorPlace::Elsewhere).ok_or_else(not_found)
     }
 
+    /// Calls an actor here; if it was stopped before the call's turn came, on another host.
+    async fn call_actor_or_elsewhere(
+        &self,
+        slot: &ActorSlot,
+        call: ActorCall<'_>,
+        origin: Origin,
+        link: Option<&LinkKey>,
+    ) -> Result<Bytes, InvokeError> {
+        let (operation, payload, context) = (call.operation, call.payload.clone(), call.context.clone());
+        match self.call_actor(slot, call).await {
+            // Only the closed slot says so: what the actor itself did not find is an error of the actor.
+            Err(InvokeError::ActorNotFound { target }) if self.0.node.get().is_some() => {
+                let moved = RemoteTarget::Actor { actor: slot.id, link: link.cloned() };
+                match self.call_elsewhere(origin, moved, operation, payload, context).await {
+                    Err(InvokeError::ActorNotFound { .. }) => Err(InvokeError::ActorNotFound { target }),
+                    result => result,
+                }
+            }
+            result => result,
+        }
+    }
+
     /// Calls what does not run here.
     async fn call_elsewhere(
         &self,
@@ -212,7 +236,8 @@ impl Dispatcher {
 
     /// Carries out a call of another host, here or not at all.
     pub(crate) async fn call_from_elsewhere(&self, call: RemoteCall) -> Result<Bytes, InvokeError> {
-        if self.0.draining.load(Ordering::Acquire) {
+        // What belongs to a call that was taken before is carried through.
+        if self.0.draining.load(Ordering::Acquire) && call.context.depth == 0 {
             return Err(InvokeError::Draining);
         }
         let RemoteCall { origin, target, operation, payload, context } = call;

@@ -176,8 +176,8 @@ impl HostBuilder {
         let id = key.public_key().try_into()?;
         let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
         cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
-        let signers = self.config.controllers.iter().chain(&self.cluster_issuers).copied();
-        let permits = Permits::new(self.config.require_signed, signers.chain([cluster.public_key()]));
+        let clusters = self.cluster_issuers.iter().copied().chain([cluster.public_key()]).collect();
+        let permits = Permits::new(self.config.require_signed, &self.config.controllers, clusters);
         let node = match &self.bus {
             Some(bus) => {
                 let cluster = KeyPair::from_seed(&cluster.seed()).map_err(key_error)?;

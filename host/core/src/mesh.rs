@@ -8,7 +8,7 @@ use wattle_lattice::{
     node::{LocalHost, Told},
     rpc::{Refusal, RemoteCall, Serve},
 };
-use wattle_types::{BoxFuture, HostId, InvokeError};
+use wattle_types::{BoxFuture, ErrorKind, HostId, InvokeError};
 
 use crate::host::{Host, Inner};
 
@@ -41,7 +41,10 @@ fn refusal(error: &InvokeError) -> Refusal {
             | InvokeError::Overloaded { .. }
             | InvokeError::Draining
     );
-    Refusal::of(error, !not_run)
+    // What the other host can act on is what is missing, not that an actor passed it on.
+    let root = error.root();
+    let told = if root.kind() == ErrorKind::Unavailable { root } else { error };
+    Refusal::of(told, !not_run)
 }
 
 fn told(host: &Host) -> Told {

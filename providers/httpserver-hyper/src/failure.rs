@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use wattle_types::{ErrorKind, InvokeError, ProviderError};
+use wattle_types::{ErrorKind, InvokeError};
 
 use crate::{body::BodyError, budget::Exhausted, router::Route};
 
@@ -196,11 +196,13 @@ impl Failure {
 }
 
 /// What a failed call is in HTTP. What claims or policy deny the *actor* is no fault of the client: 500, not 403.
-const fn status_of(error: &InvokeError) -> StatusCode {
-    match error {
-        InvokeError::DeadlineExceeded { .. }
-        | InvokeError::ProviderFailed { error: ProviderError::DeadlineExceeded, .. } => StatusCode::GATEWAY_TIMEOUT,
-        InvokeError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+///
+/// A call whose outcome nobody knows is a 502: proxies take a 503 for permission to send it again.
+fn status_of(error: &InvokeError) -> StatusCode {
+    match error.code() {
+        "deadline_exceeded" => StatusCode::GATEWAY_TIMEOUT,
+        "outcome_unknown" => StatusCode::BAD_GATEWAY,
+        "payload_too_large" if !matches!(error, InvokeError::ProviderFailed { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         _ => match error.kind() {
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Caller | ErrorKind::Denied | ErrorKind::Guest | ErrorKind::Internal => {

@@ -9,6 +9,7 @@ use wattle_bus::{Bus, Message};
 use wattle_lattice::spec::{DeclaredProvider, Spread};
 use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
 
+use super::PermitError;
 use crate::{
     error::HostError,
     host::{Host, StartActor, StartProvider},
@@ -19,8 +20,9 @@ use crate::{
 pub(super) const PREFIX: &str = "wattle.";
 /// The verb that keeps its place for long.
 pub(super) const WATCH: &str = "wattle.watch";
-/// Verbs that wait for what other hosts do.
-pub(super) const LASTING: [&str; 6] = [
+/// Verbs that wait for what actors or other hosts do.
+pub(super) const LASTING: [&str; 7] = [
+    "wattle.call",
     "wattle.declare_actor",
     "wattle.declare_provider",
     "wattle.start_rollout",
@@ -54,13 +56,15 @@ pub(super) async fn refuse(bus: &dyn Bus, request: &Message, error: HostError) {
 }
 
 /// Carries out one command, telling each step. `verb` is the subject's, by which NATS decides who may send it.
-pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Message) {
+/// Only an order `by_leader`, which its signature proves, may say its term.
+pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Message, by_leader: bool) {
     let begun = crate::dispatch::now();
     let (sender, mut steps) = mpsc::channel(STEPS_MAX);
     let work = async {
         let command = read(verb, &request.payload);
         let steps = Steps::to(sender);
         match command {
+            Ok((_, Some(_))) if !by_leader => finish(Err(PermitError::NoLeader.into())),
             Ok((_, Some(term))) if !host.admits(term) => {
                 finish(Err(HostError::TermOutdated { seen: host.highest_term() }))
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wattle_lattice::spec::{LatticeData, LinkSpec};
+use wattle_lattice::spec::{self, Bucket, LatticeData, LinkSpec};
 use wattle_types::{
     ActorId, ContractId, LinkDefinition, LinkKey,
     control::{DeleteLink, Link},
@@ -58,7 +58,21 @@ pub(super) async fn delete(host: &Host, link: DeleteLink) -> Ack {
             && candidate.key.link_name.as_str() == name
             && ends.iter().any(|end| end == source)
     };
-    let keys: Vec<LinkKey> = host.links().iter().filter(|link| is_meant(link)).map(|link| link.key.clone()).collect();
+    let keys: Vec<LinkKey> = match host.node() {
+        Some(node) => {
+            // What stands in the store itself, links of other kinds included.
+            let edit =
+                |current: Option<&[u8]>| spec::delete_wire(current, name, &link.wit_namespace, &link.wit_package);
+            let entry = spec::component_key(source);
+            node.shared().edit(Bucket::Lattice, &entry, edit).await.map_err(|error| error.to_string())?;
+            host.sync_links().await.map_err(|error| error.to_string())?;
+            node.shared().read(|data| {
+                let definitions = data.links().map(|link| &link.definition);
+                definitions.filter(|link| is_meant(link)).map(|link| link.key.clone()).collect()
+            })
+        }
+        None => host.links().iter().filter(|link| is_meant(link)).map(|link| link.key.clone()).collect(),
+    };
     for key in keys {
         if let Err(error) = host.delete_link(&key).await {
             tracing::debug!(%error, "a link was deleted by somebody else");

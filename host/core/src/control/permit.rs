@@ -39,6 +39,9 @@ pub enum PermitError {
     /// It is signed by a key that may not ask.
     #[error("{0} may not ask this host for changes")]
     NotPermitted(PublicKey),
+    /// It is an order of a leader, which no host of the cluster has signed.
+    #[error("only a host of the same cluster may give orders as the lattice's leader")]
+    NoLeader,
     /// It was sent before.
     #[error("the request cannot be taken: {0}")]
     Repeated(String),
@@ -51,7 +54,7 @@ impl PermitError {
         match self {
             Self::Unsigned => "request_unsigned",
             Self::Signature(_) => "request_signature_invalid",
-            Self::NotPermitted(_) => "request_not_permitted",
+            Self::NotPermitted(_) | Self::NoLeader => "request_not_permitted",
             Self::Repeated(_) => "request_repeated",
         }
     }
@@ -65,6 +68,7 @@ impl PermitError {
                 .into(),
             Self::Signature(_) => "check the clocks, and that nothing between changes messages".into(),
             Self::NotPermitted(key) => format!("start the host with --controller {key}, if that key may control it"),
+            Self::NoLeader => "leave out the term, or give both hosts the same --cluster-key".into(),
             Self::Repeated(_) => "ask anew: a request is taken once".into(),
         }
     }
@@ -81,27 +85,32 @@ impl From<Replayed> for PermitError {
 pub(crate) struct Permits {
     required: bool,
     signers: BTreeSet<PublicKey>,
+    /// Keys of the host's own and other clusters, whose hosts may lead.
+    clusters: BTreeSet<PublicKey>,
     taken: Mutex<ReplayWindow>,
 }
 
 impl Permits {
-    pub(crate) fn new(required: bool, signers: impl IntoIterator<Item = PublicKey>) -> Self {
-        Self { required, signers: signers.into_iter().collect(), taken: Mutex::new(ReplayWindow::of(FRESH_SECS)) }
+    pub(crate) fn new(required: bool, controllers: &[PublicKey], clusters: BTreeSet<PublicKey>) -> Self {
+        let signers = controllers.iter().copied().chain(clusters.iter().copied()).collect();
+        Self { required, signers, clusters, taken: Mutex::new(ReplayWindow::of(FRESH_SECS)) }
     }
 
-    /// Checks one request. A signature, where there is one, must hold even if none is required.
-    pub(super) fn check(&self, verb: &str, request: &Message, now: u64) -> Result<(), PermitError> {
+    /// Checks one request, and returns whether a host of a trusted cluster has signed it. A signature, where there is one,
+    /// must hold even if none is required.
+    pub(super) fn check(&self, verb: &str, request: &Message, now: u64) -> Result<bool, PermitError> {
         let Some(signature) = signed::verify(&request.headers, &request.subject, &request.payload, now)? else {
             let may_be_open = !self.required || OPEN.contains(&verb);
-            return if may_be_open { Ok(()) } else { Err(PermitError::Unsigned) };
+            return if may_be_open { Ok(false) } else { Err(PermitError::Unsigned) };
         };
         if !self.signers.contains(&signature.signer) {
             // Whoever need not sign is not worse off for having done so.
-            return if self.required { Err(PermitError::NotPermitted(signature.signer)) } else { Ok(()) };
+            return if self.required { Err(PermitError::NotPermitted(signature.signer)) } else { Ok(false) };
         }
         let id = Digest::of(format!("{} {}", signature.signer, signature.nonce).as_bytes());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(taken.take(*id.as_bytes(), signature.time, now)?)
+        taken.take(*id.as_bytes(), signature.time, now)?;
+        Ok(self.clusters.contains(&signature.signer))
     }
 }
 
@@ -125,14 +134,16 @@ mod tests {
     #[test]
     fn a_host_that_requires_signatures_takes_each_signed_request_of_its_controllers_once() {
         let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
-        let permits = Permits::new(true, [controller.public_key()]);
+        let cluster = KeyPair::from_seed_bytes(KeyKind::Cluster, [3; 32]).unwrap();
+        let permits = Permits::new(true, &[controller.public_key()], [cluster.public_key()].into());
         let code = |request: &Message, verb| permits.check(verb, request, NOW).map_err(|error| error.code());
         assert_eq!(code(&request(vec![]), "provider.stop"), Err("request_unsigned"));
-        assert_eq!(code(&request(vec![]), "host.ping"), Ok(()));
+        assert_eq!(code(&request(vec![]), "host.ping"), Ok(false));
         assert_eq!(code(&signed_by(&stranger, 1), "provider.stop"), Err("request_not_permitted"));
-        assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Ok(()));
+        assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Ok(false));
         assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Err("request_repeated"));
-        assert_eq!(code(&signed_by(&controller, 2), "provider.stop"), Ok(()));
+        assert_eq!(code(&signed_by(&controller, 2), "provider.stop"), Ok(false));
+        assert_eq!(code(&signed_by(&cluster, 1), "provider.stop"), Ok(true));
         let mut changed = signed_by(&controller, 3);
         changed.payload = Bytes::from_static(b"[]");
         assert_eq!(code(&changed, "provider.stop"), Err("request_signature_invalid"));
@@ -141,10 +152,10 @@ mod tests {
     #[test]
     fn a_host_that_does_not_require_them_refuses_only_what_is_forged_or_repeated() {
         let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
-        let permits = Permits::new(false, [controller.public_key()]);
-        assert_eq!(permits.check("provider.stop", &request(vec![]), NOW), Ok(()));
-        assert_eq!(permits.check("provider.stop", &signed_by(&stranger, 1), NOW), Ok(()));
-        assert_eq!(permits.check("provider.stop", &signed_by(&controller, 1), NOW), Ok(()));
+        let permits = Permits::new(false, &[controller.public_key()], BTreeSet::new());
+        assert_eq!(permits.check("provider.stop", &request(vec![]), NOW), Ok(false));
+        assert_eq!(permits.check("provider.stop", &signed_by(&stranger, 1), NOW), Ok(false));
+        assert_eq!(permits.check("provider.stop", &signed_by(&controller, 1), NOW), Ok(false));
         assert!(permits.check("provider.stop", &signed_by(&controller, 1), NOW).is_err());
         let mut forged = signed_by(&controller, 2);
         forged.subject = "a.c".into();

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use futures::future::join_all;
 use serde_json::json;
 
 use super::Host;
@@ -33,10 +34,12 @@ impl Host {
 
     async fn check_providers(&self) {
         let slots: Vec<_> = self.state().providers.values().cloned().collect();
-        for slot in slots {
-            self.check_provider(&slot).await;
-            self.retry_links(&slot).await;
-        }
+        // Side by side: one that does not answer holds up nobody else.
+        join_all(slots.iter().map(|slot| async {
+            self.check_provider(slot).await;
+            self.retry_links(slot).await;
+        }))
+        .await;
     }
 
     /// Asks one provider, and tells how it is or that its answer has changed.

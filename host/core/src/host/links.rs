@@ -64,7 +64,7 @@ impl Host {
         self.offer_link(&link).await?;
         let Some(node) = &self.0.node else { return self.take_link(link).await };
         match store_link(node, spec, replace).await {
-            Ok(()) => self.sync_links().await,
+            Ok(()) => self.take_stored(&link.key).await,
             Err(error) => {
                 self.restore_link(&link).await;
                 Err(error)
@@ -105,10 +105,31 @@ impl Host {
         }
     }
 
+    /// Makes calls use what the shared state has for a link, if it has one.
+    async fn take_stored(&self, key: &LinkKey) -> Result<(), HostError> {
+        match self.stored_link(key) {
+            Some(link) => self.take_link(link).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what the shared state has for a link, when all its configurations are there.
+    fn stored_link(&self, key: &LinkKey) -> Option<Arc<LinkDefinition>> {
+        let shared = self.node()?.shared();
+        shared.read(|data| {
+            let resolved = data.resolve(data.link(key)?);
+            resolved.missing.is_empty().then(|| Arc::new(resolved.definition))
+        })
+    }
+
     /// Makes calls use a link, which its provider has accepted or is to be given when it can take it.
     async fn take_link(&self, link: Arc<LinkDefinition>) -> Result<(), HostError> {
         let from = {
             let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
+            if self.node().is_some() && self.stored_link(&link.key).as_ref() != Some(&link) {
+                // It was changed while this waited; whoever applies the change has the newer one.
+                return Ok(());
+            }
             if let Ok(slot) = self.provider_slot(&link.provider)
                 && let Err(error) = give_link(&slot, &link).await
             {
@@ -149,7 +170,9 @@ impl Host {
                     let edit = |current: Option<&[u8]>| spec::delete_link(current, key);
                     node.shared().edit(Bucket::Lattice, &entry, edit).await?;
                 }
-                self.sync_links().await?;
+                if self.state().links.get(key).is_some() {
+                    self.drop_link(key).await?;
+                }
             }
             None => self.drop_link(key).await?,
         }
@@ -178,8 +201,12 @@ impl Host {
             let is_new = |link: &Arc<LinkDefinition>| state.links.get(&link.key).as_ref() != Some(link);
             (gone, wanted.into_values().filter(is_new).collect::<Vec<_>>())
         };
-        for key in gone {
-            self.drop_link(&key).await?;
+        let dropping = gone.into_iter().map(|key| async move { self.drop_link(&key).await });
+        let mut dropping = futures::stream::iter(dropping).buffer_unordered(OFFERED_MAX);
+        while let Some(dropped) = dropping.next().await {
+            if let Err(error) = dropped {
+                tracing::debug!(%error, "a link was deleted by somebody else");
+            }
         }
         let mut taking = futures::stream::iter(new).map(|link| self.take_link(link)).buffer_unordered(OFFERED_MAX);
         let mut result = Ok(());

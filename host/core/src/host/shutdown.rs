@@ -1,12 +1,12 @@
 //! Stopping: no new work, finish what is there, then close, in that order.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use serde_json::json;
 
 use super::Host;
-use crate::steps::Steps;
+use crate::{actor::ActorSlot, steps::Steps};
 
 /// Longest drain anybody may ask for.
 const DRAIN_MAX: Duration = Duration::from_secs(3600);
@@ -76,7 +76,11 @@ impl Host {
 
     /// Waits for all calls in flight, which may still call other actors, and closes when there are none.
     async fn drain_actors(&self) {
-        let actors: Vec<_> = self.state().actors.values().map(|slot| slot.slot.current()).collect();
+        let actors: Vec<_> = {
+            let state = self.state();
+            let modules = |slot: &Arc<ActorSlot>| [Some(slot.slot.current()), slot.slot.withdraw()];
+            state.actors.values().flat_map(modules).flatten().collect()
+        };
         let empty = join_all(actors.iter().map(|module| module.emptied()));
         if tokio::time::timeout(self.drain_timeout(), empty).await.is_err() {
             tracing::warn!("some calls did not end in time");

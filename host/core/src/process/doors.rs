@@ -20,7 +20,7 @@ use wattle_types::{
     ActorId, ActorInvoker, CallContext, Deadline, LatticeId, LinkKey, ProviderError,
     rpc::{Entity, Invocation, InvocationResponse},
     subject,
-    wascap::{Digest, InvocationFacts, PublicKey, TrustPolicy, verify_invocation},
+    wascap::{ClaimsError, Digest, InvocationFacts, PublicKey, TrustPolicy, verify_invocation},
 };
 
 use super::{
@@ -30,6 +30,8 @@ use super::{
 
 /// Invocations of processes worked on at once on this host; further ones are refused.
 const INVOCATIONS_MAX: usize = 1024;
+/// How long the refusal of what another host may know is held back.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(500);
 /// Longest `traceparent` taken over.
 const TRACE_LEN_MAX: usize = 128;
 
@@ -87,7 +89,8 @@ impl Doors {
             return Ok(());
         }
         let subject = subject::rpc_actor(&self.shared.lattice, &link.actor);
-        let invocations = self.shared.bus.subscribe(&subject, Some(&subject)).await?;
+        // Not as one of a queue group: only the host that started a process knows its key.
+        let invocations = self.shared.bus.subscribe(&subject, None).await?;
         let callers = Arc::new(ArcSwap::from_pointee(vec![caller]));
         let closed = CancellationToken::new();
         let serving = serve(self.shared.clone(), link.actor, callers.clone(), invocations, self.tasks.clone());
@@ -129,34 +132,63 @@ async fn serve(
         };
         let (shared, callers) = (shared.clone(), callers.load_full());
         tasks.spawn(async move {
-            let response = work(&shared, actor, &callers, &message).await;
+            let response = match work(&shared, actor, &callers, &message).await {
+                Ok(response) => response,
+                Err(Unknown(response)) => {
+                    // Another host may have started that process, and answers at once.
+                    tokio::time::sleep(REFUSAL_PAUSE).await;
+                    response
+                }
+            };
             answer(shared.bus.as_ref(), &message, response).await;
             drop(place);
         });
     }
 }
 
-async fn work(shared: &Shared, actor: ActorId, callers: &[Caller], message: &Message) -> InvocationResponse {
+/// The refusal of an invocation that no process of this host has signed.
+struct Unknown(InvocationResponse);
+
+async fn work(
+    shared: &Shared,
+    actor: ActorId,
+    callers: &[Caller],
+    message: &Message,
+) -> Result<InvocationResponse, Unknown> {
     let invocation: Invocation = match decode(&message.payload) {
         Ok(invocation) => invocation,
-        Err(error) => return respond(String::new(), Err(format!("the invocation cannot be read: {error}"))),
+        Err(error) => return Ok(respond(String::new(), Err(format!("the invocation cannot be read: {error}")))),
     };
     let caller = match admit(&invocation, actor, callers, unix_now()) {
         Ok(caller) => caller,
-        Err(reason) => {
+        Err(Refused { reason, is_ours }) => {
             tracing::warn!(%actor, origin = shorten(&invocation.origin.public_key), reason, "an invocation was refused");
-            return respond(invocation.id, Err(reason));
+            let response = respond(invocation.id, Err(reason));
+            return if is_ours { Ok(response) } else { Err(Unknown(response)) };
         }
     };
     let mut context = CallContext::new(Deadline::after(crate::dispatch::now(), shared.call_timeout));
     context.traceparent = traceparent(message);
     let payload = Bytes::from(invocation.msg);
     let result = caller.identity.actors.invoke(&caller.link, &invocation.operation, payload, context).await;
-    respond(invocation.id, result.map_err(|error| error.to_string()))
+    Ok(respond(invocation.id, result.map_err(|error| error.to_string())))
+}
+
+/// Why an invocation is not taken.
+struct Refused {
+    reason: String,
+    /// Whether a process of this host has sent it, as far as can be told.
+    is_ours: bool,
+}
+
+impl<T: Into<String>> From<T> for Refused {
+    fn from(reason: T) -> Self {
+        Self { reason: reason.into(), is_ours: true }
+    }
 }
 
 /// Finds the process an invocation provably comes from, and takes the invocation once.
-fn admit<'a>(invocation: &Invocation, actor: ActorId, callers: &'a [Caller], now: u64) -> Result<&'a Caller, String> {
+fn admit<'a>(invocation: &Invocation, actor: ActorId, callers: &'a [Caller], now: u64) -> Result<&'a Caller, Refused> {
     let origin = &invocation.origin;
     if invocation.target.public_key != actor.to_string() {
         return Err("the invocation is for another actor".into());
@@ -174,10 +206,13 @@ fn admit<'a>(invocation: &Invocation, actor: ActorId, callers: &'a [Caller], now
         operation: &invocation.operation,
         message: &invocation.msg,
     };
-    let verified = verify_invocation(&invocation.encoded_claims, &invocation.id, &facts, now, &trusted)
-        .map_err(|error| error.to_string())?;
+    let verified = verify_invocation(&invocation.encoded_claims, &invocation.id, &facts, now, &trusted);
+    let verified = verified.map_err(|error| Refused {
+        is_ours: !matches!(error, ClaimsError::IssuerNotTrusted { .. }),
+        reason: error.to_string(),
+    })?;
     let caller = linked.into_iter().find(|caller| caller.identity.signs_with == verified.issuer());
-    let caller = caller.ok_or_else(|| "no such link".to_owned())?;
+    let caller = caller.ok_or("no such link")?;
     let mut taken = caller.identity.taken.lock().unwrap_or_else(PoisonError::into_inner);
     let id = *Digest::of(invocation.id.as_bytes()).as_bytes();
     taken.take(id, verified.issued_at(), now).map_err(|error| error.to_string())?;
