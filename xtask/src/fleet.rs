@@ -243,6 +243,7 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
 }
 
-fn free_port() -> Result<u16> {
+/// Returns a port on loopback at which nobody listens.
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -42,10 +42,14 @@ pub(crate) struct Lattice {
 impl Ground<'_> {
     /// Starts a nats-server; no host runs yet. `words` are further arguments of the server.
     pub(crate) fn lattice(&self, words: Vec<String>) -> Result<Lattice> {
-        let folder = self.folder()?;
-        let mut nats = Nats::new(&self.servers.nats, &folder, "nats", words)?;
+        self.lattice_in(&self.folder()?, words)
+    }
+
+    /// The same in a folder that was prepared.
+    pub(crate) fn lattice_in(&self, folder: &Path, words: Vec<String>) -> Result<Lattice> {
+        let mut nats = Nats::new(&self.servers.nats, folder, "nats", words)?;
         nats.start()?;
-        let fleet = self.fleet(&folder, &nats.url())?;
+        let fleet = self.fleet(folder, &nats.url())?;
         let beats = Beats::listen(nats.port)?;
         Ok(Lattice { fleet, nats, beats })
     }

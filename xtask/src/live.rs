@@ -2,8 +2,13 @@
 //!
 //! Each check has hosts, a nats-server and a folder of its own, tells what it measured, and fails with what it saw.
 
+mod blink;
+mod cluster;
+mod frozen;
+mod full;
 mod killed;
 mod outage;
+mod poisoned;
 
 use std::time::Instant;
 
@@ -36,7 +41,15 @@ impl Args {
 /// Tries one thing and returns what it measured, in words.
 type Check = fn(&Ground<'_>) -> Result<Vec<String>>;
 
-const CHECKS: [(&str, Check); 2] = [("outage", outage::check), ("killed", killed::check)];
+const CHECKS: [(&str, Check); 7] = [
+    ("outage", outage::check),
+    ("blink", blink::check),
+    ("killed", killed::check),
+    ("frozen", frozen::check),
+    ("poisoned", poisoned::check),
+    ("full", full::check),
+    ("cluster", cluster::check),
+];
 
 /// Runs the task.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {

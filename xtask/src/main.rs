@@ -16,6 +16,7 @@ mod probe;
 mod process;
 mod program;
 mod setup;
+mod sim;
 mod soak;
 mod test;
 mod tidy;
@@ -43,6 +44,7 @@ enum Task {
     Demo(demo::Args),
     Live(live::Args),
     Soak(soak::Args),
+    Sim(sim::Args),
     Test(test::Args),
     Tidy(tidy::Args),
     Ci(ci::Args),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&workspace, &args),
         Task::Live(args) => live::run(&workspace, &args),
         Task::Soak(args) => soak::run(&workspace, &args),
+        Task::Sim(args) => sim::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy(args) => tidy::run(&workspace, &args),
         Task::Ci(args) => ci::run(&workspace, &args),

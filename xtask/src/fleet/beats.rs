@@ -107,6 +107,11 @@ impl Beats {
         Some((seen.beat.name.clone(), lease.term))
     }
 
+    /// Returns the last lease that was seen.
+    pub(crate) fn lease(&self) -> Option<Lease> {
+        self.lock().lease.clone()
+    }
+
     /// Takes a host that was killed for gone at once, as nothing it told is true any more.
     pub(crate) fn forget(&self, name: &str) {
         self.lock().hosts.remove(name);

@@ -23,6 +23,7 @@ pub(crate) struct Nats {
     pub(crate) port: u16,
     /// Further arguments.
     words: Vec<String>,
+    has_store: bool,
     process: Option<Process>,
 }
 
@@ -30,7 +31,16 @@ impl Nats {
     /// Describes a server that is not started yet; its files go to `folder/NAME`.
     pub(crate) fn new(program: &Path, folder: &Path, name: &str, words: Vec<String>) -> Result<Self> {
         let (program, folder) = (program.to_owned(), folder.to_owned());
-        Ok(Self { program, folder, name: name.to_owned(), port: free_port()?, words, process: None })
+        Ok(Self { program, folder, name: name.to_owned(), port: free_port()?, words, has_store: true, process: None })
+    }
+
+    /// The same server without JetStream: it passes on what others store.
+    pub(crate) fn without_store(self) -> Self {
+        Self { has_store: false, ..self }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Starts it and waits until it answers.
@@ -42,8 +52,11 @@ impl Nats {
     /// Starts it, whether or not it can answer alone.
     pub(crate) fn spawn(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-n", &self.name, "-sd"]);
-        command.arg(self.folder.join(&self.name)).args(&self.words);
+        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-n", &self.name]);
+        if self.has_store {
+            command.args(["-js", "-sd"]).arg(self.folder.join(&self.name));
+        }
+        command.args(&self.words);
         self.process = Some(Process::start(&mut command, &self.folder, &self.name)?);
         Ok(())
     }

@@ -1,14 +1,16 @@
 //! A host is killed under load, again and again.
 
 use std::{
+    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::ground::{Ground, Lattice, PATIENCE, all_answered, millis, number, until_answered};
 use crate::{
+    fleet::Wire,
     load::{Load, Summary},
     process::say,
 };
@@ -19,7 +21,7 @@ const RESTORED_IN: Duration = Duration::from_secs(3);
 const AFTER: Duration = Duration::from_secs(3);
 /// Requests in flight of each kind.
 const IN_FLIGHT: usize = 8;
-const WORK: [&str; 2] = ["work-1", "work-2"];
+pub(super) const WORK: [&str; 2] = ["work-1", "work-2"];
 
 /// What one kill did.
 struct Kill {
@@ -29,23 +31,13 @@ struct Kill {
 
 pub(super) fn check(ground: &Ground<'_>) -> Result<Vec<String>> {
     let kills = number("WATTLE_LIVE_KILLS", 3)?;
-    let mut lattice = ground.lattice(Vec::new())?;
-    // The first host leads: so one that may be killed.
-    for host in WORK {
-        lattice.host(host, &["role=work"])?;
-    }
-    lattice.host("front", &["role=front"])?;
-    let spread = ["--replicas", "2", "--spread", "role=work:9", "--spread", "role=front:1"];
-    let actor = lattice.counter(&spread)?;
-    lattice.store("front", &actor)?;
-    let http = lattice.web("front", &actor)?;
-    until_answered(http, PATIENCE)?;
-
+    let (mut lattice, actor, http) = workers(ground)?;
     let reads = Load::start(http, "GET /counter/get", IN_FLIGHT)?;
     let writes = Load::start(http, "POST /counter/post", IN_FLIGHT)?;
     let (mut all_reads, mut all_writes, mut all_kills) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..kills {
-        let kill = kill(&mut lattice, &actor, usize::try_from(round)?)?;
+        let victim = if round % 2 == 0 { hand_over(&lattice)? } else { next(round).to_owned() };
+        let kill = kill(&mut lattice, &actor, &victim)?;
         all_reads.extend(reads.take());
         let wrote = writes.take();
         let seen = Summary::of(&wrote);
@@ -75,20 +67,54 @@ pub(super) fn check(ground: &Ground<'_>) -> Result<Vec<String>> {
     Ok(figures)
 }
 
+/// Starts a lattice with the counter on two hosts, and its store and HTTP server on a third.
+pub(super) fn workers(ground: &Ground<'_>) -> Result<(Lattice, String, SocketAddr)> {
+    let mut lattice = ground.lattice(Vec::new())?;
+    for host in WORK {
+        lattice.host(host, &["role=work"])?;
+    }
+    lattice.host("front", &["role=front"])?;
+    let spread = ["--replicas", "2", "--spread", "role=work:9", "--spread", "role=front:1"];
+    let actor = lattice.counter(&spread)?;
+    lattice.store("front", &actor)?;
+    let http = lattice.web("front", &actor)?;
+    until_answered(http, PATIENCE)?;
+    Ok((lattice, actor, http))
+}
+
+/// Has the lease let go until a host leads that may be harmed, and returns its name.
+pub(super) fn hand_over(lattice: &Lattice) -> Result<String> {
+    let mut wire = Wire::connect(lattice.nats.port)?;
+    for _ in 0..20 {
+        lattice.beats.wait("somebody leads", PATIENCE, |beats| beats.leader().is_some())?;
+        let Some((leader, lease)) = lattice.beats.leader().zip(lattice.beats.lease()) else { continue };
+        if WORK.contains(&leader.0.as_str()) {
+            return Ok(leader.0);
+        }
+        // As its holder would when it stops.
+        let released = format!(r#"{{"host":"{}","term":{},"renewed":0,"released":true}}"#, lease.host, lease.term);
+        wire.publish("$KV.LATTICEDATA_default.WATTLE_LEADER", released.as_bytes())?;
+        thread::park_timeout(Duration::from_millis(700));
+    }
+    bail!("the lease does not leave the host with the HTTP server")
+}
+
+/// Takes turns.
+const fn next(round: u64) -> &'static str {
+    if round % 4 == 1 { "work-1" } else { "work-2" }
+}
+
 /// Kills a host of the counter, waits for its scale, and lets the host come back.
-fn kill(lattice: &mut Lattice, actor: &str, round: usize) -> Result<Kill> {
-    let leader = lattice.beats.leader().map(|(name, _)| name);
-    // Whoever leads, if it may be killed: what it would have done is then left to another.
-    let victim = leader.as_deref().filter(|name| WORK.contains(name));
-    let victim = victim.unwrap_or_else(|| WORK.get(round % 2).copied().unwrap_or("work-1")).to_owned();
+fn kill(lattice: &mut Lattice, actor: &str, victim: &str) -> Result<Kill> {
+    let led = lattice.beats.leader().is_some_and(|(name, _)| name == victim);
     let begun = Instant::now();
-    lattice.kill(&victim)?;
+    lattice.kill(victim)?;
     lattice.beats.wait("the counter runs on two hosts again", PATIENCE, |beats| beats.who_runs(actor).len() == 2)?;
     let restored = begun.elapsed();
     thread::park_timeout(AFTER.saturating_sub(restored));
-    lattice.host(&victim, &["role=work"])?;
+    lattice.host(victim, &["role=work"])?;
     lattice.beats.wait("the counter is where it is to be", PATIENCE, |beats| beats.who_runs(actor) == WORK)?;
-    Ok(Kill { restored, led: leader.as_ref() == Some(&victim) })
+    Ok(Kill { restored, led })
 }
 
 fn restored(kills: &mut [Kill]) -> Result<String> {

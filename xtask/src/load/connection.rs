@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_status_and_keeps_the_connection() {
-        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 20\r\n\r\n{\"error\": \"draining\"}";
+        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 21\r\n\r\n{\"error\": \"draining\"}";
         assert_eq!(parse(answer).unwrap().unwrap(), (Outcome::Status(503, "draining".into()), true));
         let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno";
         assert_eq!(parse(answer).unwrap().unwrap(), (Outcome::Status(404, String::new()), true));
