@@ -104,8 +104,8 @@ impl Node {
         let cluster = KeyPair::from_seed(&seed).map_err(|error| KvError::Unavailable(error.to_string()))?;
         let surroundings = options.surroundings.clone();
         let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
-        let incarnation = incarnation(options.surroundings.as_ref());
         let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
+        let incarnation = rpc.incarnation();
         let (tasks, left) = (TaskTracker::new(), CancellationToken::new());
         let shared = Shared::open(bus.as_ref(), &lattice, &tasks, &left).await?;
         Ok(Self(Arc::new(Inner {
@@ -193,14 +193,6 @@ impl Node {
     fn next_turn(&self) -> u64 {
         self.0.turn.fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// Tells starts of one host apart: by the second, and by chance within it.
-fn incarnation(surroundings: &dyn Surroundings) -> u64 {
-    let mut chance = [0; 2];
-    // Without chance two starts within a second look the same, which ends with the first beat's expiry.
-    let _ = surroundings.fill_random(&mut chance);
-    surroundings.unix_now().saturating_mul(1000) + u64::from(u16::from_le_bytes(chance) % 1000)
 }
 
 /// Returns the time the directory reckons with; paused where time is.
