@@ -35,7 +35,7 @@ use std::sync::{
 use bytes::Bytes;
 use tokio_util::sync::DropGuard;
 use wattle_bus::{Bus, BusError};
-use wattle_types::{HostId, subject};
+use wattle_types::HostId;
 
 pub use call::{Origin, RemoteCall, Serve, Target};
 pub use failure::{CallFailure, NotRun, Refusal};
@@ -62,11 +62,18 @@ impl Rpc {
     #[must_use]
     pub fn new(bus: Arc<dyn Bus>, identity: Identity, surroundings: Arc<dyn Surroundings>, limits: Limits) -> Self {
         let part_len = PartLen::new(limits.part_len);
-        let endpoint = Arc::new(Endpoint { bus, identity, surroundings, limits, part_len });
+        let incarnation = surroundings.unix_millis();
+        let endpoint = Arc::new(Endpoint { bus, identity, incarnation, surroundings, limits, part_len });
         let desk = Arc::new(Desk::new(Arc::clone(&endpoint)));
         let end = Arc::new(desk.stopped().clone().drop_guard());
         let client = Arc::new(Client::new(Arc::clone(&endpoint)));
         Self { endpoint, client, desk, is_serving: Arc::default(), _end: end }
+    }
+
+    /// Returns which start of the host this is, in milliseconds since 1970: a later process of it has more.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.endpoint.incarnation
     }
 
     /// Takes calls of other hosts from the moment this returns, until [`Rpc::stop`]. To be called once; again, it
@@ -78,8 +85,7 @@ impl Rpc {
         if self.is_serving.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let subject = subject::rpc_host(&self.endpoint.identity.lattice, &self.endpoint.identity.host);
-        match self.endpoint.bus.subscribe(&subject, None).await {
+        match self.endpoint.listen().await {
             Ok(messages) => self.desk.serve(server, messages),
             Err(error) => {
                 self.is_serving.store(false, Ordering::Release);
@@ -113,6 +119,12 @@ impl Rpc {
     /// deadline, or until the last clone is dropped. Calls to others are not affected.
     pub async fn stop(&self) {
         self.desk.stop().await;
+    }
+
+    /// Listens no more, at once: a later process of this host does. What runs goes on until its deadline and is
+    /// answered. Calls to others are not affected.
+    pub fn give_up(&self) {
+        self.desk.stopped().cancel();
     }
 }
 

@@ -39,6 +39,11 @@ impl Surroundings for Machine {
     }
 
     fn unix_now(&self) -> u64 {
-        (EPOCH + self.start.elapsed().as_secs()).saturating_add_signed(self.skew.load(Ordering::Relaxed))
+        self.unix_millis() / 1000
+    }
+
+    fn unix_millis(&self) -> u64 {
+        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        (EPOCH * 1000).saturating_add(elapsed).saturating_add_signed(self.skew.load(Ordering::Relaxed) * 1000)
     }
 }

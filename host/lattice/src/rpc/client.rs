@@ -14,10 +14,11 @@ use wattle_types::{HostId, MAX_CALL_DEPTH};
 
 use super::{
     CallFailure, NotRun, Refusal, RemoteCall,
+    desk::LATE,
     endpoint::Endpoint,
-    fields::{self, Attached, Get, OPERATION_LEN_MAX, Put},
+    fields::{self, Attached, CallTime, Get, OPERATION_LEN_MAX, Put},
     frame::{self, Head, Kind},
-    handshake::is_gone,
+    handshake::read_gone,
     peer::{Outbound, Peer},
 };
 
@@ -56,7 +57,8 @@ enum Said {
     Refused(Refusal),
     Part(Bytes),
     Stored,
-    Gone,
+    /// This start of the host does not know the session.
+    Gone(u64),
 }
 
 /// Why a host said nothing to one message.
@@ -76,7 +78,7 @@ enum Silence {
 struct Talk<'a> {
     endpoint: &'a Endpoint,
     peer: &'a Peer,
-    session: &'a Outbound,
+    session: &'a Arc<Outbound>,
     deadline: Instant,
 }
 
@@ -126,7 +128,6 @@ impl Client {
             if !matches!(end, End::Forgotten) {
                 break;
             }
-            peer.forget(&session);
         }
         end
     }
@@ -185,7 +186,8 @@ impl Talk<'_> {
                 return End::NotRun(NotRun::DeadlineExceeded);
             }
             let theirs = remaining.saturating_sub(ANSWER_TIME.min(remaining / 20)).max(DEADLINE_STEP);
-            let write = |out: &mut BytesMut| fields::write_call(out, call, theirs, &payload);
+            let time = CallTime { remaining: theirs, sent: self.session.age() };
+            let write = |out: &mut BytesMut| fields::write_call(out, call, time, &payload);
             let said = self.ask(Kind::Call, counter, FIELDS_LEN + here, write).await;
             match said {
                 // Again in parts, which become shorter each time.
@@ -196,11 +198,29 @@ impl Talk<'_> {
                 Err(silence) => return silence.after_call(),
                 Ok(Said::Answer(bytes)) => return End::Answered(bytes),
                 Ok(Said::Held(total)) => return self.fetch(counter, total as usize).await,
-                Ok(Said::Refused(refusal)) => return End::Failed(refusal),
-                Ok(Said::Gone) => return End::Forgotten,
+                Ok(Said::Refused(refusal)) => return self.refused(refusal),
+                Ok(Said::Gone(by)) => return self.gone(by),
                 Ok(Said::Part(_) | Said::Stored) => return End::Unknown(NOT_PROVEN.into()),
             }
         }
+    }
+
+    /// The host that got the call does not know its session, and did not run it. Only a process of it that started
+    /// after the one we know can say so for both: an earlier one may live beside it, under the same key.
+    fn gone(&self, by: u64) -> End {
+        self.peer.forget(self.session);
+        if by >= self.session.incarnation {
+            return End::Forgotten;
+        }
+        End::Unknown("an earlier process under the same host key answered".into())
+    }
+
+    fn refused(&self, refusal: Refusal) -> End {
+        // Too late, although there is time: the clocks of this session ran apart, as when a machine slept.
+        if refusal.code == LATE && !refusal.executed && self.remaining() > DEADLINE_STEP {
+            self.peer.forget(self.session);
+        }
+        End::Failed(refusal)
     }
 
     /// Sends a payload ahead of its call.
@@ -225,7 +245,11 @@ impl Talk<'_> {
             match said {
                 Ok(Said::Stored) => begin += len,
                 Ok(Said::Refused(refusal)) => return Err(End::Failed(Refusal { executed: false, ..refusal })),
-                Ok(Said::Gone) => return Err(End::Forgotten),
+                // Whoever says so: the call itself was not sent.
+                Ok(Said::Gone(_)) => {
+                    self.peer.forget(self.session);
+                    return Err(End::Forgotten);
+                }
                 Ok(_) => return Err(End::NotRun(NotRun::Internal(NOT_PROVEN.into()))),
                 Err(Silence::TooLarge { limit }) if self.endpoint.part_len.shrink(len, limit) => {}
                 Err(silence) => return Err(End::NotRun(silence.before_call(payload.len()))),
@@ -299,8 +323,8 @@ impl Talk<'_> {
         let not_proven = || Silence::Unknown(NOT_PROVEN.into());
         let head = Head::read(answer).map_err(|_| not_proven())?;
         if head.kind == Kind::Gone {
-            let is_gone = is_gone(&self.endpoint.identity, &self.peer.host, request, answer);
-            return if is_gone { Ok(Said::Gone) } else { Err(not_proven()) };
+            let by = read_gone(&self.endpoint.identity, &self.peer.host, request, answer);
+            return by.map(Said::Gone).ok_or_else(not_proven);
         }
         let fields = frame::open(&self.session.keys.reply, answer).map_err(|_| not_proven())?;
         if head.session != self.session.id || head.counter != counter {

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -35,11 +36,23 @@ use super::{
 /// Messages worked on at once, calls or not; further ones are lost. More than may run, so that those too many are told.
 const MESSAGES_AT_ONCE_PER_CALL: usize = 2;
 
+/// How much longer than its time is a message may have been under way: what two clocks and a first contact may differ.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(2);
+
+/// Shortest and longest pause before listening again when the bus has ended it.
+const LISTEN_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The code of a call that came after its deadline, or did not end before it.
+pub(super) const LATE: &str = "deadline_exceeded";
+
 /// What a host knows of those that call it.
 pub(super) struct Desk {
     endpoint: Arc<Endpoint>,
     table: Mutex<Table>,
-    throttle: Mutex<Throttle>,
+    /// Of first contacts, which cost a signature to check and one to answer.
+    contacts: Mutex<Throttle>,
+    /// Of messages of unknown sessions, which cost a signature to answer.
+    strays: Mutex<Throttle>,
     kept: Kept,
     running: Arc<Gauge>,
     messages: Arc<Gauge>,
@@ -76,7 +89,8 @@ impl Desk {
         let limits = &endpoint.limits;
         Self {
             table: Mutex::new(Table::new(limits.clone())),
-            throttle: Mutex::new(Throttle::new(Instant::now())),
+            contacts: Mutex::new(Throttle::new(Instant::now())),
+            strays: Mutex::new(Throttle::new(Instant::now())),
             kept: Kept::new(limits.payload_len_max, limits.kept_len_max),
             running: Gauge::new(limits.running_max),
             messages: Gauge::new(limits.running_max.saturating_mul(MESSAGES_AT_ONCE_PER_CALL)),
@@ -131,17 +145,19 @@ impl Desk {
     }
 
     fn open(&self, hello: &Bytes) -> Result<Bytes, NoSession> {
-        if !lock(&self.throttle).take(Instant::now()) {
+        let Endpoint { identity, incarnation, surroundings, .. } = self.endpoint.as_ref();
+        // First, so that those who do not even know whom we trust take no turn of those that we do.
+        handshake::check_issuer(identity, hello)?;
+        if !lock(&self.contacts).take(Instant::now()) {
             return Err(NoSession::Busy);
         }
-        let Endpoint { identity, surroundings, .. } = self.endpoint.as_ref();
         let unix_now = surroundings.unix_now();
         let proven = Proven::read(identity, hello, unix_now)?;
         let mut id = [0; 8];
         surroundings.fill_random(&mut id)?;
         let id = u64::from_be_bytes(id);
         lock(&self.table).take_contact(&proven, id, unix_now)?;
-        let (welcome, keys) = proven.welcome(identity, id, surroundings.as_ref())?;
+        let (welcome, keys) = proven.welcome(identity, *incarnation, id, surroundings.as_ref())?;
         lock(&self.table).insert(id, proven.from, keys, Instant::now());
         tracing::debug!(host = %proven.from, "another host may call");
         Ok(welcome)
@@ -149,10 +165,11 @@ impl Desk {
 
     /// Tells the sender of a message that its session is not known.
     async fn disown(&self, request: &Bytes, reply: &str) {
-        if !lock(&self.throttle).take(Instant::now()) {
+        if !lock(&self.strays).take(Instant::now()) {
             return self.drop_message(&"unknown session");
         }
-        let _unsent = self.endpoint.publish(reply, handshake::gone(&self.endpoint.identity, request)).await;
+        let Endpoint { identity, incarnation, .. } = self.endpoint.as_ref();
+        let _unsent = self.endpoint.publish(reply, handshake::gone(identity, *incarnation, request)).await;
     }
 
     /// Proves a message and takes it once.
@@ -201,7 +218,10 @@ impl Desk {
         if self.draining.load(Ordering::Relaxed) {
             return Err(draining());
         }
-        if call.remaining.is_zero() {
+        let now = Instant::now();
+        let under_way = session.since(call.time.sent, now).saturating_sub(UNDER_WAY_MAX);
+        let remaining = call.time.remaining.min(SESSION_AGE_MAX).saturating_sub(under_way);
+        if remaining.is_zero() {
             return Err(late(false));
         }
         if call.depth > MAX_CALL_DEPTH {
@@ -214,8 +234,7 @@ impl Desk {
         };
         let fair = session.guest.running.take(1).ok_or_else(|| busy(&session.guest.running))?;
         let place = self.running.take(1).ok_or_else(|| busy(&self.running))?;
-        let remaining = call.remaining.min(SESSION_AGE_MAX);
-        let deadline = Instant::now() + remaining;
+        let deadline = now + remaining;
         let context = CallContext {
             repeatable: false,
             deadline: Deadline::at(deadline.into_std()),
@@ -236,22 +255,44 @@ impl Desk {
 
 impl Serving {
     async fn receive(self, mut messages: Subscription) {
+        let mut pause = LISTEN_AGAIN.0;
         loop {
             let message = tokio::select! {
                 biased;
                 () = self.desk.stop.cancelled() => break,
                 message = messages.next() => message,
             };
-            let Some(message) = message else {
-                tracing::warn!("other hosts cannot call any more: the subscription has ended");
-                return;
-            };
-            self.take(message);
+            match message {
+                Some(message) => {
+                    self.take(message);
+                    pause = LISTEN_AGAIN.0;
+                }
+                None => match self.listen_again(&mut pause).await {
+                    Some(again) => messages = again,
+                    None => break,
+                },
+            }
         }
         // What arrived before nobody listened any more is refused rather than lost.
         self.desk.draining.store(true, Ordering::Relaxed);
         while let Some(Some(message)) = messages.next().now_or_never() {
             self.take(message);
+        }
+    }
+
+    /// Listens anew after the bus has ended it, after longer and longer pauses, until we stop.
+    async fn listen_again(&self, pause: &mut Duration) -> Option<Subscription> {
+        loop {
+            tracing::warn!(?pause, "other hosts cannot call: the subscription has ended; it is made anew");
+            tokio::select! {
+                biased;
+                () = self.desk.stop.cancelled() => return None,
+                () = tokio::time::sleep(*pause) => {}
+            }
+            *pause = (*pause * 2).min(LISTEN_AGAIN.1);
+            if let Ok(messages) = self.desk.endpoint.listen().await {
+                return Some(messages);
+            }
         }
     }
 
@@ -326,5 +367,5 @@ fn draining() -> Refusal {
 fn late(executed: bool) -> Refusal {
     let message =
         if executed { "the call did not end before its deadline" } else { "the call came after its deadline" };
-    Refusal { executed, ..Refusal::not_run("deadline_exceeded", ErrorKind::Unavailable, message) }
+    Refusal { executed, ..Refusal::not_run(LATE, ErrorKind::Unavailable, message) }
 }

@@ -28,10 +28,18 @@ pub(super) enum Attached {
     Before(u64),
 }
 
+/// When a call was sent, and how long it may take from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallTime {
+    pub(super) remaining: Duration,
+    /// Since the session was asked for, by the clock of who calls.
+    pub(super) sent: Duration,
+}
+
 /// A call as it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
-    pub(super) remaining: Duration,
+    pub(super) time: CallTime,
     pub(super) depth: u8,
     pub(super) origin: Origin,
     pub(super) target: Target,
@@ -69,8 +77,9 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-pub(super) fn write_call(out: &mut BytesMut, call: &RemoteCall, remaining: Duration, payload: &Attached) {
-    out.put_u32(millis(remaining));
+pub(super) fn write_call(out: &mut BytesMut, call: &RemoteCall, time: CallTime, payload: &Attached) {
+    out.put_u32(millis(time.remaining));
+    out.put_u32(millis(time.sent));
     out.put_u8(call.context.depth);
     write_origin(out, &call.origin);
     write_target(out, &call.target);
@@ -96,6 +105,7 @@ pub(super) fn write_call(out: &mut BytesMut, call: &RemoteCall, remaining: Durat
 pub(super) fn read_call(fields: Bytes) -> Result<Call, Malformed> {
     let mut reader = Reader::new(fields);
     let remaining = Duration::from_millis(reader.u32()?.into());
+    let sent = Duration::from_millis(reader.u32()?.into());
     let depth = reader.u8()?;
     let origin = read_origin(&mut reader)?;
     let target = read_target(&mut reader)?;
@@ -115,7 +125,7 @@ pub(super) fn read_call(fields: Bytes) -> Result<Call, Malformed> {
         _ => return Err(Malformed),
     };
     let traceparent = Some(traceparent).filter(|trace: &Arc<str>| !trace.is_empty());
-    Ok(Call { remaining, depth, origin, target, operation, traceparent, payload })
+    Ok(Call { time: CallTime { remaining, sent }, depth, origin, target, operation, traceparent, payload })
 }
 
 fn write_origin(out: &mut BytesMut, origin: &Origin) {

@@ -23,6 +23,7 @@ use super::{
 pub(super) const SKEW_MAX_SECS: u64 = 60;
 
 const SIGNATURE_LEN: usize = 64;
+const KEY_LEN: usize = 32;
 /// Bytes of the fields of a first contact at their longest.
 const FIELDS_LEN_MAX: usize = 512;
 const REASON_LEN_MAX: usize = 256;
@@ -64,6 +65,15 @@ pub(super) struct Hello {
     secret: StaticSecret,
 }
 
+/// A session that was granted.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) session: u64,
+    /// Which start of the host granted it.
+    pub(super) incarnation: u64,
+    pub(super) keys: Keys,
+}
+
 /// A first contact whose sender is proven.
 #[derive(Debug)]
 pub(super) struct Proven {
@@ -94,18 +104,36 @@ fn sign(identity: &Identity, mut frame: BytesMut) -> Bytes {
     frame.freeze()
 }
 
-/// Returns what was signed, without head and key, if the key is trusted and the signature is its.
-fn check_signed(identity: &Identity, frame: &Bytes) -> Result<Reader, NoSession> {
-    let (signed, signature) = frame.split_last_chunk::<SIGNATURE_LEN>().ok_or(NoSession::Malformed)?;
-    let (rest, key) = signed.split_last_chunk::<32>().ok_or(NoSession::Malformed)?;
+/// A signed message of which nothing is proven but that it names a key we trust.
+struct Signed<'a> {
+    /// All that is signed, the key included.
+    text: &'a [u8],
+    signature: &'a [u8; SIGNATURE_LEN],
+    issuer: PublicKey,
+}
+
+/// Checks that a message names a trusted key as its signer's. That costs nothing, and lets in nobody.
+pub(super) fn check_issuer(identity: &Identity, frame: &Bytes) -> Result<(), NoSession> {
+    read_signed(identity, frame).map(drop)
+}
+
+fn read_signed<'a>(identity: &Identity, frame: &'a Bytes) -> Result<Signed<'a>, NoSession> {
+    let (text, signature) = frame.split_last_chunk::<SIGNATURE_LEN>().ok_or(NoSession::Malformed)?;
+    let (_, key) = text.split_last_chunk::<KEY_LEN>().ok_or(NoSession::Malformed)?;
     let issuer = PublicKey::from_bytes(KeyKind::Cluster, *key);
     if !identity.trusts(&issuer) {
         return Err(NoSession::Untrusted(issuer));
     }
-    if !issuer.verify(signed, signature).unwrap_or(false) {
+    Ok(Signed { text, signature, issuer })
+}
+
+/// Returns what was signed, without head and key, if the key is trusted and the signature is its.
+fn check_signed(identity: &Identity, frame: &Bytes) -> Result<Reader, NoSession> {
+    let Signed { text, signature, issuer } = read_signed(identity, frame)?;
+    if !issuer.verify(text, signature).unwrap_or(false) {
         return Err(NoSession::Forged);
     }
-    let mut fields = Reader::new(frame.slice(..rest.len()));
+    let mut fields = Reader::new(frame.slice(..text.len() - KEY_LEN));
     let _head: [u8; super::frame::HEAD_LEN] = fields.array()?;
     Ok(fields)
 }
@@ -140,21 +168,22 @@ impl Hello {
         Ok(Self { frame: sign(identity, frame), secret })
     }
 
-    /// Reads the answer: the session's number and its keys.
-    pub(super) fn finish(&self, identity: &Identity, answer: &Bytes) -> Result<(u64, Keys), NoSession> {
+    /// Reads the answer.
+    pub(super) fn finish(&self, identity: &Identity, answer: &Bytes) -> Result<Granted, NoSession> {
         match Head::read(answer).map_err(|_| NoSession::Version)?.kind {
             Kind::Welcome => {}
             Kind::Declined => return Err(read_declined(answer)),
             _ => return Err(NoSession::Malformed),
         }
         let mut fields = check_signed(identity, answer)?;
-        let session = fields.u64()?;
+        let (session, incarnation) = (fields.u64()?, fields.u64()?);
         if fields.array()? != digest(&[&self.frame]) {
             return Err(NoSession::Repeated);
         }
         let ephemeral = fields.array()?;
         fields.end()?;
-        Ok((session, derive(&self.secret, ephemeral, &self.frame, answer)?))
+        let keys = derive(&self.secret, ephemeral, &self.frame, answer)?;
+        Ok(Granted { session, incarnation, keys })
     }
 }
 
@@ -180,12 +209,14 @@ impl Proven {
     pub(super) fn welcome(
         &self,
         identity: &Identity,
+        incarnation: u64,
         session: u64,
         surroundings: &dyn Surroundings,
     ) -> Result<(Bytes, Keys), NoSession> {
         let secret = secret(surroundings)?;
         let mut frame = head(Kind::Welcome).begin(FIELDS_LEN_MAX);
         frame.put_u64(session);
+        frame.put_u64(incarnation);
         frame.put_slice(&digest(&[&self.frame]));
         frame.put_slice(Point::from(&secret).as_bytes());
         let welcome = sign(identity, frame);
@@ -211,22 +242,22 @@ fn read_declined(frame: &Bytes) -> NoSession {
     NoSession::Declined(cut(&printable, REASON_LEN_MAX).to_owned())
 }
 
-/// Writes that the session of `request` is not known here. Signed, and for this one message: it lets the sender send
-/// the same call again.
-pub(super) fn gone(identity: &Identity, request: &Bytes) -> Bytes {
+/// Writes that the session of `request` is not known to this start of the host. Signed, and for this one message: it
+/// lets the sender send the same call again.
+pub(super) fn gone(identity: &Identity, incarnation: u64, request: &Bytes) -> Bytes {
     let mut frame = head(Kind::Gone).begin(FIELDS_LEN_MAX);
     frame.put_slice(identity.host.public_key().as_bytes());
     frame.put_slice(&digest(&[request]));
+    frame.put_u64(incarnation);
     sign(identity, frame)
 }
 
-/// Returns whether `answer` is what [`gone`] writes, by `host`, for `request`.
-pub(super) fn is_gone(identity: &Identity, host: &HostId, request: &Bytes, answer: &Bytes) -> bool {
-    let said = || {
-        let mut fields = check_signed(identity, answer).ok()?;
-        let (from, named) = (read_host(&mut fields).ok()?, fields.array().ok()?);
-        fields.end().ok()?;
-        Some(from == *host && named == digest(&[request]))
-    };
-    said() == Some(true)
+/// Returns which start of `host` says that it does not know the session of `request`, if `answer` is what [`gone`]
+/// writes.
+pub(super) fn read_gone(identity: &Identity, host: &HostId, request: &Bytes, answer: &Bytes) -> Option<u64> {
+    let mut fields = check_signed(identity, answer).ok()?;
+    let (from, named) = (read_host(&mut fields).ok()?, fields.array().ok()?);
+    let incarnation = fields.u64().ok()?;
+    fields.end().ok()?;
+    (from == *host && named == digest(&[request])).then_some(incarnation)
 }

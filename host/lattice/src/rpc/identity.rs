@@ -41,6 +41,15 @@ pub trait Surroundings: Send + Sync + 'static {
 
     /// Returns the time in seconds since 1970.
     fn unix_now(&self) -> u64;
+
+    /// Returns the time in milliseconds since 1970. Starts of one host are told apart by it, the later one by more.
+    ///
+    /// Without a finer clock, chance tells starts within a second apart, not which was later.
+    fn unix_millis(&self) -> u64 {
+        let mut chance = [0; 2];
+        let chance = self.fill_random(&mut chance).map_or(0, |()| u64::from(u16::from_le_bytes(chance) % 1000));
+        self.unix_now().saturating_mul(1000).saturating_add(chance)
+    }
 }
 
 /// The operating system.
@@ -55,5 +64,10 @@ impl Surroundings for System {
     fn unix_now(&self) -> u64 {
         // A clock before 1970 makes every first contact stale, which says what is wrong.
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    fn unix_millis(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -22,7 +22,7 @@ use super::{
     NotRun,
     endpoint::Endpoint,
     gauge::Gauge,
-    handshake::Hello,
+    handshake::{Granted, Hello},
     keys::Keys,
     table::{MESSAGES_MAX, SESSION_AGE_MAX},
 };
@@ -44,12 +44,20 @@ type Opening = BoxFuture<'static, Result<Arc<Outbound>, NotRun>>;
 #[derive(Debug)]
 pub(super) struct Outbound {
     pub(super) id: u64,
+    /// Which start of the host granted it.
+    pub(super) incarnation: u64,
     pub(super) keys: Keys,
     counter: AtomicU64,
+    /// When it was asked for: not after the host granted it.
     opened: Instant,
 }
 
 impl Outbound {
+    /// Returns how old it is.
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
     /// Returns the number of the next message.
     pub(super) fn count(&self) -> u64 {
         self.counter.fetch_add(1, Ordering::Relaxed) + 1
@@ -122,13 +130,14 @@ async fn open(peer: &Peer, endpoint: &Endpoint) -> Result<Outbound, NotRun> {
     let no_session = |why: &dyn std::fmt::Display| NotRun::NoSession(why.to_string());
     let hello =
         Hello::new(&endpoint.identity, &peer.host, endpoint.surroundings.as_ref()).map_err(|why| no_session(&why))?;
+    let opened = Instant::now();
     let answer = contact(peer, endpoint, hello.frame.clone(), endpoint.limits.contact_timeout).await?;
-    let (id, keys) = hello.finish(&endpoint.identity, &answer).map_err(|why| {
+    let Granted { session: id, incarnation, keys } = hello.finish(&endpoint.identity, &answer).map_err(|why| {
         tracing::warn!(host = %peer.host, %why, "there is no session with another host");
         no_session(&why)
     })?;
     tracing::debug!(host = %peer.host, "a session with another host was made");
-    Ok(Outbound { id, keys, counter: AtomicU64::new(0), opened: Instant::now() })
+    Ok(Outbound { id, incarnation, keys, counter: AtomicU64::new(0), opened })
 }
 
 async fn contact(peer: &Peer, endpoint: &Endpoint, hello: Bytes, timeout: Duration) -> Result<Bytes, NotRun> {

@@ -61,6 +61,11 @@ impl Inbound {
         self.window.lock().unwrap_or_else(PoisonError::into_inner).take(counter)
     }
 
+    /// Returns how long ago a message was sent, as far as that is known: its sender counts from before we do.
+    pub(super) fn since(&self, sent: Duration, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened).saturating_sub(sent)
+    }
+
     fn last_used(&self) -> Instant {
         self.opened + Duration::from_millis(self.used.load(Ordering::Relaxed))
     }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use wattle_bus::{Bus, MemoryBus, Subscription};
 use wattle_types::{
-    ActorId, BoxFuture, CallContext, Deadline, ErrorKind, HostId, LinkKey,
+    ActorId, BoxFuture, CallContext, Deadline, ErrorKind, HostId, LinkKey, subject,
     wascap::{KeyKind, KeyPair, PublicKey},
 };
 
@@ -52,6 +52,10 @@ impl Surroundings for Seeded {
 
     fn unix_now(&self) -> u64 {
         self.unix_began + self.began.elapsed().as_secs()
+    }
+
+    fn unix_millis(&self) -> u64 {
+        self.unix_now() * 1000
     }
 }
 

@@ -139,3 +139,11 @@ async fn with_the_last_handle_it_ends() {
     let gone = one.call(host(2), call_of("b")).await.unwrap_err();
     assert_eq!(gone.code(), "no_responders");
 }
+
+#[test]
+fn starts_of_a_host_are_told_apart_by_the_millisecond() {
+    let first = System.unix_millis();
+    let next = (0..100_000_000).map(|_| System.unix_millis()).find(|millis| *millis != first).unwrap();
+    assert!(next > first && next - first < 1_000, "{first} {next}");
+    assert!(next.abs_diff(System.unix_now() * 1000) < 2_000);
+}

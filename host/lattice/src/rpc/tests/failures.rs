@@ -190,3 +190,50 @@ async fn clocks_may_differ_by_a_minute() {
         assert!(answer.map_or_else(|failure| failure.to_string().contains("clocks differ"), |_| is_fresh));
     }
 }
+
+/// Host 2 once more, as a process that started `secs` seconds after 1,800,000,000.
+async fn process(bus: &MemoryBus, secs: u64) -> (Rpc, Arc<Server>) {
+    let (seeded, server) = (Seeded::new(2000 + secs, 1_800_000_000 + secs), Arc::new(Server::default()));
+    let process = Rpc::new(Arc::new(bus.connect()), identity(2), seeded, Limits::default());
+    process.serve(server.clone()).await.unwrap();
+    (process, server)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_process_with_the_same_key_cannot_say_that_a_call_did_not_run() {
+    let bus = MemoryBus::new();
+    let (_later, server) = process(&bus, 20).await;
+    let one = start(&bus, 1);
+    one.call(host(2), call_of("a")).await.unwrap();
+    let (_earlier, other) = process(&bus, 10).await;
+    let failure = one.call(host(2), RemoteCall { operation: "wait".into(), ..call_of("a") }).await.unwrap_err();
+    assert!(matches!(failure, CallFailure::Unknown { .. }), "{failure}");
+    assert_eq!((server.begun(), other.begun()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_process_says_that_what_its_forerunner_was_asked_did_not_run() {
+    let bus = MemoryBus::new();
+    let (earlier, _server) = process(&bus, 10).await;
+    let one = start(&bus, 1);
+    one.call(host(2), call_of("a")).await.unwrap();
+    earlier.give_up();
+    tokio::task::yield_now().await;
+    let (later, server) = process(&bus, 20).await;
+    assert!(later.incarnation() > earlier.incarnation());
+    assert_eq!(one.call(host(2), call_of("b")).await.unwrap(), "b");
+    assert_eq!(server.begun(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_listens_again_when_the_bus_has_ended_it() {
+    let bus = MemoryBus::new();
+    let (one, two) = (start(&bus, 1), start(&bus, 2));
+    let connection = bus.connect();
+    let ends = connection.subscribe("nothing", None).await.unwrap();
+    two.desk.serve(Arc::new(Server::default()), ends);
+    connection.drain().await;
+    assert!(one.call(host(2), call_of("a")).await.is_err());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(one.call(host(2), call_of("a")).await.unwrap(), "a");
+}

@@ -2,7 +2,7 @@
 
 use super::{
     frame::{Head, Kind},
-    handshake::{NoSession, Proven, gone, is_gone},
+    handshake::{NoSession, Proven, gone, read_gone},
     raw::{RawPeer, send},
     *,
 };
@@ -26,12 +26,17 @@ async fn a_message_is_taken_once_and_in_any_order() {
     assert_eq!(server.begun(), 7);
 }
 
+/// More than all the waiting for answers that do not come.
+const SECONDS_OF_ALL: u64 = 3000;
+
 #[tokio::test(start_paused = true)]
 async fn a_changed_message_changes_nothing() {
     let bus = MemoryBus::new();
     let (_one, _two, server) = pair(&bus, Limits::default()).await;
     let raw = RawPeer::open(&bus).await;
-    let frame = raw.call(9, &call_of("payload"));
+    let payload = fields::Attached::Here("payload".into());
+    let frame = raw
+        .frame(Kind::Call, 9, |out| fields::write_call(out, &call_of(""), raw.time(SECONDS_OF_ALL * 1000), &payload));
     for at in 0..frame.len() {
         for bit in [0x01, 0x80] {
             let mut changed = frame.to_vec();
@@ -40,7 +45,7 @@ async fn a_changed_message_changes_nothing() {
             if let Some(answer) = send(&raw.bus, "test", changed.into()).await {
                 let kind = Head::read(&answer).unwrap().kind;
                 assert!(matches!(kind, Kind::Declined | Kind::Gone), "{at} {kind:?}");
-                assert!(kind != Kind::Gone || !is_gone(&identity(1), &host(2), &frame, &answer), "{at}");
+                assert!(kind != Kind::Gone || read_gone(&identity(1), &host(2), &frame, &answer).is_none(), "{at}");
             }
         }
     }
@@ -88,10 +93,10 @@ async fn proven_nonsense_is_refused_before_it_runs() {
     deep.context.depth = wattle_types::MAX_CALL_DEPTH + 1;
     assert_eq!(raw.refused(raw.call(2, &deep)).await, not_run("call_depth_exceeded"));
     let here = fields::Attached::Here(Bytes::new());
-    let late = raw.frame(Kind::Call, 3, |out| fields::write_call(out, &call_of("a"), Duration::ZERO, &here));
+    let late = raw.frame(Kind::Call, 3, |out| fields::write_call(out, &call_of("a"), raw.time(0), &here));
     assert_eq!(raw.refused(late).await, not_run("deadline_exceeded"));
     let nowhere = fields::Attached::Before(7);
-    let before = |out: &mut _| fields::write_call(out, &call_of(""), Duration::from_secs(1), &nowhere);
+    let before = |out: &mut _| fields::write_call(out, &call_of(""), raw.time(1000), &nowhere);
     assert_eq!(raw.refused(raw.frame(Kind::Call, 4, before)).await, not_run("request_invalid"));
     let put = |total, offset, len: usize| fields::Put {
         upload: 7,
@@ -193,8 +198,8 @@ async fn a_welcome_is_for_one_first_contact_only() {
     let seeded = Seeded::new(1, 5);
     let [hello, other] = [0; 2].map(|_| handshake::Hello::new(&identity(1), &host(2), seeded.as_ref()).unwrap());
     let proven = Proven::read(&identity(2), &hello.frame, 5).unwrap();
-    let (welcome, _keys) = proven.welcome(&identity(2), 7, seeded.as_ref()).unwrap();
-    assert_eq!(hello.finish(&identity(1), &welcome).unwrap().0, 7);
+    let (welcome, _keys) = proven.welcome(&identity(2), 1, 7, seeded.as_ref()).unwrap();
+    assert_eq!(hello.finish(&identity(1), &welcome).unwrap().session, 7);
     assert_eq!(other.finish(&identity(1), &welcome).unwrap_err(), NoSession::Repeated);
     for at in 0..welcome.len() {
         let mut changed = welcome.to_vec();
@@ -206,14 +211,46 @@ async fn a_welcome_is_for_one_first_contact_only() {
 #[test]
 fn only_the_host_asked_can_say_that_a_session_is_gone() {
     let request = Bytes::from_static(b"request");
-    let said = gone(&identity(2), &request);
-    assert!(is_gone(&identity(1), &host(2), &request, &said));
-    assert!(!is_gone(&identity(1), &host(3), &request, &said));
-    assert!(!is_gone(&identity(1), &host(2), &Bytes::from_static(b"another"), &said));
-    assert!(!is_gone(&identity(1), &host(2), &request, &gone(&identity(9), &request)));
+    let said = gone(&identity(2), 5, &request);
+    assert_eq!(read_gone(&identity(1), &host(2), &request, &said), Some(5));
+    assert_eq!(read_gone(&identity(1), &host(3), &request, &said), None);
+    assert_eq!(read_gone(&identity(1), &host(2), &Bytes::from_static(b"another"), &said), None);
+    assert_eq!(read_gone(&identity(1), &host(2), &request, &gone(&identity(9), 5, &request)), None);
     for at in 0..said.len() {
         let mut changed = said.to_vec();
         changed[at] ^= 1;
-        assert!(!is_gone(&identity(1), &host(2), &request, &changed.into()), "{at}");
+        assert_eq!(read_gone(&identity(1), &host(2), &request, &changed.into()), None, "{at}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_under_way_for_longer_than_it_may_take_does_not_run() {
+    let bus = MemoryBus::new();
+    let (_one, _two, server) = pair(&bus, Limits::default()).await;
+    let raw = RawPeer::open(&bus).await;
+    let (late, just) = (raw.call(1, &call_of("a")), raw.call(2, &call_of("a")));
+    tokio::time::advance(Duration::from_millis(2900)).await;
+    assert_eq!(raw.ask(just).await.unwrap().0, Kind::Answer);
+    let left = server.last.lock().unwrap().as_ref().unwrap().1.context.deadline.remaining(Instant::now().into_std());
+    assert_eq!(left, Duration::from_millis(100), "what the way took is taken off");
+    tokio::time::advance(Duration::from_millis(101)).await;
+    assert_eq!(raw.refused(late).await, ("deadline_exceeded".into(), false));
+    assert_eq!(server.begun(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_prove_nothing_keep_nobody_from_making_sessions() {
+    let bus = MemoryBus::new();
+    let (one, _two, _server) = pair(&bus, Limits::default()).await;
+    let seeded = Seeded::new(5, 1_800_000_000);
+    let to = subject::rpc_host(&"test".parse().unwrap(), &host(2));
+    let untrusted = handshake::Hello::new(&identity(9), &host(2), seeded.as_ref()).unwrap().frame;
+    let stray = Head { kind: Kind::Call, session: 99, counter: 1 }.begin(0).freeze();
+    for _ in 0..3000 {
+        for frame in [&untrusted, &stray] {
+            bus.publish(&to, Some("_INBOX.nobody"), &[], frame.clone()).await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(one.call(host(2), call_of("a")).await.unwrap(), "a");
 }

@@ -5,7 +5,7 @@
 use data_encoding::HEXLOWER;
 
 use super::{
-    fields::{Attached, Get, Put},
+    fields::{Attached, CallTime, Get, Put},
     frame::{Head, Kind, open},
     handshake::{Hello, Proven, gone},
     keys::{Key, Keys},
@@ -13,6 +13,8 @@ use super::{
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
+
+const TIME: CallTime = CallTime { remaining: Duration::from_millis(1999), sent: Duration::from_millis(60_001) };
 
 fn keys() -> Keys {
     Keys::derive(&[1; 32], &[2; 32]).unwrap()
@@ -55,14 +57,15 @@ fn messages() -> Vec<(&'static str, Bytes)> {
     let seeded = Seeded::new(3, 1_800_000_000);
     let hello = Hello::new(&identity(1), &host(2), seeded.as_ref()).unwrap();
     let proven = Proven::read(&identity(2), &hello.frame, 1_800_000_000).unwrap();
-    let (welcome, _keys) = proven.welcome(&identity(2), 0x0102_0304_0506_0708, seeded.as_ref()).unwrap();
+    let (welcome, _keys) =
+        proven.welcome(&identity(2), 1_800_000_000_123, 0x0102_0304_0506_0708, seeded.as_ref()).unwrap();
     let Keys { request, reply } = keys();
     let put = Put { upload: 77, remaining: Duration::from_millis(1500), total: 6, offset: 2, bytes: "part".into() };
     let get = Get { counter: 8, offset: 100, len: 50 };
     let mut messages: Vec<_> = calls()
         .iter()
         .map(|(name, call, payload)| {
-            let write = |out: &mut _| fields::write_call(out, call, Duration::from_millis(1999), payload);
+            let write = |out: &mut _| fields::write_call(out, call, TIME, payload);
             (*name, sealed(&request, Kind::Call, write))
         })
         .collect();
@@ -70,7 +73,7 @@ fn messages() -> Vec<(&'static str, Bytes)> {
         ("hello", hello.frame),
         ("welcome", welcome),
         ("declined", handshake::declined(&handshake::NoSession::Stale)),
-        ("gone", gone(&identity(2), &messages[0].1)),
+        ("gone", gone(&identity(2), 1_800_000_000_123, &messages[0].1)),
         ("put", sealed(&request, Kind::Put, |out| fields::write_put(out, &put))),
         ("get", sealed(&request, Kind::Get, |out| fields::write_get(out, get))),
         ("answer", sealed(&reply, Kind::Answer, |out| out.extend_from_slice(b"answer"))),
@@ -100,7 +103,7 @@ fn messages_are_read_as_ever() {
         let head = Head::read(&read(name)).unwrap();
         assert_eq!(head, Head { kind: Kind::Call, session: 0x0102_0304_0506_0708, counter: 9 });
         let came = fields::read_call(open(&request, &read(name)).unwrap()).unwrap();
-        assert_eq!((came.remaining, came.depth), (Duration::from_millis(1999), call.context.depth));
+        assert_eq!((came.time, came.depth), (TIME, call.context.depth));
         assert_eq!((came.origin, came.target, came.operation), (call.origin, call.target, call.operation));
         assert_eq!((came.traceparent, came.payload), (call.context.traceparent, payload));
     }

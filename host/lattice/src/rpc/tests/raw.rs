@@ -5,7 +5,7 @@ use wattle_types::LatticeId;
 
 use super::{
     frame::{Head, Kind, open},
-    handshake::Hello,
+    handshake::{Granted, Hello},
     keys::Keys,
     *,
 };
@@ -16,6 +16,7 @@ pub(super) struct RawPeer {
     pub(super) hello: Bytes,
     pub(super) session: u64,
     pub(super) keys: Keys,
+    opened: Instant,
 }
 
 /// Sends to host 2 of a lattice; returns what comes back within a second.
@@ -29,9 +30,10 @@ impl RawPeer {
     pub(super) async fn open(bus: &MemoryBus) -> Self {
         let bus = bus.connect();
         let hello = Hello::new(&identity(1), &host(2), Seeded::new(77, 1_800_000_000).as_ref()).unwrap();
+        let opened = Instant::now();
         let answer = send(&bus, "test", hello.frame.clone()).await.unwrap();
-        let (session, keys) = hello.finish(&identity(1), &answer).unwrap();
-        Self { bus, hello: hello.frame, session, keys }
+        let Granted { session, keys, .. } = hello.finish(&identity(1), &answer).unwrap();
+        Self { bus, hello: hello.frame, session, keys, opened }
     }
 
     /// Writes a message.
@@ -41,9 +43,14 @@ impl RawPeer {
         self.keys.request.seal(frame)
     }
 
+    /// Returns the time of a call that is sent now and may take so many milliseconds.
+    pub(super) fn time(&self, remaining_ms: u64) -> fields::CallTime {
+        fields::CallTime { remaining: Duration::from_millis(remaining_ms), sent: self.opened.elapsed() }
+    }
+
     pub(super) fn call(&self, counter: u64, call: &RemoteCall) -> Bytes {
         let payload = fields::Attached::Here(call.payload.clone());
-        self.frame(Kind::Call, counter, |out| fields::write_call(out, call, Duration::from_secs(1), &payload))
+        self.frame(Kind::Call, counter, |out| fields::write_call(out, call, self.time(1000), &payload))
     }
 
     /// Sends a message; returns what kind of answer provably came back, with its fields.
