@@ -166,6 +166,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Returns whether the connection stands, as far as is known right now.
     fn is_connected(&self) -> bool;
 
+    /// Returns how many connections there have been. When it grows, messages on their way to us may have been lost.
+    fn connections(&self) -> u64 {
+        1
+    }
+
     /// Opens a key-value bucket, made if it is not there: in a file, the last write of each key.
     ///
     /// One that is there is taken as it is. All that is stored outlives the connection.

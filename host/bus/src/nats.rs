@@ -386,6 +386,10 @@ impl Bus for NatsBus {
         !self.connection.borrow().is_closed && self.client.connection_state() == State::Connected
     }
 
+    fn connections(&self) -> u64 {
+        self.connection.borrow().connects
+    }
+
     fn bucket<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<dyn KvStore>, KvError>> {
         Box::pin(jetstream::open(self, name))
     }

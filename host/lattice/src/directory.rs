@@ -27,6 +27,9 @@ const FORGET_AFTER: Duration = Duration::from_secs(10);
 /// How long calls avoid a host that did not answer in time.
 const SUSPECT_FOR: Duration = Duration::from_secs(2);
 
+/// How long calls avoid a host that was cut off and comes back: it has yet to hear who runs what it needs.
+const AVOID_FOR: Duration = Duration::from_secs(1);
+
 /// What a notice changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
@@ -98,11 +101,17 @@ impl Directory {
             }
             Heard::Appeared | Heard::Changed | Heard::Left => {}
         }
+        let came_back = known.is_some_and(|known| {
+            matches!(known.state, State::Lost | State::Expired) && known.beat.incarnation == beat.incarnation
+        });
         let since = known.filter(|_| heard == Heard::Changed).map_or(now, |known| known.since);
         let state = if heard == Heard::Left { State::Left } else { State::Here };
         self.hosts.insert(host, Entry { beat: Arc::new(beat), heard: now, since, state });
         if heard == Heard::Appeared {
             self.suspects.remove(&host);
+            if came_back {
+                self.suspects.insert(host, now + AVOID_FOR);
+            }
         }
         self.snapshot = None;
         heard

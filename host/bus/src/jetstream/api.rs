@@ -54,6 +54,9 @@ impl From<KvError> for Failure {
     }
 }
 
+/// On how many servers a bucket is kept: any one of a cluster may fail; a server of its own has only itself.
+const REPLICAS: [u8; 2] = [3, 1];
+
 /// One bucket's requests.
 #[derive(Debug, Clone)]
 pub(super) struct Api<L> {
@@ -76,18 +79,26 @@ impl<L: Link> Api<L> {
             Some((NO_STREAM, _)) => {}
             Some((_, why)) => return Err(KvError::Unavailable(why.into())),
         }
-        let config = json!({
+        let mut why_not = String::new();
+        for replicas in REPLICAS {
+            let made = self.call(&format!("$JS.API.STREAM.CREATE.{}", self.stream), &self.config(replicas)).await?;
+            match refusal(&made) {
+                // Somebody else was faster, and wants it otherwise.
+                None | Some((NAME_IN_USE, _)) => return Ok(()),
+                Some((_, why)) => why.clone_into(&mut why_not),
+            }
+        }
+        Err(KvError::Unavailable(why_not))
+    }
+
+    fn config(&self, replicas: u8) -> Value {
+        json!({
             "name": self.stream, "subjects": [format!("{}>", self.prefix)], "retention": "limits", "storage": "file",
             "max_consumers": -1, "max_msgs": -1, "max_bytes": -1, "max_age": 0, "max_msg_size": -1,
-            "max_msgs_per_subject": 1, "discard": "new", "num_replicas": 1, "duplicate_window": 120_000_000_000_u64,
-            "deny_delete": true, "allow_rollup_hdrs": true, "allow_direct": true,
-        });
-        let made = self.call(&format!("$JS.API.STREAM.CREATE.{}", self.stream), &config).await?;
-        match refusal(&made) {
-            // Somebody else was faster, and wants it otherwise.
-            None | Some((NAME_IN_USE, _)) => Ok(()),
-            Some((_, why)) => Err(KvError::Unavailable(why.into())),
-        }
+            "max_msgs_per_subject": 1, "discard": "new", "num_replicas": replicas,
+            "duplicate_window": 120_000_000_000_u64, "deny_delete": true, "allow_rollup_hdrs": true,
+            "allow_direct": true,
+        })
     }
 
     /// Returns what is stored last under `key`, a deletion included. Asks who leads, so it is the last there is.

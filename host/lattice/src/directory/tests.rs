@@ -217,3 +217,18 @@ fn a_suspicion_is_nothing_for_hosts_nobody_knows() {
     directory.heard(now, Beat { incarnation: 2, ..beat(9) });
     assert!(!directory.snapshot().is_suspect(&host(9), now));
 }
+
+#[test]
+fn a_host_that_was_cut_off_is_avoided_for_a_moment_and_a_new_start_is_not() {
+    let (now, mut directory) = (Instant::now(), Directory::default());
+    directory.heard(now, beat(1));
+    assert!(!directory.snapshot().is_suspect(&host(1), now));
+    directory.lost(&host(1));
+    assert_eq!(directory.heard(now, beat(1)), Heard::Appeared);
+    assert!(directory.snapshot().is_suspect(&host(1), now));
+    assert!(!directory.snapshot().is_suspect(&host(1), now + AVOID_FOR));
+    directory.lost(&host(1));
+    let restarted = Beat { incarnation: beat(1).incarnation + 1, ..beat(1) };
+    assert_eq!(directory.heard(now, restarted), Heard::Appeared);
+    assert!(!directory.snapshot().is_suspect(&host(1), now));
+}

@@ -47,26 +47,31 @@ impl Node {
         Err(failed.map_or_else(|| not_found(&call.target), |(host, failure)| explain(&call.target, host, failure)))
     }
 
-    /// Asks one host, and gives up as soon as it is known to be gone: waiting for the deadline would help nobody.
+    /// Asks one host, and gives up as soon as it is known to be gone, or the connection its answer would have come by:
+    /// waiting for the deadline would help nobody.
     async fn ask(&self, host: HostId, call: RemoteCall) -> Result<Bytes, CallFailure> {
         let begun = now();
         tokio::select! {
             biased;
             result = self.0.rpc.call(host, call) => result,
-            () = self.gone(host) => Err(CallFailure::Unknown {
+            why = self.gone(host) => Err(CallFailure::Unknown {
                 host,
                 waited: now().saturating_duration_since(begun),
-                why: "it is gone".into(),
+                why: why.into(),
             }),
         }
     }
 
-    /// Waits until a host that is there is not there any more.
-    async fn gone(&self, host: HostId) {
+    /// Waits until a host that is there is not there any more, or we are not where it sends its answers; returns which.
+    async fn gone(&self, host: HostId) -> &'static str {
         let mut losses = self.0.losses.subscribe();
+        let connection = self.0.bus.connections();
         while losses.changed().await.is_ok() {
             if !self.directory().hosts().contains_key(&host) {
-                return;
+                return "it is gone";
+            }
+            if !self.0.bus.is_connected() || self.0.bus.connections() != connection {
+                return "the connection to NATS was lost meanwhile";
             }
         }
         std::future::pending().await

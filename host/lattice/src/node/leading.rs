@@ -38,6 +38,8 @@ struct Leading {
     /// The lease as it was last shown to the election.
     shown: Option<(Option<Lease>, u64)>,
     was_connected: bool,
+    /// Whether there is a connection, and how many there have been.
+    connection: (bool, u64),
     /// By then every host must have been heard.
     heard_all: Instant,
 }
@@ -49,7 +51,8 @@ pub(super) async fn lead(node: Node) {
     let mut changes = node.0.shared.changes();
     let heard_all = now() + node.0.beat_every.mul_f32(1.5);
     let (writes, left) = (JoinSet::new(), node.0.left.clone());
-    let mut leading = Leading { node, writes, work: None, shown: None, was_connected: true, heard_all };
+    let connection = (true, node.0.bus.connections());
+    let mut leading = Leading { node, writes, work: None, shown: None, was_connected: true, connection, heard_all };
     loop {
         tokio::select! {
             biased;
@@ -135,6 +138,11 @@ impl Leading {
 
     fn check_connection(&mut self) {
         let is_connected = self.node.0.bus.is_connected();
+        let connection = (is_connected, self.node.0.bus.connections());
+        if std::mem::replace(&mut self.connection, connection) != connection {
+            // Answers may be lost: whoever waits for one looks whether it can still come.
+            self.node.lost_some();
+        }
         if std::mem::replace(&mut self.was_connected, is_connected) != is_connected {
             if is_connected {
                 self.shown = None;
