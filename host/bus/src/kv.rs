@@ -58,7 +58,10 @@ pub enum KvEvent {
     /// Everything that was there has been told; from here on come changes.
     CaughtUp,
     /// What was told before may be stale: everything that is there follows again, then [`KvEvent::CaughtUp`].
-    Reset,
+    Reset {
+        /// The store is another one than before, or older: what does not follow again was lost, not deleted.
+        lost: bool,
+    },
 }
 
 /// Why a bucket did not do what it was asked.

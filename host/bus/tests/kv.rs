@@ -53,6 +53,8 @@ pub(crate) struct Copy {
     pub(crate) entries: BTreeMap<String, Bytes>,
     pub(crate) revision: u64,
     pub(crate) resets: usize,
+    /// Resets after which something was lost.
+    pub(crate) losses: usize,
     /// Whether it caught up since the last reset.
     pub(crate) is_caught_up: bool,
 }
@@ -79,7 +81,10 @@ impl Copy {
                 assert!(!self.is_caught_up, "caught up twice");
                 self.is_caught_up = true;
             }
-            KvEvent::Reset => *self = Self { resets: self.resets + 1, ..Self::default() },
+            KvEvent::Reset { lost } => {
+                let (resets, losses) = (self.resets + 1, self.losses + usize::from(lost));
+                *self = Self { resets, losses, ..Self::default() };
+            }
         }
     }
 

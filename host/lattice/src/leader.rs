@@ -30,6 +30,8 @@ pub const TICK_EVERY: Duration = Duration::from_millis(100);
 const JITTER_MS: u64 = 300;
 /// How long a candidate waits after a write that failed.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// How long a leader that hosts do not obey leaves it to others.
+const STEPS_DOWN_FOR: Duration = Duration::from_secs(60);
 /// Writes whose outcome may still become known.
 const ATTEMPTS_MAX: usize = 8;
 
@@ -74,6 +76,20 @@ pub enum Event {
         /// [`Lease::renewed`] of what was not written.
         renewed: u64,
     },
+    /// An [`Effect::Write`] failed because the entry is not as it was expected, and this is what the store has: `None`
+    /// and 0 when it has nothing. Heals what no watch tells, as when the store was emptied.
+    Conflicted {
+        /// [`Lease::renewed`] of what was not written.
+        renewed: u64,
+        /// The revision that was expected.
+        expected: u64,
+        /// The entry.
+        lease: Option<Lease>,
+        /// Its revision.
+        revision: u64,
+    },
+    /// The watch began anew: [`Event::Saw`] follows, maybe of a store that lost what it had.
+    Anew,
     /// There is no connection to the shared state.
     Disconnected,
     /// There is a connection again and the watch begins anew: [`Event::Saw`] follows, maybe of a store that lost what
@@ -84,6 +100,9 @@ pub enum Event {
         /// The term it has seen.
         term: u64,
     },
+    /// Most hosts do not obey this one, as when its clock is wrong: it lets go of the lease and leaves it to others for a
+    /// minute.
+    StepDown,
     /// This host drains or stops: it lets go of the lease and does not try for it any more.
     Resign,
 }
@@ -112,6 +131,8 @@ struct Seen {
     lease: Option<Lease>,
     revision: u64,
     since: Instant,
+    /// Somebody may still lead by it, or by the one that was there before it vanished.
+    is_held: bool,
 }
 
 #[derive(Debug)]
@@ -139,6 +160,8 @@ pub struct Election {
     /// The write that has not been reported on yet.
     writing: Option<u64>,
     not_before: Option<Instant>,
+    /// Until then the lease is left to others.
+    steps_down_until: Option<Instant>,
     counter: u64,
     highest_term: u64,
     is_connected: bool,
@@ -158,6 +181,7 @@ impl Election {
             attempts: VecDeque::new(),
             writing: None,
             not_before: None,
+            steps_down_until: None,
             counter: 0,
             highest_term: 0,
             is_connected: true,
@@ -196,24 +220,47 @@ impl Election {
                     self.not_before = Some(now + RETRY_AFTER);
                 }
             }
-            Event::Disconnected => (self.is_connected, self.writing) = (false, None),
-            Event::Connected => {
-                (self.is_connected, self.may_go_back) = (true, true);
-                // Nothing could be seen meanwhile: the holder gets its time again.
-                if let Some(seen) = &mut self.seen {
-                    seen.since = now;
+            Event::Conflicted { renewed, expected, lease, revision } => {
+                if self.writing.take_if(|counter| *counter == renewed).is_some() {
+                    self.not_before = Some(now + RETRY_AFTER);
+                }
+                // Unless the watch has told something since.
+                if self.expected_revision() == expected {
+                    self.may_go_back = true;
+                    self.saw(now, lease, revision, &mut effects);
                 }
             }
+            Event::Disconnected => (self.is_connected, self.writing) = (false, None),
+            Event::Connected => {
+                self.is_connected = true;
+                self.begin_anew(now);
+            }
+            Event::Anew => self.begin_anew(now),
             Event::Refused { term } => {
                 self.highest_term = self.highest_term.max(term);
                 if self.leading.as_ref().is_some_and(|leading| leading.term < term) {
                     self.follow(&mut effects);
                 }
             }
-            Event::Resign => self.resign(&mut effects),
+            Event::StepDown => {
+                self.steps_down_until = Some(now + STEPS_DOWN_FOR);
+                self.release(&mut effects);
+            }
+            Event::Resign => {
+                self.is_resigned = true;
+                self.release(&mut effects);
+            }
         }
         self.step(now, &mut effects);
         effects
+    }
+
+    /// Nothing could be seen for a while: the holder gets its time again, and revisions may be others.
+    const fn begin_anew(&mut self, now: Instant) {
+        self.may_go_back = true;
+        if let Some(seen) = &mut self.seen {
+            seen.since = now;
+        }
     }
 
     fn saw(&mut self, now: Instant, lease: Option<Lease>, revision: u64, effects: &mut Vec<Effect>) {
@@ -227,7 +274,9 @@ impl Election {
         let since = seen.filter(|_| is_known).map_or(now, |seen| seen.since);
         self.highest_term = self.highest_term.max(lease.as_ref().map_or(0, |lease| lease.term));
         let mine = lease.as_ref().filter(|lease| lease.host == self.me).map(|lease| (lease.term, lease.renewed));
-        self.seen = Some(Seen { lease, revision, since });
+        // Who held a lease that vanished leads until it knows.
+        let is_held = lease.as_ref().map_or(seen.is_some_and(|seen| seen.is_held), |lease| !lease.released);
+        self.seen = Some(Seen { lease, revision, since, is_held });
         match self.take_attempt(|attempt| Some((attempt.term, attempt.counter)) == mine) {
             Some(attempt) => self.written(now, &attempt, revision, effects),
             // The lease went to another host, or somebody deleted it.
@@ -248,7 +297,7 @@ impl Election {
         }
         let lease = self.lease(attempt.term, attempt.counter);
         if self.seen.as_ref().is_none_or(|seen| seen.revision < revision) {
-            self.seen = Some(Seen { lease: Some(lease), revision, since: now });
+            self.seen = Some(Seen { lease: Some(lease), revision, since: now, is_held: true });
         }
         self.highest_term = self.highest_term.max(attempt.term);
         if self.is_resigned || now.saturating_duration_since(attempt.sent) >= LEAD_MAX {
@@ -269,8 +318,7 @@ impl Election {
         }
     }
 
-    fn resign(&mut self, effects: &mut Vec<Effect>) {
-        self.is_resigned = true;
+    fn release(&mut self, effects: &mut Vec<Effect>) {
         let Some(leading) = self.leading.take() else { return };
         effects.push(Effect::Follow);
         self.counter += 1;
@@ -284,7 +332,8 @@ impl Election {
         if self.leading.is_some() && self.leads(now).is_none() {
             self.follow(effects);
         }
-        let must_wait = self.not_before.is_some_and(|time| now < time);
+        let waits = |time: Option<Instant>| time.is_some_and(|time| now < time);
+        let must_wait = waits(self.not_before) || waits(self.steps_down_until);
         if self.writing.is_some() || !self.is_connected || self.is_resigned || must_wait {
             return;
         }
@@ -305,15 +354,19 @@ impl Election {
 
     fn may_take_over(&self, now: Instant) -> bool {
         let Some(seen) = &self.seen else { return false };
-        let is_held = seen.lease.as_ref().is_some_and(|lease| !lease.released);
-        let wait = if is_held { TAKE_OVER_AFTER } else { Duration::ZERO };
+        let wait = if seen.is_held { TAKE_OVER_AFTER } else { Duration::ZERO };
         now.saturating_duration_since(seen.since) >= wait + jitter(&self.me, self.highest_term)
     }
 
+    fn expected_revision(&self) -> u64 {
+        self.seen.as_ref().map_or(0, |seen| seen.revision)
+    }
+
+    /// What cannot be read, and what is left of a deletion, has a revision too.
     fn expectation(&self) -> Expect {
-        match &self.seen {
-            Some(Seen { lease: Some(_), revision, .. }) => Expect::Revision(*revision),
-            _ => Expect::Absent,
+        match self.expected_revision() {
+            0 => Expect::Absent,
+            revision => Expect::Revision(revision),
         }
     }
 

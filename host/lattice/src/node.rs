@@ -2,6 +2,7 @@
 
 mod beats;
 mod calls;
+mod hearing;
 mod leading;
 mod orders;
 mod shared;
@@ -16,6 +17,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use hearing::Hearing;
 pub use shared::{Shared, SharedError};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -80,6 +82,7 @@ struct Inner {
     rpc: Rpc,
     shared: Shared,
     election: Mutex<Election>,
+    hearing: Mutex<Hearing>,
     directory: Mutex<Directory>,
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
@@ -106,6 +109,7 @@ impl Node {
         let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
         let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
         let incarnation = rpc.incarnation();
+        let hearing = Mutex::new(Hearing::new(now(), bus.connections(), options.beat_every));
         let (tasks, left) = (TaskTracker::new(), CancellationToken::new());
         let shared = Shared::open(bus.as_ref(), &lattice, &tasks, &left).await?;
         Ok(Self(Arc::new(Inner {
@@ -120,6 +124,7 @@ impl Node {
             rpc,
             shared,
             election: Mutex::new(Election::new(host)),
+            hearing,
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
@@ -157,6 +162,20 @@ impl Node {
     #[must_use]
     pub fn leads(&self) -> Option<u64> {
         self.election().leads(now())
+    }
+
+    /// Returns whether every host that is there can have been heard by now: not without a connection, nor soon after
+    /// it was made. Before that, hosts the directory does not show may be there.
+    #[must_use]
+    pub fn has_heard_all(&self) -> bool {
+        self.hear().1.is_some_and(|by| now() >= by)
+    }
+
+    /// Looks at the connection; returns whether it has changed since, and by when every host has been heard over it.
+    fn hear(&self) -> (bool, Option<std::time::Instant>) {
+        let connection = (self.0.bus.is_connected(), self.0.bus.connections());
+        let mut hearing = self.0.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        (hearing.look(now(), connection), hearing.by())
     }
 
     fn election(&self) -> MutexGuard<'_, Election> {
@@ -205,3 +224,6 @@ impl std::fmt::Debug for Node {
         f.debug_struct("Node").field("host", &self.0.host).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::spec::{DeclaredActor, DeclaredProvider, Extra, Target};
 mod advance;
 mod judge;
 
-pub use advance::Advancer;
+pub use advance::{Advancer, Ended};
 pub use judge::judge;
 
 /// The entry `WATTLE_ROLLOUT_{actor or provider id}`.
@@ -169,8 +169,15 @@ pub enum RolloutAction {
     Declare {
         /// What is to run from now on.
         reference: String,
-        /// Where one command goes back to; what is there stays when `None`.
-        previous: Option<String>,
+        /// Where one command goes back to.
+        previous: String,
+    },
+    /// Take that back; the declaration is written even if it says something else, which stays.
+    Undeclare {
+        /// What is not to be declared.
+        reference: String,
+        /// What is declared instead.
+        back_to: String,
     },
 }
 
@@ -183,7 +190,7 @@ impl RolloutAction {
             | Self::AbortCanary { host }
             | Self::Promote { host }
             | Self::Update { host, .. } => Some(*host),
-            Self::Declare { .. } => None,
+            Self::Declare { .. } | Self::Undeclare { .. } => None,
         }
     }
 }

@@ -182,7 +182,16 @@ fn parse_lattice(key: &str, value: &[u8]) -> Result<Entry, String> {
 }
 
 fn json<T: DeserializeOwned>(value: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(value).map_err(|error| error.to_string())
+    serde_json::from_slice(value).map_err(|error| not_quoted(&error))
+}
+
+/// Says where something is broken, not what stands there: values may be secret.
+fn not_quoted(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "it is not what belongs here",
+        _ => "it is no JSON",
+    };
+    format!("{what}: line {}, column {}", error.line(), error.column())
 }
 
 /// Returns what a broken declaration would have declared, so that it is left alone.

@@ -57,6 +57,28 @@ impl From<KvError> for Failure {
 /// On how many servers a bucket is kept: any one of a cluster may fail; a server of its own has only itself.
 const REPLICAS: [u8; 2] = [3, 1];
 
+/// Which of several buckets of one name it is, and how far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// When it was made, as JetStream writes it.
+    created: Option<String>,
+    /// Its last revision.
+    pub(super) revision: u64,
+}
+
+impl Identity {
+    fn of(info: &Value) -> Self {
+        let revision = info.get("state").and_then(|state| state.get("last_seq")).and_then(Value::as_u64);
+        let created = info.get("created").and_then(Value::as_str).map(ToOwned::to_owned);
+        Self { created, revision: revision.unwrap_or_default() }
+    }
+
+    /// Returns whether this is another bucket than the one before, or went back behind a revision that was seen of it.
+    pub(super) fn has_lost(&self, before: &Self, seen: u64) -> bool {
+        self.created != before.created || self.revision < seen
+    }
+}
+
 /// One bucket's requests.
 #[derive(Debug, Clone)]
 pub(super) struct Api<L> {
@@ -71,24 +93,31 @@ impl<L: Link> Api<L> {
         Self { link, stream: format!("KV_{bucket}"), prefix: format!("$KV.{bucket}.") }
     }
 
-    /// Makes the bucket if it is not there.
-    pub(super) async fn ensure(&self) -> Result<(), KvError> {
-        let info = self.call(&format!("$JS.API.STREAM.INFO.{}", self.stream), &json!({})).await?;
-        match refusal(&info) {
-            None => return Ok(()),
-            Some((NO_STREAM, _)) => {}
-            Some((_, why)) => return Err(KvError::Unavailable(why.into())),
+    /// Makes the bucket if it is not there; returns which it is.
+    pub(super) async fn ensure(&self) -> Result<Identity, KvError> {
+        if let Some(identity) = self.info().await? {
+            return Ok(identity);
         }
         let mut why_not = String::new();
         for replicas in REPLICAS {
             let made = self.call(&format!("$JS.API.STREAM.CREATE.{}", self.stream), &self.config(replicas)).await?;
             match refusal(&made) {
+                None => return Ok(Identity::of(&made)),
                 // Somebody else was faster, and wants it otherwise.
-                None | Some((NAME_IN_USE, _)) => return Ok(()),
+                Some((NAME_IN_USE, _)) => return Ok(self.info().await?.unwrap_or_default()),
                 Some((_, why)) => why.clone_into(&mut why_not),
             }
         }
         Err(KvError::Unavailable(why_not))
+    }
+
+    async fn info(&self) -> Result<Option<Identity>, KvError> {
+        let info = self.call(&format!("$JS.API.STREAM.INFO.{}", self.stream), &json!({})).await?;
+        match refusal(&info) {
+            None => Ok(Some(Identity::of(&info))),
+            Some((NO_STREAM, _)) => Ok(None),
+            Some((_, why)) => Err(KvError::Unavailable(why.into())),
+        }
     }
 
     fn config(&self, replicas: u8) -> Value {
@@ -206,6 +235,15 @@ pub(super) fn says_deletion(name: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_is_known_by_when_it_was_made_and_never_goes_back() {
+        let of = |created: &str, last: u64| Identity::of(&json!({ "created": created, "state": { "last_seq": last } }));
+        let before = of("a", 7);
+        assert!(!of("a", 9).has_lost(&before, 9));
+        assert!(of("a", 8).has_lost(&before, 9));
+        assert!(of("b", 9).has_lost(&before, 9));
+    }
 
     #[test]
     fn stored_entries_are_read_or_refused() {

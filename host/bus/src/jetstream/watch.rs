@@ -5,10 +5,9 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-
 use super::{
     Connection, LAST_HEADER, Link, SILENCE_MAX,
-    api::{Api, Failure, says_deletion},
+    api::{Api, Identity, says_deletion},
     bounded,
 };
 use crate::{KvEntry, KvError, KvEvent, KvWatch, Message, Subscription, bus::STATUS_HEADER, watch as state};
@@ -20,7 +19,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Opens a watch.
 pub(super) async fn open<L: Link>(api: Api<L>) -> Result<KvWatch, KvError> {
     let connection = api.link.connection();
-    let mut watch = Watch { api, connection, feed: None, told: VecDeque::new() };
+    let mut watch =
+        Watch { api, connection, feed: None, told: VecDeque::new(), identity: None, seen: 0, has_lost: false };
     watch.reopen().await?;
     Ok(KvWatch::new(futures::stream::unfold(watch, |mut watch| async move { Some((watch.next().await?, watch)) })))
 }
@@ -32,6 +32,12 @@ struct Watch<L> {
     feed: Option<(Subscription, Feed)>,
     /// What is to be told next: never more than two.
     told: VecDeque<KvEvent>,
+    /// The bucket it was when it was looked at last.
+    identity: Option<Identity>,
+    /// The last revision told of it.
+    seen: u64,
+    /// Something was lost since the last reset.
+    has_lost: bool,
 }
 
 impl<L: Link> Watch<L> {
@@ -61,7 +67,14 @@ impl<L: Link> Watch<L> {
     async fn take(&mut self, step: Step) {
         match step {
             Step::Nothing => {}
-            Step::Tell(events) => self.told.extend(events),
+            Step::Tell(events) => {
+                for event in events {
+                    if let KvEvent::Put(KvEntry { revision, .. }) | KvEvent::Delete { revision, .. } = &event {
+                        self.seen = self.seen.max(*revision);
+                    }
+                    self.told.push_back(event);
+                }
+            }
             // JetStream holds back until it is answered; if the answer is lost, silence follows.
             Step::Answer(subject) => {
                 if let Err(error) = self.api.link.publish(&subject, None, &[], Bytes::new()).await {
@@ -87,8 +100,9 @@ impl<L: Link> Watch<L> {
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        self.told.push_front(KvEvent::Reset);
-        tracing::info!(bucket = self.api.prefix, "the watch of a bucket begins anew");
+        let lost = std::mem::take(&mut self.has_lost);
+        self.told.push_front(KvEvent::Reset { lost });
+        tracing::info!(bucket = self.api.prefix, lost, "the watch of a bucket begins anew");
         Some(())
     }
 
@@ -97,15 +111,13 @@ impl<L: Link> Watch<L> {
         let inbox = self.api.link.new_inbox();
         let subscription =
             self.api.link.subscribe(&inbox, None).await.map_err(|error| KvError::Unavailable(error.to_string()))?;
-        let consumed = match self.api.consume(&inbox).await {
-            Err(Failure::Missing) => {
-                self.api.ensure().await?;
-                self.api.consume(&inbox).await
-            }
-            other => other,
-        };
+        let identity = self.api.ensure().await?;
+        if self.identity.as_ref().is_some_and(|before| identity.has_lost(before, self.seen)) {
+            (self.has_lost, self.seen) = (true, 0);
+        }
+        self.identity = Some(identity);
         let gone = || KvError::Unavailable("JetStream refused a watch".into());
-        let pending = consumed.map_err(|failure| failure.or(gone))?;
+        let pending = self.api.consume(&inbox).await.map_err(|failure| failure.or(gone))?;
         let feed = Feed { last: 0, is_caught_up: pending == 0 };
         self.told.clear();
         self.told.extend(feed.is_caught_up.then_some(KvEvent::CaughtUp));

@@ -53,6 +53,12 @@ impl Table {
         Ok(self.revision)
     }
 
+    /// Returns the revision of the last write.
+    #[cfg(feature = "test-util")]
+    pub(crate) const fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Returns how many writes after revision `seen` still stand.
     #[cfg(feature = "test-util")]
     pub(crate) fn count_after(&self, seen: u64) -> usize {

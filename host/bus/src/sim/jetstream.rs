@@ -23,6 +23,8 @@ const ANSWERED_MAX: usize = 4096;
 pub(super) struct Store {
     /// By the bucket's name.
     tables: BTreeMap<String, Table>,
+    /// How many times each bucket was made.
+    made: BTreeMap<String, u64>,
     consumers: BTreeMap<u64, Consumer>,
     last_consumer: u64,
     /// Consumers that have not had a heartbeat yet.
@@ -80,12 +82,15 @@ impl Store {
         let (verb, bucket) = call.rsplit_once(".KV_")?;
         let body: Value = serde_json::from_slice(body).ok()?;
         if verb == "STREAM.CREATE" {
-            self.tables.entry(bucket.into()).or_default();
-            return Some(json!({ "config": body }));
+            if !self.tables.contains_key(bucket) {
+                *self.made.entry(bucket.into()).or_default() += 1;
+                self.tables.insert(bucket.into(), Table::default());
+            }
+            return self.info(bucket);
         }
         let Some(table) = self.tables.get(bucket) else { return Some(refusal(10059, "stream not found")) };
         match verb {
-            "STREAM.INFO" => Some(json!({ "config": { "name": format!("KV_{bucket}") } })),
+            "STREAM.INFO" => self.info(bucket),
             "STREAM.MSG.GET" => Some(last(table, bucket, body.get("last_by_subj")?.as_str()?)),
             "CONSUMER.CREATE" => {
                 let pending = table.count_after(0);
@@ -98,6 +103,12 @@ impl Store {
             }
             _ => None,
         }
+    }
+
+    fn info(&self, bucket: &str) -> Option<Value> {
+        let (table, made) = (self.tables.get(bucket)?, self.made.get(bucket).copied().unwrap_or_default());
+        let state = json!({ "last_seq": table.revision() });
+        Some(json!({ "config": { "name": format!("KV_{bucket}") }, "created": made.to_string(), "state": state }))
     }
 
     fn write(&mut self, message: &Message) -> Option<Value> {
@@ -128,7 +139,7 @@ impl Store {
         let (key, payload, headers) = match event {
             KvEvent::Put(entry) => (entry.key, entry.value, Vec::new()),
             KvEvent::Delete { key, .. } => (key, Bytes::new(), vec![(OPERATION_HEADER.into(), "PURGE".into())]),
-            KvEvent::CaughtUp | KvEvent::Reset => return None,
+            KvEvent::CaughtUp | KvEvent::Reset { .. } => return None,
         };
         Some(Message { subject: format!("$KV.{}.{key}", consumer.bucket), reply, payload, headers })
     }

@@ -199,7 +199,7 @@ async fn a_watch_heals_after_cuts_restarts_and_a_lost_bucket() {
     net.restart_broker();
     reached(&mut watch, revision).await;
     net.lose_bucket("b");
-    while watch.next().await != Some(KvEvent::Reset) {}
+    while watch.next().await != Some(KvEvent::Reset { lost: true }) {}
     assert_eq!(watch.next().await, Some(KvEvent::CaughtUp));
     assert_eq!(bucket.put("k", "v".into(), Expect::Absent).await, Ok(1));
     reached(&mut watch, 1).await;
@@ -240,7 +240,10 @@ async fn a_watch_ends_up_right_whatever_happened() {
                     KvEvent::Put(entry) => drop(known.insert(entry.key, entry.value)),
                     KvEvent::Delete { key, .. } => drop(known.remove(&key)),
                     KvEvent::CaughtUp => {}
-                    KvEvent::Reset => known.clear(),
+                    KvEvent::Reset { lost } => {
+                        assert!(!lost, "seed {seed}");
+                        known.clear();
+                    }
                 }
             }
         };

@@ -146,7 +146,8 @@ fn a_store_that_lost_everything_does_not_lower_the_term() {
     election.handle(start, Event::Saw { lease: Some(lease(1, 4, 1)), revision: 500 });
     election.handle(start, Event::Connected);
     election.handle(start, Event::Saw { lease: None, revision: 0 });
-    let (_, effects) = tick(&mut election, start, 0, 1_000).unwrap();
+    let (ms, effects) = tick(&mut election, start, 0, 2_000).unwrap();
+    assert!(ms >= 1_500, "who held it may not know yet");
     assert_eq!(effects, ["5.1@absent"]);
 }
 
@@ -300,4 +301,52 @@ fn there_is_never_more_than_one_leader_and_mostly_one() {
         assert!(terms.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: terms grow: {terms:?}");
         assert!(led > 15_000, "seed {seed}: somebody led for {led} of 30000 ms in {} terms", terms.len());
     }
+}
+
+#[test]
+fn what_is_left_of_a_lease_is_overwritten() {
+    let start = Instant::now();
+    // One that cannot be read, and one that was deleted.
+    for before in [None, Some(lease(1, 4, 1))] {
+        let mut election = Election::new(host(2));
+        let known = before.is_some();
+        if known {
+            election.handle(start, Event::Saw { lease: before, revision: 6 });
+        }
+        election.handle(start, Event::Saw { lease: None, revision: 7 });
+        let (ms, effects) = tick(&mut election, start, 0, 2_000).unwrap();
+        assert_eq!((effects, ms >= 1_500), (vec![format!("{}.1@7", if known { 5 } else { 1 })], known));
+    }
+}
+
+#[test]
+fn what_the_store_has_counts_when_no_watch_tells() {
+    let start = Instant::now();
+    let mut election = Election::new(host(2));
+    election.handle(start, Event::Saw { lease: Some(lease(1, 4, 1)), revision: 500 });
+    let (ms, effects) = tick(&mut election, start, 0, 5_000).unwrap();
+    assert_eq!(effects, ["5.1@500"]);
+    let conflicted = Event::Conflicted { renewed: 1, expected: 500, lease: None, revision: 0 };
+    assert_eq!(election.handle(at(start, ms), conflicted.clone()), []);
+    let (_, effects) = tick(&mut election, start, ms, ms + 5_000).unwrap();
+    assert_eq!(effects, ["5.2@absent"]);
+    // What the watch told meanwhile is newer.
+    election.handle(at(start, ms), Event::Saw { lease: Some(lease(3, 6, 1)), revision: 2 });
+    election.handle(at(start, ms), conflicted);
+    assert_eq!(election.leader(), Some(host(3)));
+    // After the watch began anew, revisions may be lower.
+    election.handle(at(start, ms), Event::Anew);
+    election.handle(at(start, ms), Event::Saw { lease: Some(lease(4, 7, 1)), revision: 1 });
+    assert_eq!(election.leader(), Some(host(4)));
+}
+
+#[test]
+fn a_leader_that_is_not_obeyed_leaves_it_to_others_for_a_minute() {
+    let start = Instant::now();
+    let (mut election, t) = leader(start);
+    assert_eq!(told(&election.handle(at(start, t), Event::StepDown)), ["follow", "released 1.2@10"]);
+    let released = Lease { released: true, ..lease(1, 1, 2) };
+    election.handle(at(start, t), Event::Saw { lease: Some(released), revision: 11 });
+    assert_eq!(tick(&mut election, start, t, t + 59_950), None);
+    assert_eq!(tick(&mut election, start, t, t + 60_000), Some((t + 60_000, vec!["2.3@11".into()])));
 }

@@ -106,6 +106,10 @@ async fn hear(node: Node, mut beats: Subscription) {
 
 /// Takes out hosts that fell silent, and asks for those that are late: nobody listening means that they are gone.
 fn look_for_silent(node: &Node) {
+    // Who is cut off itself hears nobody, and those who were cut off with it come back one after the other.
+    if !node.has_heard_all() {
+        return;
+    }
     let (expired, late) = node.change_directory(|directory| {
         let expired = directory.expire(now());
         (expired, directory.late(now()))

@@ -6,20 +6,18 @@
 
 mod work;
 
-use std::time::Instant;
-
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
-use wattle_bus::{Expect, KvError};
+use wattle_bus::{Expect, KvError, KvStore};
 
 use super::{Node, now};
 use crate::{
     leader::{Effect, Event, Lease, TICK_EVERY},
-    spec::{Bucket, LEADER_KEY, to_bytes},
+    spec::{Bucket, EditError, Entry, LEADER_KEY, parse, to_bytes},
 };
-use work::Work;
+use work::{Over, Work};
 
 /// How long one write of the lease may take before it counts as failed.
 const WRITE_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(450);
@@ -27,7 +25,24 @@ const WRITE_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(450)
 /// What came of a write of the lease.
 struct Wrote {
     renewed: u64,
-    result: Result<u64, KvError>,
+    result: Result<u64, NotWritten>,
+}
+
+/// Why the lease was not written.
+enum NotWritten {
+    Failed(KvError),
+    /// It is not as it was expected: this is what the store has.
+    Conflicted {
+        expected: u64,
+        lease: Option<Lease>,
+        revision: u64,
+    },
+}
+
+impl From<KvError> for NotWritten {
+    fn from(error: KvError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 struct Leading {
@@ -40,8 +55,8 @@ struct Leading {
     was_connected: bool,
     /// Whether there is a connection, and how many there have been.
     connection: (bool, u64),
-    /// By then every host must have been heard.
-    heard_all: Instant,
+    /// How many times the watch had begun anew when the lease was shown last.
+    resets: u64,
 }
 
 /// Takes part until the node leaves.
@@ -49,10 +64,9 @@ pub(super) async fn lead(node: Node) {
     let mut ticks = interval(TICK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut changes = node.0.shared.changes();
-    let heard_all = now() + node.0.beat_every.mul_f32(1.5);
     let (writes, left) = (JoinSet::new(), node.0.left.clone());
     let connection = (true, node.0.bus.connections());
-    let mut leading = Leading { node, writes, work: None, shown: None, was_connected: true, connection, heard_all };
+    let mut leading = Leading { node, writes, work: None, shown: None, was_connected: true, connection, resets: 0 };
     loop {
         tokio::select! {
             biased;
@@ -93,7 +107,7 @@ impl Leading {
                 Effect::Write { lease, expect } => self.write(lease, expect),
                 Effect::Lead { term } => {
                     tracing::info!(term, "this host leads the lattice");
-                    self.work = Some(Work::new(self.node.clone(), term, self.heard_all.max(now())));
+                    self.work = Some(self.work(term));
                 }
                 Effect::Follow => {
                     tracing::info!("this host does not lead the lattice any more");
@@ -103,21 +117,28 @@ impl Leading {
         }
     }
 
+    /// Begins a leader's work, once every host can have been heard.
+    fn work(&self, term: u64) -> Work {
+        let heard_all = self.node.hear().1.unwrap_or_else(now);
+        Work::new(self.node.clone(), term, heard_all.max(now()))
+    }
+
     fn write(&mut self, lease: Lease, expect: Expect) {
         let store = self.node.0.shared.store(Bucket::Lattice).clone();
         let renewed = lease.renewed;
         self.writes.spawn(async move {
-            let unwritable = |error: crate::spec::EditError| KvError::Unavailable(error.to_string());
-            let writing = async { store.put(LEADER_KEY, to_bytes(&lease).map_err(unwritable)?, expect).await };
-            let result = tokio::time::timeout(WRITE_TIMEOUT, writing).await;
-            Wrote { renewed, result: result.unwrap_or(Err(KvError::TimedOut { waited: WRITE_TIMEOUT })) }
+            let result = tokio::time::timeout(WRITE_TIMEOUT, put(store.as_ref(), &lease, expect)).await;
+            Wrote { renewed, result: result.unwrap_or(Err(KvError::TimedOut { waited: WRITE_TIMEOUT }.into())) }
         });
     }
 
     fn wrote(&mut self, wrote: Result<Wrote, tokio::task::JoinError>) {
         match wrote {
             Ok(Wrote { renewed, result: Ok(revision) }) => self.handle(Event::Written { renewed, revision }),
-            Ok(Wrote { renewed, result: Err(error) }) => {
+            Ok(Wrote { renewed, result: Err(NotWritten::Conflicted { expected, lease, revision }) }) => {
+                self.handle(Event::Conflicted { renewed, expected, lease, revision });
+            }
+            Ok(Wrote { renewed, result: Err(NotWritten::Failed(error)) }) => {
                 tracing::debug!(%error, "the lease was not written");
                 self.handle(Event::NotWritten { renewed });
             }
@@ -127,10 +148,13 @@ impl Leading {
 
     /// Shows the election the lease, if it has changed.
     fn look(&mut self) {
-        let seen = self.node.0.shared.read(|data| {
-            let revision = data.revision_of(Bucket::Lattice, LEADER_KEY).unwrap_or_default();
-            data.is_caught_up().then(|| (data.lease().cloned(), revision))
-        });
+        let resets = self.node.0.shared.resets();
+        if std::mem::replace(&mut self.resets, resets) != resets {
+            self.shown = None;
+            self.handle(Event::Anew);
+        }
+        let seen =
+            self.node.0.shared.read(|data| data.is_caught_up().then(|| (data.lease().cloned(), data.lease_revision())));
         let Some(seen) = seen.filter(|seen| self.shown.as_ref() != Some(seen)) else { return };
         self.shown = Some(seen.clone());
         self.handle(Event::Saw { lease: seen.0, revision: seen.1 });
@@ -138,6 +162,12 @@ impl Leading {
 
     fn check_connection(&mut self) {
         let is_connected = self.node.0.bus.is_connected();
+        if self.node.hear().0
+            && let Some(term) = self.work.as_ref().map(Work::term)
+        {
+            // Hosts may seem gone that are not back yet, and outcomes of orders are lost.
+            self.work = Some(self.work(term));
+        }
         let connection = (is_connected, self.node.0.bus.connections());
         if std::mem::replace(&mut self.connection, connection) != connection {
             // Answers may be lost: whoever waits for one looks whether it can still come.
@@ -159,8 +189,34 @@ impl Leading {
         if self.node.leads().is_none() {
             return;
         }
-        if let Some(term) = self.work.as_mut().and_then(Work::go_on) {
-            self.handle(Event::Refused { term });
+        match self.work.as_mut().and_then(Work::go_on) {
+            Some(Over::Outdated { by }) => self.handle(Event::Refused { term: by }),
+            Some(Over::Unheeded) => {
+                tracing::error!("most hosts refuse this leader's signature: check this host's clock and key");
+                self.handle(Event::StepDown);
+            }
+            None => {}
         }
     }
+}
+
+/// Writes the lease; if it is not as it should be, returns what it is.
+async fn put(store: &dyn KvStore, lease: &Lease, expect: Expect) -> Result<u64, NotWritten> {
+    let unwritable = |error: EditError| KvError::Unavailable(error.to_string());
+    let error = match store.put(LEADER_KEY, to_bytes(lease).map_err(unwritable)?, expect).await {
+        Ok(revision) => return Ok(revision),
+        Err(error) => error,
+    };
+    if !matches!(error, KvError::Conflict { .. }) {
+        return Err(error.into());
+    }
+    let expected = if let Expect::Revision(revision) = expect { revision } else { 0 };
+    let Some(found) = store.get(LEADER_KEY).await? else {
+        return Err(NotWritten::Conflicted { expected, lease: None, revision: 0 });
+    };
+    let lease = match parse(Bucket::Lattice, LEADER_KEY, &found.value) {
+        Entry::Lease(lease) => Some(lease),
+        _ => None,
+    };
+    Err(NotWritten::Conflicted { expected, lease, revision: found.revision })
 }

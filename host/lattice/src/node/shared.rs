@@ -1,15 +1,21 @@
 //! The lattice's shared state, as one host has it: a copy kept by watching, and compare-and-set edits.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::{Bus, Expect, KvError, KvEvent, KvStore, KvWatch, watch};
 use wattle_types::LatticeId;
 
 use crate::spec::{Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
+
+mod restore;
 
 /// How often an edit begins anew because somebody else wrote the same entry.
 const ATTEMPTS_MAX: usize = 16;
@@ -51,6 +57,10 @@ struct Inner {
     data: Mutex<LatticeData>,
     /// Counts changes of the copy.
     changes: watch::Sender<u64>,
+    /// Counts changes of links and configurations.
+    link_changes: watch::Sender<u64>,
+    /// How many times the watch of [`Bucket::Lattice`] began anew.
+    resets: AtomicU64,
     /// Whether both copies are whole.
     caught_up: watch::Sender<[bool; 2]>,
 }
@@ -71,8 +81,13 @@ impl Shared {
             config: bus.bucket(&config_bucket(lattice)).await?,
             data: Mutex::default(),
             changes: watch::Sender::new(0),
+            link_changes: watch::Sender::new(0),
+            resets: AtomicU64::new(0),
             caught_up: watch::Sender::new([false; 2]),
         }));
+        // Whoever is not opened ends, too.
+        let end = end.child_token();
+        let ends = end.clone().drop_guard();
         for bucket in [Bucket::Lattice, Bucket::Config] {
             let events = shared.store(bucket).watch().await?;
             tasks.spawn(follow(shared.clone(), bucket, events, end.clone()));
@@ -80,7 +95,10 @@ impl Shared {
         let mut caught_up = shared.0.caught_up.subscribe();
         let both = caught_up.wait_for(|done| done == &[true; 2]);
         match tokio::time::timeout(CAUGHT_UP_TIMEOUT, both).await {
-            Ok(_) => Ok(shared.clone()),
+            Ok(_) => {
+                ends.disarm();
+                Ok(shared.clone())
+            }
             Err(_) => Err(KvError::TimedOut { waited: CAUGHT_UP_TIMEOUT }),
         }
     }
@@ -94,6 +112,17 @@ impl Shared {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    /// Tells when a link, or a named configuration, has changed.
+    #[must_use]
+    pub fn link_changes(&self) -> watch::Receiver<u64> {
+        self.0.link_changes.subscribe()
+    }
+
+    /// Returns how many times the watch of the lattice's bucket began anew: revisions may be lower then.
+    pub(super) fn resets(&self) -> u64 {
+        self.0.resets.load(Ordering::Relaxed)
     }
 
     /// Changes an entry by compare-and-set, and waits until the copy has it.
@@ -112,7 +141,10 @@ impl Shared {
         let store = self.store(bucket);
         for _ in 0..ATTEMPTS_MAX {
             let current = store.get(key).await?;
-            let Edit::Write(value) = edit(current.as_ref().map(|entry| entry.value.as_ref()))? else { return Ok(()) };
+            // What the store has lost is not written back yet, but holds.
+            let lost = if current.is_none() { self.read(|data| data.lost_entry(bucket, key).cloned()) } else { None };
+            let value = current.as_ref().map(|entry| &entry.value).or(lost.as_ref());
+            let Edit::Write(value) = edit(value.map(AsRef::as_ref))? else { return Ok(()) };
             let expect = current.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
             match store.put(key, value, expect).await {
                 Ok(revision) => {
@@ -166,10 +198,17 @@ impl Shared {
 
     fn apply(&self, bucket: Bucket, event: KvEvent) {
         let is_caught_up = event == KvEvent::CaughtUp;
+        if bucket == Bucket::Lattice && matches!(event, KvEvent::Reset { .. }) {
+            self.0.resets.fetch_add(1, Ordering::Relaxed);
+        }
         let changed = {
             let mut data = self.0.data.lock().unwrap_or_else(PoisonError::into_inner);
             data.apply(bucket, event)
         };
+        let is_link = |change: &Changed| matches!(change, Changed::Link(_) | Changed::Config(_));
+        if changed.iter().any(is_link) {
+            self.0.link_changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
         for change in changed {
             if let Changed::Poisoned { key, why } = change {
                 tracing::error!(key, why, "an entry of the shared state is broken and not applied");
@@ -193,6 +232,7 @@ impl std::fmt::Debug for Shared {
 }
 
 async fn follow(shared: Shared, bucket: Bucket, mut events: KvWatch, end: CancellationToken) {
+    let mut restoring = JoinSet::new();
     loop {
         let event = tokio::select! {
             biased;
@@ -200,7 +240,15 @@ async fn follow(shared: Shared, bucket: Bucket, mut events: KvWatch, end: Cancel
             event = events.next() => event,
         };
         match event {
-            Some(event) => shared.apply(bucket, event),
+            Some(event) => {
+                let is_caught_up = event == KvEvent::CaughtUp;
+                shared.apply(bucket, event);
+                if is_caught_up && !shared.read(|data| data.lost(bucket)).is_empty() {
+                    restoring.abort_all();
+                    restoring.spawn(restore::restore(shared.clone(), bucket));
+                }
+                while restoring.try_join_next().is_some() {}
+            }
             None => return tracing::debug!("the bus has ended the watch of the shared state"),
         }
     }

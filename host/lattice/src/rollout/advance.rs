@@ -15,10 +15,23 @@ const CALLS_MIN: u64 = 50;
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long a host may take to do what it was asked, fetching and compiling included.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long until a host that did not answer is asked again.
+/// How long what was asked for may take to end. The end is told with [`Advancer::outcome`]; this is for one that never is.
+const ENDS_WITHIN: Duration = Duration::from_secs(65);
+/// How long after its end it may take to show, or until a host that did not answer is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// What every host must keep to after it went over, when there is no canary to say otherwise.
 const LIMITS: Canary = Canary { percent: 100, watch_secs: 3, max_error_percent: 10.0, max_latency_factor: 10.0 };
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It was done.
+    Done,
+    /// The host said no, for this reason.
+    Refused(String),
+    /// Nobody knows: there was no answer.
+    Unknown,
+}
 
 /// What a leader remembers of one rollout between two steps. A new leader begins with a new one.
 #[derive(Debug)]
@@ -26,8 +39,11 @@ pub struct Advancer {
     /// The phase, since when it has been watched, and since when its host does what it should.
     watched: Option<(Phase, Instant)>,
     well_since: Option<Instant>,
+    /// What each host was asked for, and until when that is not repeated.
     asked: BTreeMap<HostId, (RolloutAction, Instant)>,
-    declared: Option<Instant>,
+    /// The same for the declaration.
+    declares: Option<Instant>,
+    is_declared: bool,
     refused: Option<(HostId, String)>,
     not_before: Instant,
 }
@@ -37,18 +53,24 @@ impl Advancer {
     #[must_use]
     pub const fn new(not_before: Instant) -> Self {
         let asked = BTreeMap::new();
-        Self { watched: None, well_since: None, asked, declared: None, refused: None, not_before }
+        let (declares, is_declared) = (None, false);
+        Self { watched: None, well_since: None, asked, declares, is_declared, refused: None, not_before }
     }
 
-    /// Takes in how an action ended. An error means that the host said no; one that did not answer is asked again.
-    pub fn outcome(&mut self, action: &RolloutAction, result: Result<(), String>) {
+    /// Takes in how an action ended. What does not show soon after that is asked for again.
+    pub fn outcome(&mut self, now: Instant, action: &RolloutAction, ended: Ended) {
+        let again = now + ASK_AGAIN_AFTER;
         let Some(host) = action.host() else {
-            if result.is_err() {
-                self.declared = None;
-            }
+            self.is_declared |= ended == Ended::Done;
+            self.declares = self.declares.map(|_| again);
             return;
         };
-        if let Err(why) = result {
+        if let Some((asked, until)) = self.asked.get_mut(&host)
+            && asked == action
+        {
+            *until = again;
+        }
+        if let Ended::Refused(why) = ended {
             self.refused = Some((host, why));
         }
     }
@@ -73,6 +95,8 @@ impl Advancer {
             return Step { next: None, actions: stray };
         }
         match rollout.phase {
+            Phase::Choosing if is_untried(rollout, view) && waited < PATIENCE => Step::default(),
+            Phase::Choosing if is_untried(rollout, view) => back(rollout, "nobody runs it, so nobody could try it"),
             Phase::Choosing => choose(rollout, view),
             Phase::Canary { host } => match view.hosts.get(&host) {
                 Some(running) => self.canary(now, waited, rollout, (host, running)),
@@ -177,10 +201,7 @@ impl Advancer {
         if view.declared.as_ref().is_none_or(|declared| *declared == rollout.to) {
             return to(rollout, Phase::Done);
         }
-        self.act_declare(
-            now,
-            RolloutAction::Declare { reference: rollout.to.clone(), previous: Some(rollout.from.clone()) },
-        )
+        self.act_declare(now, RolloutAction::Declare { reference: rollout.to.clone(), previous: rollout.from.clone() })
     }
 
     fn roll_back(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
@@ -192,8 +213,10 @@ impl Advancer {
             let actions = changed.into_iter().filter_map(|host| self.ask(now, update(host))).collect();
             return Step { next: None, actions };
         }
-        if view.declared.as_ref() == Some(&rollout.to) {
-            return self.act_declare(now, RolloutAction::Declare { reference: rollout.from.clone(), previous: None });
+        // Written in any case, once: an earlier leader may be about to declare the new version.
+        if view.declared.as_ref().is_some_and(|declared| *declared == rollout.to || !self.is_declared) {
+            let (reference, back_to) = (rollout.to.clone(), rollout.from.clone());
+            return self.act_declare(now, RolloutAction::Undeclare { reference, back_to });
         }
         if view.hosts.values().any(|running| running.trial.as_ref() == Some(&rollout.to)) {
             return Step::default();
@@ -217,27 +240,27 @@ impl Advancer {
     }
 
     fn act_declare(&mut self, now: Instant, action: RolloutAction) -> Step {
-        let is_asked = self.declared.is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN_AFTER);
-        if is_asked {
+        if self.declares.is_some_and(|until| now < until) {
             return Step::default();
         }
-        self.declared = Some(now);
+        self.declares = Some(now + ENDS_WITHIN);
         Step { next: None, actions: vec![action] }
     }
 
     /// Returns the action, unless the host was asked for it a moment ago.
     fn ask(&mut self, now: Instant, action: RolloutAction) -> Option<RolloutAction> {
         let host = action.host()?;
-        let is_asked = self
-            .asked
-            .get(&host)
-            .is_some_and(|(asked, at)| *asked == action && now.saturating_duration_since(*at) < ASK_AGAIN_AFTER);
-        if is_asked {
+        if self.asked.get(&host).is_some_and(|(asked, until)| *asked == action && now < *until) {
             return None;
         }
-        self.asked.insert(host, (action.clone(), now));
+        self.asked.insert(host, (action.clone(), now + ENDS_WITHIN));
         Some(action)
     }
+}
+
+/// Whether nobody runs what is declared, and nobody has run the new version: it must not be declared unseen.
+fn is_untried(rollout: &Rollout, view: &View) -> bool {
+    view.hosts.is_empty() && rollout.done.is_empty() && view.declared.is_some()
 }
 
 fn choose(rollout: &Rollout, view: &View) -> Step {

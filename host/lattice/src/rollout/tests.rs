@@ -51,10 +51,10 @@ impl Fleet {
             self.told.push(describe(&action));
             let refused = action.host().is_some() && action.host() == self.refuses;
             if refused {
-                self.advancer.outcome(&action, Err("it does not compile".into()));
+                self.advancer.outcome(self.now, &action, Ended::Refused("it does not compile".into()));
             } else {
                 self.carry_out(&action);
-                self.advancer.outcome(&action, Ok(()));
+                self.advancer.outcome(self.now, &action, Ended::Done);
             }
         }
         self.work();
@@ -62,9 +62,18 @@ impl Fleet {
     }
 
     fn carry_out(&mut self, action: &RolloutAction) {
-        if let RolloutAction::Declare { reference, .. } = action {
-            self.view.declared = Some(reference.clone());
-            return;
+        match action {
+            RolloutAction::Declare { reference, .. } => {
+                self.view.declared = Some(reference.clone());
+                return;
+            }
+            RolloutAction::Undeclare { reference, back_to } => {
+                if self.view.declared.as_ref() == Some(reference) {
+                    self.view.declared = Some(back_to.clone());
+                }
+                return;
+            }
+            _ => {}
         }
         let Some(running) = self.view.hosts.get_mut(&action.host().unwrap()) else { return };
         match action {
@@ -78,7 +87,7 @@ impl Fleet {
                 (running.old, running.new) = (running.new, Reading::default());
                 (running.reference, running.trial) = (reference.clone(), None);
             }
-            RolloutAction::Declare { .. } => {}
+            RolloutAction::Declare { .. } | RolloutAction::Undeclare { .. } => {}
         }
     }
 
@@ -135,8 +144,9 @@ fn describe(action: &RolloutAction) -> String {
             format!("{n}: {reference}{}", if *force { " by force" } else { "" })
         }
         RolloutAction::Declare { reference, previous } => {
-            format!("declare {reference}, was {}", previous.as_deref().unwrap_or("-"))
+            format!("declare {reference}, was {previous}")
         }
+        RolloutAction::Undeclare { reference, back_to } => format!("declare {back_to}, not {reference}"),
     }
 }
 
@@ -176,7 +186,7 @@ fn a_canary_that_fails_or_is_slow_is_taken_back_with_the_reason() {
         let mut fleet = Fleet::new(2, canary());
         fleet.quality.insert("v2", quality);
         let took = fleet.run();
-        assert_eq!(fleet.told, ["1: 10% v2", "1: abort"]);
+        assert_eq!(fleet.told, ["1: 10% v2", "1: abort", "declare v1, not v2"]);
         assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1"]));
         assert!(fleet.rollout.reason.as_ref().unwrap().contains(reason), "{:?}", fleet.rollout.reason);
         assert!(took < 10, "it need not be watched to the end: {took}");
@@ -203,7 +213,7 @@ fn a_version_that_fails_on_the_second_host_goes_back_everywhere() {
     fleet.until(|rollout| rollout.done.len() == 1);
     fleet.quality.insert("v2", (100, 50, 1_000));
     fleet.run();
-    assert_eq!(fleet.told, ["1: v2", "2: v2", "1: v1 by force", "2: v1 by force"]);
+    assert_eq!(fleet.told, ["1: v2", "2: v2", "1: v1 by force", "2: v1 by force", "declare v1, not v2"]);
     assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1", "v1"]));
 }
 
@@ -213,7 +223,8 @@ fn a_version_that_does_not_start_goes_no_further() {
         let mut fleet = Fleet::new(2, canary);
         fleet.refuses = Some(host(1));
         fleet.run();
-        assert_eq!((fleet.rollout.phase, fleet.told.len()), (Phase::RolledBack, 1));
+        assert_eq!((fleet.rollout.phase, fleet.told.len()), (Phase::RolledBack, 2));
+        assert_eq!(fleet.told[1], "declare v1, not v2");
         assert!(fleet.rollout.reason.as_ref().unwrap().ends_with("it does not compile"));
     }
 }
@@ -255,12 +266,45 @@ fn a_host_that_does_not_answer_is_asked_again_and_given_up_in_time() {
     let start = fleet.now;
     let mut asked = Vec::new();
     let next = (0..200).find_map(|second| {
-        let step = fleet.advancer.advance(start + Duration::from_secs(second), &fleet.rollout, &fleet.view);
+        let now = start + Duration::from_secs(second);
+        let step = fleet.advancer.advance(now, &fleet.rollout, &fleet.view);
         asked.extend(step.actions.iter().map(|_| second));
+        step.actions.iter().for_each(|action| fleet.advancer.outcome(now, action, Ended::Unknown));
         step.next
     });
     assert_eq!(asked, (0..12).map(|n| n * 10).collect::<Vec<_>>());
     assert_eq!(next.unwrap().phase, Phase::RollingBack);
+}
+
+#[test]
+fn a_host_that_takes_its_time_is_asked_once() {
+    let mut fleet = Fleet::new(1, canary());
+    fleet.rollout.phase = Phase::Canary { host: host(1) };
+    let start = fleet.now;
+    let mut asked = Vec::new();
+    for second in 0..110 {
+        let now = start + Duration::from_secs(second);
+        let step = fleet.advancer.advance(now, &fleet.rollout, &fleet.view);
+        asked.extend(step.actions.into_iter().map(|action| (second, action)));
+        if second == 58 {
+            fleet.advancer.outcome(now, &asked[0].1, Ended::Done);
+        }
+    }
+    // It was done, and the host's notice did not show it.
+    let seconds: Vec<_> = asked.iter().map(|(second, _)| *second).collect();
+    assert_eq!(seconds, [0, 68]);
+}
+
+#[test]
+fn a_rollback_writes_the_declaration_whatever_it_says() {
+    for (declared, after) in [("v1", "v1"), ("v2", "v1"), ("v3", "v3")] {
+        let mut fleet = Fleet::new(1, None);
+        fleet.rollout = fleet.rollout.abort("no").unwrap();
+        fleet.view.declared = Some(declared.into());
+        fleet.run();
+        assert_eq!(fleet.told, ["declare v1, not v2"], "{declared}");
+        assert_eq!((fleet.rollout.phase, fleet.view.declared.as_deref()), (Phase::RolledBack, Some(after)));
+    }
 }
 
 #[test]

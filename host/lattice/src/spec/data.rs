@@ -59,6 +59,8 @@ struct Stored {
     entry: Arc<Entry>,
     /// It was told since the last reset.
     is_told: bool,
+    /// The store has lost it since it was told.
+    is_lost: bool,
 }
 
 #[derive(Debug, Default)]
@@ -74,30 +76,44 @@ pub struct LatticeData {
     config: Table,
     /// The links of all entries, by the key of their entry.
     links: BTreeMap<LinkKey, BTreeMap<String, Arc<LinkSpec>>>,
+    /// The revision of the lease's deletion.
+    lease_gone: u64,
 }
 
 impl LatticeData {
     /// Takes in what the watch of a bucket told.
     ///
-    /// After [`KvEvent::Reset`] everything stays until [`KvEvent::CaughtUp`]; then what was not told again is deleted.
+    /// After [`KvEvent::Reset`] everything stays until [`KvEvent::CaughtUp`]; then what was not told again is deleted. What a
+    /// store has lost was not deleted by anybody: it stays, and is to be written back ([`LatticeData::lost`]).
     pub fn apply(&mut self, bucket: Bucket, event: KvEvent) -> Vec<Changed> {
         match event {
             KvEvent::Put(entry) => self.put(bucket, entry),
             KvEvent::Delete { key, revision } => {
+                if (bucket, key.as_str()) == (Bucket::Lattice, LEADER_KEY) {
+                    self.lease_gone = revision;
+                }
                 let known = self.table(bucket).entries.get(&key);
                 let is_newer = known.is_some_and(|stored| stored.revision <= revision || !stored.is_told);
                 if is_newer { self.remove(bucket, &key) } else { Vec::new() }
             }
-            KvEvent::Reset => {
+            KvEvent::Reset { lost } => {
+                if bucket == Bucket::Lattice {
+                    self.lease_gone = 0;
+                }
                 let table = self.table_mut(bucket);
                 table.is_caught_up = false;
-                table.entries.values_mut().for_each(|stored| stored.is_told = false);
+                for (key, stored) in &mut table.entries {
+                    stored.is_told = false;
+                    // A lease is nobody's to write but its holder's.
+                    stored.is_lost |= lost && key != LEADER_KEY;
+                }
                 Vec::new()
             }
             KvEvent::CaughtUp => {
                 let table = self.table_mut(bucket);
                 table.is_caught_up = true;
-                let gone = table.entries.iter().filter(|(_, stored)| !stored.is_told).map(|(key, _)| key.clone());
+                let is_gone = |stored: &Stored| !stored.is_told && !stored.is_lost;
+                let gone = table.entries.iter().filter(|(_, stored)| is_gone(stored)).map(|(key, _)| key.clone());
                 let gone: Vec<_> = gone.collect();
                 gone.iter().flat_map(|key| self.remove(bucket, key)).collect()
             }
@@ -121,7 +137,7 @@ impl LatticeData {
             if stored.is_told && told.revision < stored.revision {
                 return Vec::new();
             }
-            (stored.revision, stored.is_told) = (told.revision, true);
+            (stored.revision, stored.is_told, stored.is_lost) = (told.revision, true, false);
             if stored.value == told.value {
                 return Vec::new();
             }
@@ -135,7 +151,8 @@ impl LatticeData {
             }
             entry => Arc::new(entry),
         };
-        let stored = Stored { value: told.value, revision: told.revision, entry: entry.clone(), is_told: true };
+        let (value, revision) = (told.value, told.revision);
+        let stored = Stored { value, revision, entry: entry.clone(), is_told: true, is_lost: false };
         self.table_mut(bucket).entries.insert(told.key.clone(), stored);
         changed.extend(self.replace(&told.key, before.as_deref(), Some(&entry)));
         changed
@@ -198,6 +215,19 @@ impl LatticeData {
     #[must_use]
     pub fn revision_of(&self, bucket: Bucket, key: &str) -> Option<u64> {
         self.stored(bucket, key).map(|(_, revision)| revision)
+    }
+
+    /// Returns what the store has lost, by key: it is to be written back where there is nothing.
+    #[must_use]
+    pub fn lost(&self, bucket: Bucket) -> Vec<String> {
+        let lost = self.table(bucket).entries.iter().filter(|(_, stored)| stored.is_lost);
+        lost.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Returns an entry that the store has lost.
+    #[must_use]
+    pub fn lost_entry(&self, bucket: Bucket, key: &str) -> Option<&Bytes> {
+        self.table(bucket).entries.get(key).filter(|stored| stored.is_lost).map(|stored| &stored.value)
     }
 
     /// Returns the link that holds for a key: the one stored with the actor before one stored with a provider.
@@ -339,6 +369,12 @@ impl LatticeData {
             Entry::Lease(lease) => Some(lease),
             _ => None,
         }
+    }
+
+    /// Returns the revision of the lease, or of its deletion; 0 if there is neither.
+    #[must_use]
+    pub fn lease_revision(&self) -> u64 {
+        self.revision_of(Bucket::Lattice, LEADER_KEY).unwrap_or(self.lease_gone)
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {

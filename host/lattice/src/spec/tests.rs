@@ -243,13 +243,64 @@ fn after_a_reset_what_is_not_told_again_is_deleted_and_revisions_may_begin_anew(
     assert_eq!(data.apply(Bucket::Lattice, KvEvent::CaughtUp), []);
     assert_eq!(data.apply(Bucket::Config, KvEvent::CaughtUp), []);
     assert!(data.is_caught_up());
-    data.apply(Bucket::Lattice, KvEvent::Reset);
+    data.apply(Bucket::Lattice, KvEvent::Reset { lost: false });
     assert!(!data.is_caught_up());
     assert_eq!(data.actors().count() + data.providers().count(), 2, "nothing is gone before it is known to be");
     assert_eq!(data.apply(Bucket::Lattice, put(&two.declared_key(), declared, 3)), []);
     assert_eq!(data.apply(Bucket::Lattice, KvEvent::CaughtUp), [Changed::Declared(one)]);
     assert_eq!((data.actor(&actor(1)), data.provider(&provider("kv")).is_some()), (None, true));
     assert!(data.config("prod").is_some());
+}
+
+#[test]
+fn what_a_store_has_lost_stays_until_it_is_told_or_deleted() {
+    let mut data = LatticeData::default();
+    let declared = r#"{"reference":"v1","replicas":2}"#;
+    let keys = [1, 2, 3].map(|n| Target::Actor(actor(n)).declared_key());
+    for (key, revision) in keys.iter().zip(50..) {
+        data.apply(Bucket::Lattice, put(key, declared, revision));
+    }
+    let lease = serde_json::json!({ "host": host(1), "term": 3, "renewed": 4 }).to_string();
+    data.apply(Bucket::Lattice, put(LEADER_KEY, lease, 60));
+    data.apply(Bucket::Lattice, KvEvent::CaughtUp);
+    data.apply(Bucket::Lattice, KvEvent::Reset { lost: true });
+    assert_eq!(data.apply(Bucket::Lattice, put(&keys[0], declared, 1)), []);
+    assert_eq!(data.apply(Bucket::Lattice, KvEvent::CaughtUp), [Changed::Lease]);
+    assert_eq!((data.actors().count(), data.lease_revision()), (3, 0));
+    assert_eq!(data.lost(Bucket::Lattice), keys[1..]);
+    assert_eq!(data.lost_entry(Bucket::Lattice, &keys[1]).unwrap(), declared);
+    // A watch that begins anew before all is written back changes nothing about that.
+    data.apply(Bucket::Lattice, KvEvent::Reset { lost: false });
+    data.apply(Bucket::Lattice, put(&keys[0], declared, 1));
+    assert_eq!(data.apply(Bucket::Lattice, KvEvent::CaughtUp), []);
+    assert_eq!(data.apply(Bucket::Lattice, put(&keys[1], declared, 2)), []);
+    let gone = KvEvent::Delete { key: keys[2].clone(), revision: 3 };
+    assert_eq!(data.apply(Bucket::Lattice, gone), [Changed::Declared(Target::Actor(actor(3)))]);
+    assert_eq!((data.lost(Bucket::Lattice), data.actors().count()), (vec![], 2));
+}
+
+#[test]
+fn a_deleted_lease_has_a_revision() {
+    let mut data = LatticeData::default();
+    let lease = serde_json::json!({ "host": host(1), "term": 3, "renewed": 4 }).to_string();
+    data.apply(Bucket::Lattice, put(LEADER_KEY, lease, 5));
+    data.apply(Bucket::Lattice, KvEvent::Delete { key: LEADER_KEY.into(), revision: 6 });
+    assert_eq!((data.lease(), data.lease_revision()), (None, 6));
+    data.apply(Bucket::Lattice, put(LEADER_KEY, "garbage", 7));
+    assert_eq!((data.lease(), data.lease_revision()), (None, 7));
+}
+
+#[test]
+fn what_is_broken_is_not_quoted() {
+    for (bucket, key, value) in [
+        (Bucket::Config, "prod", r#"{"password":["hunter2"]}"#),
+        (Bucket::Config, "prod", r#""hunter2""#),
+        (Bucket::Lattice, "WATTLE_PROVIDER_kv", r#"{"reference":"r","replicas":"hunter2"}"#),
+        (Bucket::Lattice, "COMPONENT_x", r#"{"links":"hunter2"}"#),
+    ] {
+        let Entry::Poisoned { why } = parse(bucket, key, value.as_bytes()) else { panic!("{value}") };
+        assert!(!why.contains("hunter2"), "{why}");
+    }
 }
 
 #[test]

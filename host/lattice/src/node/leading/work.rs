@@ -16,7 +16,7 @@ use super::super::{Node, now, orders::Failed};
 use crate::{
     directory::DirectorySnapshot,
     reconcile::{Action, Declared, Reconciler, Work as Task},
-    rollout::{Advancer, Phase, Rollout, RolloutAction, Running, View},
+    rollout::{Advancer, Ended, Phase, Rollout, RolloutAction, Running, View},
     spec::{Bucket, Edit, EditError, Target, to_bytes},
 };
 
@@ -37,6 +37,25 @@ enum Outcome {
     Written { target: Target, result: Result<(), String> },
 }
 
+/// How a host refuses an order whose signature it takes for bad, or for too old by its clock.
+const SIGNATURE_INVALID: &str = "request_signature_invalid";
+/// The first pause until a rollout is written the same way again; each further one is twice as long.
+const WRITE_PAUSE: Duration = Duration::from_millis(250);
+/// The longest.
+const WRITE_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Why a leadership is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// A host has seen a later term.
+    Outdated {
+        /// That term.
+        by: u64,
+    },
+    /// Most hosts refuse its signature.
+    Unheeded,
+}
+
 /// One leadership.
 pub(super) struct Work {
     node: Node,
@@ -47,6 +66,8 @@ pub(super) struct Work {
     doing: JoinSet<Outcome>,
     /// A later term somebody has seen.
     outdated_by: Option<u64>,
+    /// Hosts that refused the signature of the last order they got.
+    unheeding: BTreeSet<HostId>,
 }
 
 /// One rollout under way.
@@ -56,13 +77,40 @@ struct Rolling {
     measured: BTreeMap<HostId, Measurement>,
     asked: Option<Instant>,
     is_writing: bool,
+    written: Option<Written>,
+}
+
+/// The last write of a rollout. If the same is to be written again, it was in vain.
+struct Written {
+    next: Rollout,
+    pause: Duration,
+    not_before: Instant,
+}
+
+impl Rolling {
+    /// Returns whether a rollout may be written now, which then counts as done.
+    fn may_write(&mut self, now: Instant, next: &Rollout) -> bool {
+        let before = self.written.as_ref().filter(|written| written.next == *next);
+        if before.is_some_and(|written| now < written.not_before) {
+            return false;
+        }
+        let pause = before.map_or(WRITE_PAUSE, |written| (written.pause * 2).min(WRITE_PAUSE_MAX));
+        self.written = Some(Written { next: next.clone(), pause, not_before: now + pause });
+        true
+    }
 }
 
 impl Work {
     /// Begins; nothing is done before `begun`.
     pub(super) fn new(node: Node, term: u64, begun: Instant) -> Self {
         let (reconciler, rollouts) = (Reconciler::new(begun), BTreeMap::new());
-        Self { node, term, begun, reconciler, rollouts, doing: JoinSet::new(), outdated_by: None }
+        let (doing, unheeding) = (JoinSet::new(), BTreeSet::new());
+        Self { node, term, begun, reconciler, rollouts, doing, outdated_by: None, unheeding }
+    }
+
+    /// Returns the term it is for.
+    pub(super) const fn term(&self) -> u64 {
+        self.term
     }
 
     /// Takes in the next outcome; waits for one.
@@ -74,13 +122,18 @@ impl Work {
         }
     }
 
-    /// Does what is to be done now. Returns a later term, if a host has seen one: then this leadership is over.
-    pub(super) fn go_on(&mut self) -> Option<u64> {
-        if self.outdated_by.is_none() {
-            self.reconcile();
-            self.roll();
+    /// Does what is to be done now, or returns why this leadership is over.
+    pub(super) fn go_on(&mut self) -> Option<Over> {
+        if let Some(by) = self.outdated_by {
+            return Some(Over::Outdated { by });
         }
-        self.outdated_by
+        let others = self.node.directory().hosts().len().saturating_sub(1);
+        if self.unheeding.len() * 2 > others && others > 0 {
+            return Some(Over::Unheeded);
+        }
+        self.reconcile();
+        self.roll();
+        None
     }
 
     fn take(&mut self, outcome: Outcome) {
@@ -89,19 +142,26 @@ impl Work {
                 if let Err(failed) = &result {
                     tracing::warn!(host = %action.host, target = %action.target, %failed, "an order was not carried out");
                 }
-                self.note_term(result.as_ref().err());
+                self.note(action.host, result.as_ref().err());
                 self.reconciler.outcome(now(), &action, result.map_err(|failed| failed.to_string()));
             }
             Outcome::Rolled { target, action, result } => {
-                self.note_term(result.as_ref().err());
+                if let Some(host) = action.host() {
+                    self.note(host, result.as_ref().err());
+                }
                 if let Some(rolling) = self.rollouts.get_mut(&target) {
                     rolling.asked = None;
-                    match result {
-                        Ok(()) => rolling.advancer.outcome(&action, Ok(())),
-                        Err(Failed::Refused { message, .. }) => rolling.advancer.outcome(&action, Err(message)),
-                        // Asked again in its time.
-                        Err(Failed::Silent(why)) => tracing::debug!(why, "a host of a rollout did not answer"),
-                    }
+                    let ended = match result {
+                        Ok(()) => Ended::Done,
+                        // That it is we who ask is what it refuses.
+                        Err(Failed::Refused { code, .. }) if code == SIGNATURE_INVALID => Ended::Unknown,
+                        Err(Failed::Refused { message, .. }) => Ended::Refused(message),
+                        Err(Failed::Silent(why)) => {
+                            tracing::debug!(why, "a host of a rollout did not answer");
+                            Ended::Unknown
+                        }
+                    };
+                    rolling.advancer.outcome(now(), &action, ended);
                 }
             }
             Outcome::Measured { target, host, measured } => {
@@ -123,7 +183,17 @@ impl Work {
         }
     }
 
-    fn note_term(&mut self, failed: Option<&Failed>) {
+    /// Notes what an outcome says of this leadership.
+    fn note(&mut self, host: HostId, failed: Option<&Failed>) {
+        match failed {
+            Some(Failed::Refused { code, .. }) if code == SIGNATURE_INVALID => {
+                self.unheeding.insert(host);
+            }
+            Some(Failed::Silent(_)) => {}
+            _ => {
+                self.unheeding.remove(&host);
+            }
+        }
         if let Some(Failed::Refused { code, message }) = failed
             && code == TERM_OUTDATED
         {
@@ -210,6 +280,7 @@ impl Work {
             measured: BTreeMap::new(),
             asked: None,
             is_writing: false,
+            written: None,
         });
         if rolling.is_writing {
             return;
@@ -221,8 +292,9 @@ impl Work {
         if !asks.is_empty() {
             rolling.asked = Some(now());
         }
-        rolling.is_writing = step.next.is_some();
-        if let Some(next) = step.next {
+        let next = step.next.filter(|next| rolling.may_write(now(), next));
+        rolling.is_writing = next.is_some();
+        if let Some(next) = next {
             self.write(rollout.clone(), next);
         }
         for action in step.actions {
@@ -285,9 +357,11 @@ fn done_anyway(result: Result<Value, Failed>) -> Result<(), Failed> {
 async fn carry_out(node: &Node, target: &Target, action: &RolloutAction, term: u64) -> Result<(), Failed> {
     let actor = target.to_string();
     let (host, command) = match action {
-        RolloutAction::Declare { reference, previous } => {
-            let declared = declare(node, target, reference, previous.as_deref()).await;
-            return declared.map_err(|error| Failed::Silent(error.to_string()));
+        RolloutAction::Declare { .. } | RolloutAction::Undeclare { .. } => {
+            let is_leader = || node.leads() == Some(term);
+            let edit = |current: Option<&[u8]>| declared(current, action, is_leader());
+            let result = node.0.shared.edit(Bucket::Lattice, &target.declared_key(), edit).await;
+            return result.map_err(|error| Failed::Silent(error.to_string()));
         }
         RolloutAction::StartCanary { reference, percent, force, host } => {
             let (reference, percent, force) = (reference.clone(), *percent, *force);
@@ -300,25 +374,27 @@ async fn carry_out(node: &Node, target: &Target, action: &RolloutAction, term: u
     node.order(host, &command, term, ORDER_TIMEOUT).await.map(drop)
 }
 
-/// Writes what is declared from now on.
-async fn declare(
-    node: &Node,
-    target: &Target,
-    reference: &str,
-    previous: Option<&str>,
-) -> Result<(), super::super::SharedError> {
-    let edit = |current: Option<&[u8]>| {
-        let Some(current) = current else { return Ok(Edit::Unchanged) };
-        // Either kind of declaration has both fields; whatever else is in it stays.
-        let unreadable = |error: serde_json::Error| EditError::Unreadable(error.to_string());
-        let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(current).map_err(unreadable)?;
-        fields.insert("reference".into(), reference.into());
-        if let Some(previous) = previous {
-            fields.insert("previous".into(), previous.into());
+/// Returns what is declared from now on. Who does not lead any more, as after a long pause, declares nothing: its write
+/// finds the entry changed, and asks here again.
+fn declared(current: Option<&[u8]>, action: &RolloutAction, is_leader: bool) -> Result<Edit, EditError> {
+    let Some(current) = current.filter(|_| is_leader) else { return Ok(Edit::Unchanged) };
+    // Either kind of declaration has both fields; whatever else is in it stays.
+    let unreadable = |error: serde_json::Error| EditError::Unreadable(error.to_string());
+    let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(current).map_err(unreadable)?;
+    match action {
+        RolloutAction::Declare { reference, previous } => {
+            fields.insert("reference".into(), reference.as_str().into());
+            fields.insert("previous".into(), previous.as_str().into());
         }
-        to_bytes(&fields).map(Edit::Write)
-    };
-    node.0.shared.edit(Bucket::Lattice, &target.declared_key(), edit).await
+        // Written even if it stays as it is: an earlier leader's declaration that is on its way then comes to nothing.
+        RolloutAction::Undeclare { reference, back_to } => {
+            if fields.get("reference").and_then(Value::as_str) == Some(reference) {
+                fields.insert("reference".into(), back_to.as_str().into());
+            }
+        }
+        _ => return Ok(Edit::Unchanged),
+    }
+    to_bytes(&fields).map(Edit::Write)
 }
 
 fn update(target: &Target, reference: &str, force: bool) -> Command {
@@ -380,5 +456,47 @@ const fn name_of(work: &Task) -> &'static str {
         Task::Stop => "stop",
         Task::Resize { .. } => "resize",
         Task::Update { .. } => "update",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::actor;
+
+    #[test]
+    fn only_who_leads_declares_and_taking_back_writes_in_any_case() {
+        let declare = RolloutAction::Declare { reference: "v2".into(), previous: "v1".into() };
+        let undeclare = RolloutAction::Undeclare { reference: "v2".into(), back_to: "v1".into() };
+        let written = |stored: &[u8], action| match declared(Some(stored), action, true).unwrap() {
+            Edit::Write(bytes) => serde_json::from_slice::<Value>(&bytes).unwrap(),
+            Edit::Unchanged => Value::Null,
+        };
+        let stored =
+            |reference: &str| serde_json::to_vec(&serde_json::json!({ "reference": reference, "x": 1 })).unwrap();
+        let now = written(&stored("v1"), &declare);
+        assert_eq!(now, serde_json::json!({ "reference": "v2", "previous": "v1", "x": 1 }));
+        assert_eq!(declared(Some(&stored("v1")), &declare, false), Ok(Edit::Unchanged));
+        assert_eq!(declared(None, &declare, true), Ok(Edit::Unchanged));
+        for (before, after) in [("v1", "v1"), ("v2", "v1"), ("v3", "v3")] {
+            assert_eq!(written(&stored(before), &undeclare)["reference"], after);
+        }
+    }
+
+    #[test]
+    fn a_rollout_that_cannot_be_written_is_tried_less_and_less() {
+        let now = Instant::now();
+        let mut rolling = Rolling {
+            advancer: Advancer::new(now),
+            measured: BTreeMap::new(),
+            asked: None,
+            is_writing: false,
+            written: None,
+        };
+        let one = Rollout::new(Target::Actor(actor(1)), "v1".into(), "v2".into(), "today".into());
+        let tries = (0..600).filter(|tick| rolling.may_write(now + Duration::from_millis(tick * 100), &one)).count();
+        assert!(tries <= 9, "{tries} in a minute");
+        let two = Rollout { phase: Phase::Declaring, ..one };
+        assert!(rolling.may_write(now + Duration::from_secs(60), &two), "another one need not wait");
     }
 }

@@ -1,0 +1,215 @@
+//! Whole nodes over an in-process or simulated network: what becomes of them when the store or the network fails.
+
+use wattle_bus::{
+    Expect, MemoryBus,
+    sim::{Cut, SimBus, SimNet},
+};
+use wattle_types::wascap::KeyKind;
+
+use super::*;
+use crate::{
+    fixtures::actor,
+    rpc::{Refusal, RemoteCall, System},
+    spec::{Bucket, DeclaredActor, LEADER_KEY, Target, to_bytes},
+};
+
+const LATTICE: &str = "LATTICEDATA_default";
+
+/// A host that runs what is declared, or nothing.
+struct Fake {
+    runs: bool,
+}
+
+impl Serve for Fake {
+    fn serve(&self, _: HostId, _: RemoteCall) -> wattle_types::BoxFuture<'_, Result<bytes::Bytes, Refusal>> {
+        Box::pin(async { Ok(bytes::Bytes::new()) })
+    }
+}
+
+impl LocalHost for Fake {
+    fn told(&self) -> Told {
+        let mut told = Told::default();
+        if self.runs {
+            let running = RunningActor {
+                reference: "v1".into(),
+                revision: 1,
+                max_in_flight: 10,
+                call_alias: None,
+                declared: true,
+                trial: None,
+            };
+            told.actors.insert(actor(1), running);
+        }
+        told
+    }
+}
+
+async fn node(bus: Arc<dyn Bus>, n: u8, runs: bool) -> Node {
+    let key = |kind, n| KeyPair::from_seed_bytes(kind, [n; 32]).unwrap();
+    let host = key(KeyKind::Host, n).public_key().try_into().unwrap();
+    let lattice = "default".parse().unwrap();
+    let identity = Identity { lattice, host, cluster: key(KeyKind::Cluster, 1), issuers: vec![] };
+    let (name, beat_every) = (format!("h{n}"), Duration::from_millis(500));
+    let options = NodeOptions { identity, name, beat_every, surroundings: Arc::new(System) };
+    let node = Node::new(bus, options).await.unwrap();
+    node.join(Arc::new(Fake { runs })).await.unwrap();
+    node
+}
+
+async fn leads_within(nodes: &[&Node], secs: u64) -> bool {
+    for _ in 0..secs * 20 {
+        if nodes.iter().any(|node| node.leads().is_some()) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_lease_is_taken_anew() {
+    let bus = MemoryBus::new();
+    let one = node(Arc::new(bus.connect()), 1, false).await;
+    let two = node(Arc::new(bus.connect()), 2, false).await;
+    assert!(leads_within(&[&one, &two], 10).await);
+    let store = bus.bucket(LATTICE).await.unwrap();
+    for _ in 0..3 {
+        store.delete(LEADER_KEY, Expect::Any).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert!(leads_within(&[&one, &two], 5).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_read_is_overwritten() {
+    let bus = MemoryBus::new();
+    let store = bus.bucket(LATTICE).await.unwrap();
+    store.put(LEADER_KEY, "garbage".into(), Expect::Any).await.unwrap();
+    let one = node(Arc::new(bus), 1, false).await;
+    assert!(leads_within(&[&one], 5).await);
+}
+
+/// Three hosts of which the second runs the one actor that is declared, for once.
+struct Scene {
+    net: SimNet,
+    buses: Vec<SimBus>,
+    nodes: Vec<Node>,
+    store: Arc<dyn wattle_bus::KvStore>,
+    orders: wattle_bus::Subscription,
+    _watcher: SimBus,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let net = SimNet::new(1);
+        let watcher = net.connect("watcher");
+        let store = watcher.bucket(LATTICE).await.unwrap();
+        let declared = DeclaredActor { reference: "v1".into(), replicas: 1, ..DeclaredActor::default() };
+        let key = Target::Actor(actor(1)).declared_key();
+        store.put(&key, to_bytes(&declared).unwrap(), Expect::Any).await.unwrap();
+        let buses: Vec<_> = (1..=3).map(|n| net.connect(&format!("h{n}"))).collect();
+        let mut nodes = Vec::new();
+        for (n, bus) in (1..).zip(&buses) {
+            nodes.push(node(Arc::new(bus.clone()), n, n == 2).await);
+        }
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let orders = watcher.subscribe("wasmbus.ctl.v1.default.wattle.*.*", None).await.unwrap();
+        let scene = Self { net, buses, nodes, store, orders, _watcher: watcher };
+        assert!(scene.leads().await);
+        scene
+    }
+
+    async fn leads(&self) -> bool {
+        leads_within(&self.nodes.iter().collect::<Vec<_>>(), 20).await
+    }
+
+    /// Returns what was ordered.
+    fn ordered(&mut self) -> Vec<String> {
+        let orders = std::iter::from_fn(|| futures::FutureExt::now_or_never(self.orders.next()).flatten());
+        orders.map(|order| order.subject).collect()
+    }
+
+    fn declared(&self) -> Vec<usize> {
+        self.nodes.iter().map(|node| node.shared().read(|data| data.actors().count())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_what_still_runs_is_not_started_again() {
+    let mut scene = Scene::new().await;
+    for bus in &scene.buses {
+        bus.cut(Cut::Both);
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(scene.nodes.iter().all(|node| !node.has_heard_all()));
+    scene.buses[0].cut(Cut::None);
+    scene.buses[2].cut(Cut::None);
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert!(!scene.nodes[0].has_heard_all());
+    scene.buses[1].cut(Cut::None);
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert!(scene.leads().await && scene.nodes[0].has_heard_all());
+    assert_eq!(scene.ordered(), [""; 0]);
+    // Who does not come back is missed.
+    scene.buses[1].crash();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert!(!scene.ordered().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_store_is_written_back_and_nothing_is_stopped() {
+    let mut scene = Scene::new().await;
+    let key = Target::Actor(actor(1)).declared_key();
+    let before = scene.store.get(&key).await.unwrap().unwrap().value;
+    scene.net.lose_bucket("LATTICEDATA_default");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(scene.leads().await);
+    assert_eq!(scene.declared(), [1; 3]);
+    assert_eq!(scene.store.get(&key).await.unwrap().map(|entry| entry.value), Some(before));
+    assert_eq!(scene.ordered(), [""; 0]);
+    // Once it is written back, it can be deleted.
+    scene.store.delete(&key, Expect::Any).await.unwrap();
+    scene.net.restart_broker();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(scene.declared(), [0; 3]);
+    assert!(scene.leads().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewed_lease_is_no_change_of_links() {
+    let bus = MemoryBus::new();
+    let one = node(Arc::new(bus.connect()), 1, false).await;
+    let (mut links, changes) = (one.shared().link_changes(), one.shared().changes());
+    let before = changes.borrow();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(changes.borrow() > before + 5, "the lease was renewed");
+    let none = tokio::time::timeout(Duration::ZERO, links.changed()).await;
+    assert!(none.is_err());
+    let config = one.shared().store(Bucket::Config);
+    config.put("prod", "{}".into(), Expect::Any).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(1), links.changed()).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_open_the_shared_state_leaves_no_task_behind() {
+    let net = SimNet::new(1);
+    let bus = net.connect("h1");
+    let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
+    // The buckets are there, and one is watched; then nothing comes any more.
+    for name in [LATTICE, "CONFIGDATA_default"] {
+        bus.bucket(name).await.unwrap();
+    }
+    let cutting = async {
+        while tasks.is_empty() {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        bus.cut(Cut::Both);
+    };
+    let lattice = "default".parse().unwrap();
+    let (opened, ()) = tokio::join!(Shared::open(&bus, &lattice, &tasks, &end), cutting);
+    assert!(opened.is_err());
+    tasks.close();
+    tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await.expect("no task is left");
+    assert!(!end.is_cancelled());
+}
