@@ -78,9 +78,21 @@ impl Fleet {
 
     /// Starts a host that joins the lattice at another NATS than the rest.
     pub(crate) fn start_host_at(&mut self, name: &str, labels: &[&str], url: &str) -> Result<()> {
+        let up = self.command(name);
+        self.start_by(up, name, labels, url)
+    }
+
+    /// Starts a host in a network namespace.
+    pub(crate) fn start_host_in(&mut self, namespace: &str, name: &str, labels: &[&str], url: &str) -> Result<()> {
+        let mut up = self.surroundings(Command::new("ip"), name);
+        // It becomes the program it is told to run: the handle is the host's.
+        up.args(["netns", "exec", namespace]).arg(&self.wattle);
+        self.start_by(up, name, labels, url)
+    }
+
+    fn start_by(&mut self, mut up: Command, name: &str, labels: &[&str], url: &str) -> Result<()> {
         let run_dir = self.run_dir(name);
         drop(fs::remove_file(run_dir.join("host.json")));
-        let mut up = self.command(name);
         up.args(["up", "--name", name, "--trust", &self.issuer, "--nats-url", url, "--cache-dir"]);
         up.arg(self.folder.join("cache"));
         for label in labels {
@@ -212,7 +224,11 @@ impl Fleet {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(&self.wattle);
+        self.surroundings(Command::new(&self.wattle), name)
+    }
+
+    /// Gives a command the directories of a host, and nothing of ours.
+    fn surroundings(&self, mut command: Command, name: &str) -> Command {
         command.env("WATTLE_RUN_DIR", self.run_dir(name)).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
         command.env_remove("WATTLE_NATS_URL").env_remove("WATTLE_NATS_CREDS").env_remove("WATTLE_LATTICE");
         command

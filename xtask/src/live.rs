@@ -8,6 +8,7 @@ mod frozen;
 mod full;
 mod killed;
 mod outage;
+mod partition;
 mod poisoned;
 
 use std::time::Instant;
@@ -41,13 +42,14 @@ impl Args {
 /// Tries one thing and returns what it measured, in words.
 type Check = fn(&Ground<'_>) -> Result<Vec<String>>;
 
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 8] = [
     ("outage", outage::check),
     ("blink", blink::check),
     ("killed", killed::check),
     ("frozen", frozen::check),
     ("poisoned", poisoned::check),
     ("full", full::check),
+    ("partition", partition::check),
     ("cluster", cluster::check),
 ];
 

@@ -38,5 +38,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         None => sim.args(["many", &args.first.to_string(), &args.seeds.to_string()]),
     };
     sim.args(&args.planted);
-    run_command(&mut sim).context("the simulation found something, or could not run; docs/simulation.md says how to go on")
+    run_command(&mut sim)
+        .context("the simulation found something, or could not run; docs/simulation.md says how to go on")
 }

@@ -27,6 +27,9 @@ struct Beat {
     name: String,
     incarnation: u64,
     version: u64,
+    /// Nothing has changed since the whole notice of this version.
+    #[serde(default)]
+    brief: bool,
     #[serde(default)]
     last: bool,
     #[serde(default)]
@@ -43,7 +46,8 @@ struct Running {
 #[derive(Debug, Clone)]
 struct Seen {
     beat: Beat,
-    at: Instant,
+    /// When it was heard last; `None` once it was taken for gone.
+    at: Option<Instant>,
 }
 
 /// The entry that says who leads.
@@ -58,6 +62,19 @@ struct State {
     hosts: BTreeMap<String, Seen>,
     /// The last lease that was asked to be written, and by when. The store may have refused it.
     lease: Option<Lease>,
+}
+
+impl State {
+    fn heard(&mut self, beat: Beat) {
+        let order = |beat: &Beat| (beat.incarnation, beat.version);
+        let known = self.hosts.get_mut(&beat.name);
+        match known {
+            Some(seen) if order(&seen.beat) > order(&beat) => {}
+            Some(seen) if beat.brief && order(&seen.beat) == order(&beat) => seen.at = Some(Instant::now()),
+            _ if beat.brief => {}
+            _ => drop(self.hosts.insert(beat.name.clone(), Seen { beat, at: Some(Instant::now()) })),
+        }
+    }
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -119,7 +136,7 @@ impl Beats {
 
     /// Takes all hosts for gone, until they are heard again.
     pub(crate) fn forget_all(&self) {
-        self.lock().hosts.clear();
+        self.lock().hosts.values_mut().for_each(|seen| seen.at = None);
     }
 
     /// Waits until something holds, and returns how long that took.
@@ -138,7 +155,7 @@ impl Beats {
     }
 
     fn those(&self, is_meant: impl Fn(&Beat) -> bool) -> Vec<String> {
-        let is_there = |seen: &&Seen| !seen.beat.last && seen.at.elapsed() < SILENT_AFTER;
+        let is_there = |seen: &&Seen| !seen.beat.last && seen.at.is_some_and(|at| at.elapsed() < SILENT_AFTER);
         let state = self.lock();
         let those = state.hosts.values().filter(is_there).filter(|seen| is_meant(&seen.beat));
         those.map(|seen| seen.beat.name.clone()).collect()
@@ -167,10 +184,32 @@ fn follow(port: u16, state: &Shared, stop: &AtomicBool) -> Result<()> {
             continue;
         }
         let Ok(beat) = serde_json::from_slice::<Beat>(&message.payload) else { continue };
-        let order = |beat: &Beat| (beat.incarnation, beat.version);
-        if state.hosts.get(&beat.name).is_none_or(|seen| order(&seen.beat) <= order(&beat)) {
-            state.hosts.insert(beat.name.clone(), Seen { beat, at: Instant::now() });
-        }
+        state.heard(beat);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brief_notice_keeps_what_the_whole_one_told() {
+        let beats = Beats { state: Shared::default(), stop: Arc::default() };
+        let hear = |text: &str| beats.lock().heard(serde_json::from_str(text).unwrap());
+        hear(r#"{"host":"N","name":"a","incarnation":1,"version":2,"brief":true}"#);
+        assert!(beats.hosts().is_empty(), "nothing is known of it yet");
+        hear(r#"{"host":"N","name":"a","incarnation":1,"version":2,"actors":{"M":{"reference":"x/one.wasm"}}}"#);
+        hear(r#"{"host":"N","name":"a","incarnation":1,"version":2,"brief":true}"#);
+        assert_eq!(
+            (beats.who_runs("M"), beats.who_runs_version("M", "one.wasm")),
+            (vec!["a".into()], vec!["a".into()])
+        );
+        beats.forget_all();
+        assert!(beats.hosts().is_empty());
+        hear(r#"{"host":"N","name":"a","incarnation":1,"version":2,"brief":true}"#);
+        assert_eq!(beats.who_runs("M"), ["a"]);
+        hear(r#"{"host":"N","name":"a","incarnation":1,"version":3,"last":true}"#);
+        assert!(beats.hosts().is_empty());
+    }
 }

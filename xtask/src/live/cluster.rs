@@ -89,6 +89,8 @@ fn has_leader(port: u16) -> bool {
 /// Kills one server of the cluster, and brings it back.
 fn lose(nats: &mut Nats, fleet: &Fleet, load: &Load) -> Result<Vec<String>> {
     let name = nats.name().to_owned();
+    drop(load.take());
+    thread::park_timeout(Duration::from_secs(1));
     all_answered("before", &Summary::of(&load.take()))?;
     nats.kill()?;
     thread::park_timeout(AFTER);
@@ -97,13 +99,23 @@ fn lose(nats: &mut Nats, fleet: &Fleet, load: &Load) -> Result<Vec<String>> {
     ensure!(seen.failed() <= IN_FLIGHT * 2 && seen.counted > 0, "{name} killed: too much failed: {:?}", seen.named);
     let first =
         format!("{name} killed: {} requests, failed: {:?}, max {}", seen.requests, seen.named, millis(seen.max_us));
-    // Two of three are enough to change things.
-    fleet.wattle(&["scale", "provider", "keyvalue-memory", "--id", &name, "--replicas", "1"])?;
+    // Two of three are enough to change things, once they have agreed on who keeps them.
+    let begun = Instant::now();
+    while let Err(refused) =
+        fleet.try_wattle(&["scale", "provider", "keyvalue-memory", "--id", &name, "--replicas", "1"])?
+    {
+        ensure!(refused.code.starts_with("kv_"), "refused as {}: {}", refused.code, refused.message);
+        ensure!(begun.elapsed() < PATIENCE, "nothing can be changed: {}: {}", refused.code, refused.message);
+    }
+    let changed = (AFTER + begun.elapsed()).as_secs_f64();
     nats.start()?;
     thread::park_timeout(AFTER);
     drop(load.take());
     thread::park_timeout(AFTER);
-    Ok(vec![first, all_answered(&format!("changed without {name}; it is back"), &Summary::of(&load.take()))?])
+    Ok(vec![
+        first,
+        all_answered(&format!("changed after {changed:.1} s without {name}; it is back"), &Summary::of(&load.take()))?,
+    ])
 }
 
 /// A host at a leaf serves as any other, and comes back after its server did.

@@ -2,7 +2,7 @@
 
 use std::{fs, thread, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::{
     fleet::Wire,
@@ -14,8 +14,8 @@ use crate::{
 const STORE_LEN: &str = "4MB";
 /// How long the load goes on without room.
 const WITHOUT: Duration = Duration::from_secs(4);
-const FILLER_LEN: usize = 64 * 1024;
-const FILLERS_MAX: usize = 200;
+const PIECES: [usize; 5] = [64 * 1024, 4 * 1024, 256, 16, 1];
+const PIECES_MAX: usize = 200;
 
 pub(super) fn check(ground: &Ground<'_>) -> Result<Vec<String>> {
     let folder = ground.folder()?;
@@ -31,7 +31,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Result<Vec<String>> {
     until_answered(http, PATIENCE)?;
     let load = Load::start(http, "POST /counter/a", 8)?;
 
-    let fillers = fill(lattice.nats.port)?;
+    let filled = fill(lattice.nats.port)?;
     let mut names = Vec::new();
     for words in [
         &["scale", "provider", "keyvalue-memory", "--id", "another", "--replicas", "1"][..],
@@ -43,40 +43,36 @@ pub(super) fn check(ground: &Ground<'_>) -> Result<Vec<String>> {
         names.push(format!("`wattle {what}` is refused: {}: {}", refused.code, refused.message));
     }
     thread::park_timeout(WITHOUT);
-    names.push(all_answered(&format!("without room ({fillers} entries fill it)"), &Summary::of(&load.take()))?);
+    names.push(all_answered(&format!("without room ({filled} bytes fill it)"), &Summary::of(&load.take()))?);
 
-    let mut wire = Wire::connect(lattice.nats.port)?;
-    let purge = b"{\"filter\":\"$KV.LATTICEDATA_default.FILLER_*\"}";
-    wire.request("$JS.API.STREAM.PURGE.KV_LATTICEDATA_default", purge, Duration::from_secs(5))?;
+    call(&mut Wire::connect(lattice.nats.port)?, "STREAM.DELETE.FILL", "")?;
     lattice.fleet.wattle(&["scale", "provider", "keyvalue-memory", "--id", "another", "--replicas", "1"])?;
     names.push(all_answered("with room again, changes work", &Summary::of(&load.stop()?))?);
     Ok(names)
 }
 
-/// Writes until nothing more is taken, and returns how much was.
+/// Writes to a stream of its own until nothing more is taken, in ever smaller pieces; returns how much was.
 fn fill(port: u16) -> Result<usize> {
     let mut wire = Wire::connect(port)?;
-    for count in 0..FILLERS_MAX {
-        // The last gaps are filled by smaller ones.
-        let subject = format!("$KV.LATTICEDATA_default.FILLER_{count}");
-        let answer = wire.request(&subject, &vec![b'x'; FILLER_LEN], Duration::from_secs(5))?;
-        let answer = String::from_utf8_lossy(&answer.payload).into_owned();
-        if answer.contains("error") {
-            return fill_gaps(&mut wire, count).context(answer);
-        }
-    }
-    bail!("{FILLERS_MAX} entries of {FILLER_LEN} bytes do not fill {STORE_LEN}")
-}
-
-fn fill_gaps(wire: &mut Wire, count: usize) -> Result<usize> {
-    for (gap, len) in [16 * 1024, 4 * 1024, 1024, 256, 32, 1].into_iter().enumerate() {
-        for filler in 0..16 {
-            let subject = format!("$KV.LATTICEDATA_default.FILLER_{gap}_{filler}");
-            let answer = wire.request(&subject, &vec![b'x'; len], Duration::from_secs(5))?;
-            if String::from_utf8_lossy(&answer.payload).contains("error") {
+    call(&mut wire, "STREAM.CREATE.FILL", r#"{"name":"FILL","subjects":["fill"],"storage":"file","num_replicas":1}"#)?;
+    let mut filled = 0;
+    for len in PIECES {
+        for piece in 0.. {
+            ensure!(piece < PIECES_MAX, "{PIECES_MAX} pieces of {len} bytes do not fill {STORE_LEN}");
+            let answer = wire.request("fill", &vec![b'x'; len], Duration::from_secs(5))?;
+            if String::from_utf8_lossy(&answer.payload).contains("\"error\"") {
                 break;
             }
+            filled += len;
         }
     }
-    Ok(count)
+    Ok(filled)
+}
+
+/// Has JetStream do something.
+fn call(wire: &mut Wire, what: &str, body: &str) -> Result<()> {
+    let answer = wire.request(&format!("$JS.API.{what}"), body.as_bytes(), Duration::from_secs(5))?;
+    let answer = String::from_utf8_lossy(&answer.payload).into_owned();
+    ensure!(!answer.contains("\"error\""), "{what}: {answer}");
+    Ok(())
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 
+use super::partition::GATEWAY;
 use crate::ground::{Ground, Lattice, PATIENCE, all_answered, millis, number, until_answered};
 use crate::{
     fleet::Wire,
@@ -69,9 +70,21 @@ pub(super) fn check(ground: &Ground<'_>) -> Result<Vec<String>> {
 
 /// Starts a lattice with the counter on two hosts, and its store and HTTP server on a third.
 pub(super) fn workers(ground: &Ground<'_>) -> Result<(Lattice, String, SocketAddr)> {
-    let mut lattice = ground.lattice(Vec::new())?;
+    workers_on(ground, None)
+}
+
+/// The same, with the first host in a network namespace.
+pub(super) fn workers_on(ground: &Ground<'_>, namespace: Option<&str>) -> Result<(Lattice, String, SocketAddr)> {
+    let everywhere = namespace.map(|_| ["-a", "0.0.0.0"].map(str::to_owned).to_vec());
+    let mut lattice = ground.lattice(everywhere.unwrap_or_default())?;
     for host in WORK {
-        lattice.host(host, &["role=work"])?;
+        match namespace.filter(|_| host == "work-1") {
+            Some(namespace) => {
+                let url = format!("nats://{GATEWAY}:{}", lattice.nats.port);
+                lattice.fleet.start_host_in(namespace, host, &["role=work"], &url)?;
+            }
+            None => lattice.host(host, &["role=work"])?,
+        }
     }
     lattice.host("front", &["role=front"])?;
     let spread = ["--replicas", "2", "--spread", "role=work:9", "--spread", "role=front:1"];
