@@ -23,7 +23,6 @@ pub(crate) struct Nats {
     pub(crate) port: u16,
     /// Further arguments.
     words: Vec<String>,
-    has_store: bool,
     process: Option<Process>,
 }
 
@@ -31,12 +30,7 @@ impl Nats {
     /// Describes a server that is not started yet; its files go to `folder/NAME`.
     pub(crate) fn new(program: &Path, folder: &Path, name: &str, words: Vec<String>) -> Result<Self> {
         let (program, folder) = (program.to_owned(), folder.to_owned());
-        Ok(Self { program, folder, name: name.to_owned(), port: free_port()?, words, has_store: true, process: None })
-    }
-
-    /// The same server without JetStream: it passes on what others store.
-    pub(crate) fn without_store(self) -> Self {
-        Self { has_store: false, ..self }
+        Ok(Self { program, folder, name: name.to_owned(), port: free_port()?, words, process: None })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -53,10 +47,7 @@ impl Nats {
     pub(crate) fn spawn(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-n", &self.name]);
-        if self.has_store {
-            command.args(["-js", "-sd"]).arg(self.folder.join(&self.name));
-        }
-        command.args(&self.words);
+        command.args(["-js", "-sd"]).arg(self.folder.join(&self.name)).args(&self.words);
         self.process = Some(Process::start(&mut command, &self.folder, &self.name)?);
         Ok(())
     }
