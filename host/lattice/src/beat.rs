@@ -45,17 +45,21 @@ pub struct Beat {
 }
 
 /// Most labels of a host.
-const LABELS_MAX: usize = 64;
+pub const LABELS_MAX: usize = 128;
+/// Longest name of a label, in bytes.
+pub const LABEL_KEY_LEN_MAX: usize = 256;
+/// Longest value of a label, in bytes.
+pub const LABEL_VALUE_LEN_MAX: usize = 1024;
 /// Most actors, and most providers, of a host: what still fits in one message.
 const RUNNING_MAX: usize = 4096;
 /// Most operations that a provider tells of.
 const OPERATIONS_MAX: usize = 256;
 /// Longest reference.
 const REFERENCE_LEN_MAX: usize = 2048;
-/// Longest name, label or alias.
+/// Longest name or alias.
 const TEXT_LEN_MAX: usize = 256;
 /// Shortest and longest time between two notices, in milliseconds. The longest decides how long a ghost may stay.
-const INTERVAL_MS: std::ops::RangeInclusive<u64> = 50..=60_000;
+pub(crate) const INTERVAL_MS: std::ops::RangeInclusive<u64> = 50..=60_000;
 
 impl Beat {
     /// Reads a notice and checks its bounds.
@@ -73,39 +77,65 @@ impl Beat {
     /// # Errors
     /// Which bound it breaks.
     pub fn check(&self) -> Result<(), &'static str> {
-        let is_short = |text: &str| text.len() <= TEXT_LEN_MAX;
-        let is_reference = |text: &str| text.len() <= REFERENCE_LEN_MAX;
         let bounds = [
             (is_short(&self.name), "the host's name is too long"),
             (INTERVAL_MS.contains(&self.interval_ms), "the interval is not within 50 ms and 60 s"),
             (self.labels.len() <= LABELS_MAX, "too many labels"),
-            (self.labels.iter().all(|(key, value)| is_short(key) && is_short(value)), "a label is too long"),
+            (self.labels.iter().all(|(key, value)| is_label(key, value)), "a label is too long"),
             (self.actors.len() <= RUNNING_MAX, "too many actors"),
             (self.providers.len() <= RUNNING_MAX, "too many providers"),
-            (self.actors.values().all(|actor| is_reference(&actor.reference)), "an actor's reference is too long"),
-            (
-                self.actors.values().filter_map(|actor| actor.trial.as_deref()).all(is_reference),
-                "a trial's reference is too long",
-            ),
-            (
-                self.actors.values().filter_map(|actor| actor.call_alias.as_deref()).all(is_short),
-                "an alias is too long",
-            ),
-            (self.providers.values().all(|provider| is_reference(&provider.reference)), "a reference is too long"),
-            (
-                self.providers.values().all(|provider| {
-                    provider.repeatable.len() <= OPERATIONS_MAX && provider.repeatable.iter().all(|name| is_short(name))
-                }),
-                "too many or too long operations",
-            ),
+            (self.actors.values().all(RunningActor::fits), "an actor's references or its alias are too long"),
+            (self.providers.values().all(RunningProvider::fits), "a provider's reference or operations are too long"),
         ];
         bounds.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(*broken))
+    }
+
+    /// Takes out what other hosts would refuse the whole notice for.
+    ///
+    /// # Errors
+    /// Which bound it broke; now it does not, save for the interval's.
+    pub fn fit(&mut self) -> Result<(), &'static str> {
+        let fits = self.check();
+        if fits.is_err() {
+            self.name.truncate(self.name.floor_char_boundary(TEXT_LEN_MAX));
+            self.labels.retain(|key, value| is_label(key, value));
+            self.actors.retain(|_, actor| actor.fits());
+            self.providers.retain(|_, provider| provider.fits());
+            keep_first(&mut self.labels, LABELS_MAX);
+            keep_first(&mut self.actors, RUNNING_MAX);
+            keep_first(&mut self.providers, RUNNING_MAX);
+        }
+        fits
+    }
+
+    /// Returns the notice without what runs, and without labels.
+    #[must_use]
+    pub fn without_details(self) -> Self {
+        Self { labels: BTreeMap::new(), actors: BTreeMap::new(), providers: BTreeMap::new(), ..self }
     }
 
     /// Returns for how long after this notice the host counts as there: three intervals, at least two seconds.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         Duration::from_millis(self.interval_ms.saturating_mul(3)).max(Duration::from_secs(2))
+    }
+}
+
+const fn is_short(text: &str) -> bool {
+    text.len() <= TEXT_LEN_MAX
+}
+
+const fn is_reference(text: &str) -> bool {
+    text.len() <= REFERENCE_LEN_MAX
+}
+
+const fn is_label(key: &str, value: &str) -> bool {
+    key.len() <= LABEL_KEY_LEN_MAX && value.len() <= LABEL_VALUE_LEN_MAX
+}
+
+fn keep_first<K: Ord, V>(map: &mut BTreeMap<K, V>, max: usize) {
+    while map.len() > max {
+        map.pop_last();
     }
 }
 
@@ -140,4 +170,20 @@ pub struct RunningProvider {
     /// Operations that may run twice without harm.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub repeatable: BTreeSet<String>,
+}
+
+impl RunningActor {
+    fn fits(&self) -> bool {
+        is_reference(&self.reference)
+            && self.trial.as_deref().is_none_or(is_reference)
+            && self.call_alias.as_deref().is_none_or(is_short)
+    }
+}
+
+impl RunningProvider {
+    fn fits(&self) -> bool {
+        is_reference(&self.reference)
+            && self.repeatable.len() <= OPERATIONS_MAX
+            && self.repeatable.iter().all(|name| is_short(name))
+    }
 }

@@ -156,8 +156,10 @@ impl Directory {
         });
         let suspects = self.suspects.len();
         self.suspects.retain(|_, until| *until > now);
-        if !expired.is_empty() || self.suspects.len() != suspects {
+        if !expired.is_empty() {
             self.snapshot = None;
+        } else if self.suspects.len() != suspects {
+            self.show_suspects();
         }
         expired
     }
@@ -182,17 +184,24 @@ impl Directory {
 
     /// Has calls avoid a host that did not answer in time, for two seconds, as long as another can take them.
     pub fn suspect(&mut self, host: &HostId, now: Instant) {
-        if self.hosts.contains_key(host) {
+        // Calls may time out by the thousand: the suspicion is renewed only when half of it is over.
+        let is_fresh = self.suspects.get(host).is_some_and(|until| *until > now + SUSPECT_FOR / 2);
+        if !is_fresh && self.hosts.contains_key(host) {
             self.suspects.insert(*host, now + SUSPECT_FOR);
-            self.snapshot = None;
+            self.show_suspects();
         }
     }
 
     /// Ends a suspicion: the host answered.
     pub fn trust(&mut self, host: &HostId) {
         if self.suspects.remove(host).is_some() {
-            self.snapshot = None;
+            self.show_suspects();
         }
+    }
+
+    /// Has the next view show who is suspected, and all else as the last one did.
+    fn show_suspects(&mut self) {
+        self.snapshot = self.snapshot.take().map(|snapshot| Arc::new(snapshot.with_suspects(self.suspects.clone())));
     }
 
     /// Returns an immutable view, made anew only if something changed.

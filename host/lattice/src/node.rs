@@ -95,6 +95,8 @@ struct Inner {
     turn: AtomicU64,
     tasks: TaskTracker,
     left: CancellationToken,
+    /// A later process has our key: not even the last beat is to be told.
+    is_replaced: AtomicBool,
 }
 
 impl Node {
@@ -133,6 +135,7 @@ impl Node {
             turn: AtomicU64::new(0),
             tasks,
             left,
+            is_replaced: AtomicBool::new(false),
         })))
     }
 
@@ -197,6 +200,13 @@ impl Node {
         if tokio::time::timeout(TASKS_GRACE, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks of the lattice did not end in time");
         }
+    }
+
+    /// Takes part no more, at once and in silence: a later process of this host does, and there must not be two.
+    fn give_up(&self) {
+        self.0.is_replaced.store(true, Ordering::Relaxed);
+        self.0.rpc.give_up();
+        self.0.left.cancel();
     }
 
     fn change_directory<T>(&self, change: impl FnOnce(&mut Directory) -> T) -> T {

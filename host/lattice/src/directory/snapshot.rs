@@ -24,28 +24,35 @@ pub struct KnownHost {
 /// Who runs what, at one moment. Immutable.
 #[derive(Debug, Default)]
 pub struct DirectorySnapshot {
+    /// Costly to make in a large lattice. Suspicions come and go more often.
+    pub(super) known: Arc<Known>,
+    suspects: BTreeMap<HostId, Instant>,
+}
+
+/// What the hosts told, by what is looked for.
+#[derive(Debug, Default)]
+pub(super) struct Known {
     hosts: BTreeMap<HostId, KnownHost>,
     actors: HashMap<ActorId, Vec<HostId>>,
     providers: HashMap<ProviderId, Vec<HostId>>,
     aliases: HashMap<String, ActorId>,
-    suspects: BTreeMap<HostId, Instant>,
 }
 
-impl DirectorySnapshot {
-    pub(super) fn new(hosts: BTreeMap<HostId, KnownHost>, suspects: BTreeMap<HostId, Instant>) -> Self {
-        let mut snapshot = Self { suspects, ..Self::default() };
+impl Known {
+    fn new(hosts: BTreeMap<HostId, KnownHost>) -> Self {
+        let mut all = Self::default();
         // Draining hosts are indexed last: only for what nobody else has.
         for draining in [false, true] {
             let mut fresh = Self::default();
             for (host, known) in hosts.iter().filter(|(_, known)| known.beat.draining == draining) {
                 fresh.index(*host, &known.beat);
             }
-            keep_known(&mut snapshot.actors, fresh.actors);
-            keep_known(&mut snapshot.providers, fresh.providers);
-            keep_known(&mut snapshot.aliases, fresh.aliases);
+            keep_known(&mut all.actors, fresh.actors);
+            keep_known(&mut all.providers, fresh.providers);
+            keep_known(&mut all.aliases, fresh.aliases);
         }
-        snapshot.hosts = hosts;
-        snapshot
+        all.hosts = hosts;
+        all
     }
 
     fn index(&mut self, host: HostId, beat: &Beat) {
@@ -59,29 +66,40 @@ impl DirectorySnapshot {
             self.providers.entry(provider.clone()).or_default().push(host);
         }
     }
+}
+
+impl DirectorySnapshot {
+    pub(super) fn new(hosts: BTreeMap<HostId, KnownHost>, suspects: BTreeMap<HostId, Instant>) -> Self {
+        Self { known: Arc::new(Known::new(hosts)), suspects }
+    }
+
+    /// Returns the same view with other suspects.
+    pub(super) fn with_suspects(&self, suspects: BTreeMap<HostId, Instant>) -> Self {
+        Self { known: self.known.clone(), suspects }
+    }
 
     /// Returns the hosts that run an actor, in order. Draining ones only if no other does.
     #[must_use]
     pub fn actor_hosts(&self, actor: &ActorId) -> &[HostId] {
-        self.actors.get(actor).map_or(&[], Vec::as_slice)
+        self.known.actors.get(actor).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the actor of that call alias. If several claim it, all hosts choose the same.
     #[must_use]
     pub fn actor_by_alias(&self, alias: &str) -> Option<ActorId> {
-        self.aliases.get(alias).copied()
+        self.known.aliases.get(alias).copied()
     }
 
     /// Returns the hosts that run a provider, in order. Draining ones only if no other does.
     #[must_use]
     pub fn provider_hosts(&self, provider: &ProviderId) -> &[HostId] {
-        self.providers.get(provider).map_or(&[], Vec::as_slice)
+        self.known.providers.get(provider).map_or(&[], Vec::as_slice)
     }
 
     /// Returns all hosts that are there, draining ones included.
     #[must_use]
-    pub const fn hosts(&self) -> &BTreeMap<HostId, KnownHost> {
-        &self.hosts
+    pub fn hosts(&self) -> &BTreeMap<HostId, KnownHost> {
+        &self.known.hosts
     }
 
     /// Returns whether calls should avoid a host for now.

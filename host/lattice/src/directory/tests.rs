@@ -157,7 +157,7 @@ fn a_snapshot_is_made_anew_only_after_changes() {
 fn what_is_out_of_bounds_is_refused() {
     let now = Instant::now();
     let mut directory = Directory::default();
-    let labels = (0..65).map(|n| (n.to_string(), String::new())).collect();
+    let labels = (0..=crate::beat::LABELS_MAX).map(|n| (n.to_string(), String::new())).collect();
     for bad in [
         Beat { interval_ms: 0, ..beat(1) },
         Beat { interval_ms: u64::MAX, ..beat(1) },
@@ -231,4 +231,33 @@ fn a_host_that_was_cut_off_is_avoided_for_a_moment_and_a_new_start_is_not() {
     let restarted = Beat { incarnation: beat(1).incarnation + 1, ..beat(1) };
     assert_eq!(directory.heard(now, restarted), Heard::Appeared);
     assert!(!directory.snapshot().is_suspect(&host(1), now));
+}
+
+#[test]
+fn a_suspicion_leaves_the_index_as_it_is_and_is_renewed_seldom() {
+    let now = Instant::now();
+    let mut directory = Directory::default();
+    directory.heard(now, running(1, &[actor(9)]));
+    let trusting = directory.snapshot();
+    directory.suspect(&host(1), now);
+    let first = directory.snapshot();
+    assert!(first.is_suspect(&host(1), now) && Arc::ptr_eq(&trusting.known, &first.known));
+    directory.suspect(&host(1), at(now, 900));
+    assert!(Arc::ptr_eq(&first, &directory.snapshot()));
+    directory.suspect(&host(1), at(now, 1_500));
+    assert!(directory.snapshot().is_suspect(&host(1), at(now, 3_000)));
+    directory.heard(now, running(2, &[actor(9)]));
+    assert_eq!(directory.snapshot().actor_hosts(&actor(9)).len(), 2);
+}
+
+#[test]
+fn what_others_would_refuse_is_left_out() {
+    let mut beat = running(1, &[actor(8), actor(9)]);
+    beat.name = "é".repeat(200);
+    beat.labels = [("zone".into(), "x".repeat(1025)), ("rack".into(), "x".repeat(1024))].into();
+    beat.actors.get_mut(&actor(8)).unwrap().reference = "x".repeat(3000);
+    assert!(beat.check().is_err());
+    assert!(beat.fit().is_err());
+    assert_eq!(beat.fit(), Ok(()));
+    assert_eq!((beat.name.len(), beat.labels.len(), beat.actors.len()), (256, 1, 1));
 }

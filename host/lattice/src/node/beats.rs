@@ -11,12 +11,17 @@ use wattle_bus::{BusError, Message, Subscription};
 use wattle_types::subject;
 
 use super::{LocalHost, Node, Told, now};
-use crate::{beat::Beat, directory::Heard};
+use crate::{
+    beat::{Beat, INTERVAL_MS},
+    directory::Heard,
+};
 
 /// Shortest pause between two beats: several changes in a row are told at once.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// How often hosts that fell silent are looked for.
 const EXPIRY_EVERY: Duration = Duration::from_millis(250);
+/// Pause before listening again when the bus has ended it.
+const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Hosts that are asked for at the same time.
 const PROBES_MAX: usize = 64;
 /// Whole notices after a change, in case one is lost, and how often one comes while nothing changes.
@@ -46,37 +51,64 @@ async fn tell(node: Node, host: Arc<dyn LocalHost>) {
         let is_new_here = node.0.greet.swap(false, Ordering::Relaxed);
         let is_whole = is_new_here || repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
         let told = if is_whole { told } else { Told { draining: told.draining, ..Told::default() } };
-        send(&node, Beat { brief: !is_whole, ..node.beat(told, version, false) }).await;
+        send(&node, Beat { brief: !is_whole, ..node.beat(told, version, false) }, repeated == 0).await;
         repeated += 1;
         tokio::select! {
             biased;
             () = node.0.left.cancelled() => break,
             () = node.0.changed.notified() => tokio::time::sleep(PAUSE_MIN).await,
-            () = tokio::time::sleep(node.0.beat_every) => {}
+            () = tokio::time::sleep(node.beat_every()) => {}
         }
     }
-    send(&node, node.beat(Told::default(), version + 1, true)).await;
+    if !node.0.is_replaced.load(Ordering::Relaxed) {
+        send(&node, node.beat(Told::default(), version + 1, true), true).await;
+    }
 }
 
-async fn send(node: &Node, beat: Beat) {
+/// Sends a beat that others take: less than all if there is too much. That is said in the log once per change.
+async fn send(node: &Node, mut beat: Beat, is_new: bool) {
+    if let Err(why) = beat.fit()
+        && is_new
+    {
+        tracing::error!(why, "other hosts would not take what this one tells: some of it is left out");
+    }
+    match publish(node, &beat).await {
+        Err(error @ BusError::TooLarge { .. }) => {
+            if is_new {
+                tracing::error!(%error, "more runs here than fits a message: other hosts know only what ran before");
+            }
+            let _unsent = publish(node, &Beat { brief: true, ..beat.without_details() }).await;
+        }
+        Err(error) => tracing::debug!(%error, "a beat was not sent"),
+        Ok(()) => {}
+    }
+}
+
+async fn publish(node: &Node, beat: &Beat) -> Result<(), BusError> {
     let subject = subject::beat(&node.0.lattice, &node.0.host.to_string());
-    let sent = match serde_json::to_vec(&beat) {
+    match serde_json::to_vec(beat) {
         Ok(bytes) => node.0.bus.publish(&subject, None, &[], bytes.into()).await,
-        Err(error) => return tracing::error!(%error, "a beat cannot be written as JSON"),
-    };
-    if let Err(error) = sent {
-        tracing::debug!(%error, "a beat was not sent");
+        Err(error) => {
+            tracing::error!(%error, "a beat cannot be written as JSON");
+            Ok(())
+        }
     }
 }
 
 impl Node {
+    /// Returns the pause between beats, as other hosts take it.
+    fn beat_every(&self) -> Duration {
+        let (shortest, longest) = INTERVAL_MS.into_inner();
+        self.0.beat_every.clamp(Duration::from_millis(shortest), Duration::from_millis(longest))
+    }
+
     fn beat(&self, told: Told, version: u64, last: bool) -> Beat {
         Beat {
             host: self.0.host,
             name: self.0.name.clone(),
             incarnation: self.0.incarnation,
             version,
-            interval_ms: u64::try_from(self.0.beat_every.as_millis()).unwrap_or(u64::MAX),
+            interval_ms: u64::try_from(self.beat_every().as_millis()).unwrap_or(u64::MAX),
             draining: told.draining,
             brief: false,
             last,
@@ -88,7 +120,7 @@ impl Node {
 }
 
 /// Hears beats until the node leaves, and notices who fell silent.
-async fn hear(node: Node, mut beats: Subscription) {
+pub(super) async fn hear(node: Node, mut beats: Subscription) {
     let mut expiry = tokio::time::interval_at(Instant::now() + EXPIRY_EVERY, EXPIRY_EVERY);
     expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -97,9 +129,27 @@ async fn hear(node: Node, mut beats: Subscription) {
             () = node.0.left.cancelled() => return,
             beat = beats.next() => match beat {
                 Some(message) => heard(&node, &message),
-                None => return tracing::debug!("the bus has ended the beats"),
+                None => match listen_again(&node).await {
+                    Some(again) => beats = again,
+                    None => return,
+                },
             },
             _ = expiry.tick() => look_for_silent(&node),
+        }
+    }
+}
+
+/// Listens to beats anew after the bus has ended them, until the node leaves.
+async fn listen_again(node: &Node) -> Option<Subscription> {
+    loop {
+        tracing::warn!("no beats are heard: the subscription has ended; it is made anew");
+        tokio::select! {
+            biased;
+            () = node.0.left.cancelled() => return None,
+            () = tokio::time::sleep(LISTEN_AGAIN_AFTER) => {}
+        }
+        if let Ok(beats) = node.0.bus.subscribe(&subject::beat(&node.0.lattice, "*"), None).await {
+            return Some(beats);
         }
     }
 }
@@ -141,10 +191,18 @@ fn heard(node: &Node, message: &Message) {
     if message.subject != subject::beat(&node.0.lattice, &beat.host.to_string()) {
         return tracing::debug!(subject = message.subject, "a beat speaks of another host");
     }
+    if beat.host == node.0.host && beat.incarnation != node.0.incarnation {
+        return heard_of_ourselves(node, &beat);
+    }
     let (host, name) = (beat.host, beat.name.clone());
+    let was_known = node.directory().hosts().contains_key(&host);
     match node.change_directory(|directory| directory.heard(now(), beat)) {
         Heard::Appeared => {
             tracing::info!(%host, name, "a host is there");
+            if was_known {
+                // It was started again: what its forerunner was asked is not answered any more.
+                node.lost_some();
+            }
             if host != node.0.host {
                 node.0.greet.store(true, Ordering::Relaxed);
                 if node.directory().hosts().len() <= GREETERS_MAX {
@@ -159,4 +217,16 @@ fn heard(node: &Node, message: &Message) {
         Heard::Refused(why) => tracing::warn!(%host, why, "a beat is not taken"),
         Heard::Changed | Heard::Same | Heard::Stale | Heard::Unknown => {}
     }
+}
+
+/// Another process has our key. Of two, the one that started later stays.
+fn heard_of_ourselves(node: &Node, beat: &Beat) {
+    if beat.incarnation < node.0.incarnation || beat.last {
+        return tracing::warn!(name = beat.name, "an earlier process with this host's key is there");
+    }
+    tracing::error!(
+        name = beat.name,
+        "another process was started with this host's key: this one takes no part in the lattice any more"
+    );
+    node.give_up();
 }

@@ -1,6 +1,7 @@
 //! Calling what runs elsewhere: which host, and what if it does not take the call.
 
 use bytes::Bytes;
+use wattle_bus::watch;
 use wattle_types::{Deadline, HostId, InvokeError};
 
 use super::{Node, now};
@@ -8,6 +9,14 @@ use crate::rpc::{CallFailure, NotRun, RemoteCall, Target};
 
 /// Hosts that are asked for one call, one after the other.
 const ATTEMPTS_MAX: usize = 3;
+
+/// A host as it was when it was chosen.
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    host: HostId,
+    /// Which start of it; nothing when it is gone already.
+    incarnation: Option<u64>,
+}
 
 impl Node {
     /// Calls an actor or provider on another host that runs it.
@@ -22,13 +31,17 @@ impl Node {
         let mut tried = Vec::new();
         let mut failed = None;
         while tried.len() < ATTEMPTS_MAX {
+            // Before the choice, so that no loss after it is missed.
+            let losses = self.0.losses.subscribe();
             let Some(host) = self.choose(&call.target, &tried) else { break };
+            let chosen = Chosen { host, incarnation: self.incarnation(&host) };
+            tried.push(host);
             let mut attempt = call.clone();
-            if repeatable && tried.len() + 1 < ATTEMPTS_MAX {
+            if repeatable && tried.len() < ATTEMPTS_MAX && self.choose(&call.target, &tried).is_some() {
                 let share = call.context.deadline.remaining(now()) / 2;
                 attempt.context.deadline = Deadline::after(now(), share);
             }
-            let failure = match self.ask(host, attempt).await {
+            let failure = match self.ask(chosen, attempt, losses).await {
                 Ok(answer) => {
                     self.answered(&host);
                     return Ok(answer);
@@ -49,12 +62,13 @@ impl Node {
 
     /// Asks one host, and gives up as soon as it is known to be gone, or the connection its answer would have come by:
     /// waiting for the deadline would help nobody.
-    async fn ask(&self, host: HostId, call: RemoteCall) -> Result<Bytes, CallFailure> {
+    async fn ask(&self, chosen: Chosen, call: RemoteCall, losses: watch::Receiver<u64>) -> Result<Bytes, CallFailure> {
+        let host = chosen.host;
         let begun = now();
         tokio::select! {
             biased;
             result = self.0.rpc.call(host, call) => result,
-            why = self.gone(host) => Err(CallFailure::Unknown {
+            why = self.gone(chosen, losses) => Err(CallFailure::Unknown {
                 host,
                 waited: now().saturating_duration_since(begun),
                 why: why.into(),
@@ -63,18 +77,23 @@ impl Node {
     }
 
     /// Waits until a host that is there is not there any more, or we are not where it sends its answers; returns which.
-    async fn gone(&self, host: HostId) -> &'static str {
-        let mut losses = self.0.losses.subscribe();
+    async fn gone(&self, chosen: Chosen, mut losses: watch::Receiver<u64>) -> &'static str {
         let connection = self.0.bus.connections();
         while losses.changed().await.is_ok() {
-            if !self.directory().hosts().contains_key(&host) {
-                return "it is gone";
+            match self.incarnation(&chosen.host) {
+                None => return "it is gone",
+                incarnation if incarnation != chosen.incarnation => return "it was started again",
+                Some(_) => {}
             }
             if !self.0.bus.is_connected() || self.0.bus.connections() != connection {
                 return "the connection to NATS was lost meanwhile";
             }
         }
         std::future::pending().await
+    }
+
+    fn incarnation(&self, host: &HostId) -> Option<u64> {
+        self.directory().hosts().get(host).map(|known| known.beat.incarnation)
     }
 
     /// Returns whether the provider of a target says that the operation may run twice.
@@ -181,3 +200,6 @@ fn explain(target: &Target, host: HostId, failure: CallFailure) -> InvokeError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
