@@ -49,6 +49,8 @@ pub(crate) struct SimHost {
     pub(crate) node: Node,
     /// The process has ended, in whatever way.
     pub(crate) dead: CancellationToken,
+    /// When it joined the lattice.
+    pub(crate) since: tokio::time::Instant,
     seat: Arc<Seat>,
     world: Arc<World>,
     bus: SimBus,
@@ -121,6 +123,7 @@ impl SimHost {
             start,
             node,
             dead: CancellationToken::new(),
+            since: tokio::time::Instant::now(),
             seat: Arc::clone(seat),
             world: Arc::clone(world),
             bus,

@@ -17,6 +17,8 @@ use crate::{
     world::{World, stream},
 };
 
+/// How long a host must have been there before calls begin on it.
+const SETTLED: Duration = Duration::from_secs(3);
 /// After this much more than its deadline a call counts as one that never ends.
 const FOREVER: Duration = Duration::from_secs(2);
 
@@ -26,7 +28,9 @@ pub(crate) async fn load(world: Arc<World>) {
     while !world.calm_down.is_cancelled() {
         sleep(chance.millis(1..=world.plan.call_every_ms)).await;
         let hosts = world.hosts();
-        let Some(host) = chance.pick(&hosts).filter(|host| !host.model().closing).cloned() else { continue };
+        // A newcomer has not heard of everybody yet.
+        let is_fit = |host: &&Arc<SimHost>| !host.model().closing && host.since.elapsed() >= SETTLED;
+        let Some(host) = chance.pick(&hosts).filter(is_fit).cloned() else { continue };
         // An actor that is being rolled out gets most calls, so that there is something to judge by.
         let rolling = host.node.shared().read(|data| {
             let active = data.rollouts().filter(|rollout| rollout.is_active());

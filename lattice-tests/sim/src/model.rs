@@ -106,7 +106,10 @@ impl Slot {
     /// Replaces the running version.
     pub(crate) fn replace(&mut self, next: Generation) {
         let old = std::mem::replace(&mut self.current, next);
-        self.replaced = Some(old.meter.read());
+        // An order that came twice does not make a version the one it is compared with.
+        if old.reference != self.current.reference {
+            self.replaced = Some(old.meter.read());
+        }
     }
 
     /// Begins a trial.
@@ -173,7 +176,8 @@ impl Model {
                     let revision = crate::names::Version::parse(&reference).map_or(0, |version| version.number);
                     let max_in_flight = slot.max_in_flight;
                     let trial = slot.trial.as_ref().map(|(trial, _)| trial.reference.clone());
-                    let running = RunningActor { reference, trial, revision, max_in_flight, call_alias: None, declared };
+                    let running =
+                        RunningActor { reference, trial, revision, max_in_flight, call_alias: None, declared };
                     told.actors.insert(*actor, running);
                 }
                 Place::Provider(provider) => {

@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{interval, sleep};
 
 use crate::{
-    Planted, auditor::Auditor, faults::storm, load::load, operators::Operators, plan::Mood, settle::{settle, still_right},
+    Planted,
+    auditor::Auditor,
+    faults::storm,
+    load::load,
+    operators::Operators,
+    plan::Mood,
+    settle::{settle, still_right},
     world::World,
 };
 

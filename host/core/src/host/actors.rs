@@ -288,7 +288,10 @@ impl Host {
         self.0.events.announce("component_scaled", inventory::component_scaled(self, slot));
         self.tell_claims(slot.id);
         self.drain_module(old, steps).await;
-        *slot.replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(old.meter.read());
+        // The same again, as when an order comes twice, is not what a version is to be compared with.
+        if old.reference != slot.slot.current().reference {
+            *slot.replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(old.meter.read());
+        }
     }
 
     async fn withdraw(&self, slot: &ActorSlot, steps: &Steps) {

@@ -60,6 +60,7 @@ impl SimHost {
         let mut fence = self.fence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !fence.admit(term) && self.world.planted != Some(Planted::NoFence) {
             let seen = fence.highest();
+            self.world.witness.count("orders refused");
             return Err(("term_outdated", format!("the leader is outdated: there is one of term {seen}")));
         }
         drop(fence);

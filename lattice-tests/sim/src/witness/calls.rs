@@ -103,7 +103,7 @@ impl Witness {
             Err(code) => {
                 seen.count("calls failed");
                 seen.log.add(&format!("{id:?} to {} ended with {code}", asked.place));
-                if is_calm && code != "guest_failed" && seen.could_serve(&asked, begun) {
+                if is_calm && !["guest_failed", "overloaded"].contains(&code) && seen.could_serve(&asked, begun) {
                     seen.complain(&format!(
                         "{id:?} from {} to {} ended with {code} though another host served it all the time",
                         asked.origin, asked.place

@@ -15,6 +15,8 @@ pub(super) struct Orders {
     obeyed: BTreeMap<Process, u64>,
     /// Who led as each term.
     terms: BTreeMap<u64, Process>,
+    /// The shared state was lost at least once.
+    is_lost: bool,
 }
 
 impl Witness {
@@ -46,7 +48,8 @@ impl Witness {
                     seen.count("leaderships");
                     seen.log.add(&format!("{host} leads as term {term}"));
                 }
-                Some(known) if known != process => {
+                // Where what was stored is lost, new hosts count terms from the beginning: fences are what is left.
+                Some(known) if known != process && !seen.orders.is_lost => {
                     seen.orders.terms.insert(*term, process);
                     seen.complain(&format!("{process:?} leads as term {term}, as {known:?} has before"));
                 }
@@ -57,6 +60,6 @@ impl Witness {
 
     /// Takes in that the shared state was lost, and with it which terms there were.
     pub(crate) fn terms_lost(&self) {
-        self.seen().orders.terms.clear();
+        self.seen().orders.is_lost = true;
     }
 }
