@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+// Labels travel with heartbeats: what one takes, the other has to take.
+use wattle_lattice::beat::{LABEL_KEY_LEN_MAX as KEY_LEN_MAX, LABEL_VALUE_LEN_MAX as VALUE_LEN_MAX, LABELS_MAX};
+
 /// Begins the names of the labels that tell what the machine is; nobody puts them.
 const OWN: &str = "hostcore.";
-/// Labels of one host: they travel with every heartbeat.
-const LABELS_MAX: usize = 128;
-/// Longest name and value, in bytes.
-const KEY_LEN_MAX: usize = 256;
-const VALUE_LEN_MAX: usize = 1024;
 
 /// Why a label was not put.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
