@@ -1,12 +1,19 @@
 //! What is declared for the whole lattice, rollouts over it, and moving work off this host.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use wattle_lattice::{
     directory::DirectorySnapshot,
     node::Node,
     rollout::{self, Canary, Rollout},
-    spec::{Bucket, DeclaredActor, DeclaredProvider, Edit, Spread, Target, to_bytes},
+    spec::{Bucket, DeclaredActor, DeclaredProvider, Edit, LatticeData, Spread, Target, to_bytes},
 };
 use wattle_types::{
     ActorId, HostId, ProviderId,
@@ -187,8 +194,13 @@ impl Host {
         let mut rollout = Rollout::new(target.clone(), from, reference.to_owned(), rfc3339_now());
         rollout.force = force;
         rollout.canary = canary.map(trial).transpose()?;
-        self.write_rollout(node, rollout).await?;
-        Ok(target)
+        // Another may have begun in this very moment.
+        let begin = |stored: Option<Rollout>| {
+            let is_active = stored.is_some_and(|stored| stored.is_active());
+            (!is_active).then(|| rollout.clone())
+        };
+        let refused = || HostError::RolloutActive { target: target.to_string() };
+        write_rollout(node, &target, begin).await?.then_some(target.clone()).ok_or_else(refused)
     }
 
     /// Turns a rollout that is under way round, or goes back to what ran before the last one.
@@ -198,34 +210,20 @@ impl Host {
     pub(crate) async fn roll_back(&self, target: &str) -> Result<Target, HostError> {
         let node = self.lattice()?;
         let target = self.find_target(target)?;
-        let back = node.shared().read(|data| {
-            if let Some(turned) = data.rollout(&target).and_then(|rollout| rollout.abort("an operator turned it round"))
-            {
+        let back = |stored: Option<Rollout>| {
+            if let Some(turned) = stored.as_ref().and_then(|stored| stored.abort("an operator turned it round")) {
                 return Some(turned);
             }
-            let declared = match &target {
-                Target::Actor(id) => {
-                    data.actor(id).and_then(|actor| rollout::rollback_actor(target.clone(), actor, rfc3339_now()))
-                }
-                Target::Provider(id) => data
-                    .provider(id)
-                    .and_then(|provider| rollout::rollback_provider(target.clone(), provider, rfc3339_now())),
-            };
+            let declared = node.shared().read(|data| rollback_declared(data, &target));
             // What was not declared went from one version to another by its last rollout.
             declared.or_else(|| {
-                let last = data.rollout(&target).filter(|last| last.reason.is_none() && last.from != last.to)?;
-                let back = Rollout::new(target.clone(), last.to.clone(), last.from.clone(), rfc3339_now());
+                let last = stored.filter(|last| last.reason.is_none() && last.from != last.to)?;
+                let back = Rollout::new(target.clone(), last.to, last.from, rfc3339_now());
                 Some(Rollout { force: true, ..back })
             })
-        });
-        let back = back.ok_or_else(|| HostError::NothingToRollBack { target: target.to_string() })?;
-        self.write_rollout(node, back).await?;
-        Ok(target)
-    }
-
-    async fn write_rollout(&self, node: &Node, rollout: Rollout) -> Result<(), HostError> {
-        let edit = |_: Option<&[u8]>| to_bytes(&rollout).map(Edit::Write);
-        Ok(node.shared().edit(Bucket::Lattice, &rollout.target.rollout_key(), edit).await?)
+        };
+        let refused = || HostError::NothingToRollBack { target: target.to_string() };
+        write_rollout(node, &target, back).await?.then_some(target.clone()).ok_or_else(refused)
     }
 
     /// Tells how a rollout goes on until it has ended. To stop listening changes nothing about it.
@@ -275,7 +273,7 @@ impl Host {
             if told.replace(left) != Some(left) {
                 steps.done("moving", format!("{left} still here"));
             }
-            left == 0 || !others(&node.directory(), self.id())
+            left == 0 || (node.has_heard_all() && !others(&node.directory(), self.id()))
         });
         let moved = moved.await;
         let left = self.declared_here();
@@ -349,6 +347,31 @@ impl Host {
                 tracing::warn!(actor = %id, %error, "claims were not written to the shared state");
             }
         });
+    }
+}
+
+/// Writes the rollout that `decide` makes of the one that is stored, whatever others write meanwhile. Returns whether it
+/// made one.
+async fn write_rollout(
+    node: &Node,
+    target: &Target,
+    decide: impl Fn(Option<Rollout>) -> Option<Rollout>,
+) -> Result<bool, HostError> {
+    let is_written = AtomicBool::new(false);
+    let edit = |current: Option<&[u8]>| {
+        let next = decide(current.and_then(|bytes| serde_json::from_slice(bytes).ok()));
+        is_written.store(next.is_some(), Ordering::Relaxed);
+        next.map_or(Ok(Edit::Unchanged), |next| to_bytes(&next).map(Edit::Write))
+    };
+    node.shared().edit(Bucket::Lattice, &target.rollout_key(), edit).await?;
+    Ok(is_written.load(Ordering::Relaxed))
+}
+
+/// Makes the rollout that goes back to what was declared before.
+fn rollback_declared(data: &LatticeData, target: &Target) -> Option<Rollout> {
+    match target {
+        Target::Actor(id) => rollout::rollback_actor(target.clone(), data.actor(id)?, rfc3339_now()),
+        Target::Provider(id) => rollout::rollback_provider(target.clone(), data.provider(id)?, rfc3339_now()),
     }
 }
 

@@ -220,7 +220,7 @@ impl Host {
     pub(super) fn follow_links(&self) {
         let Some(node) = &self.0.node else { return };
         let (host, stopped) = (Arc::downgrade(&self.0), self.stopped().clone());
-        let mut changes = node.shared().changes();
+        let mut changes = node.shared().link_changes();
         changes.mark_changed();
         self.tasks().spawn(async move {
             loop {

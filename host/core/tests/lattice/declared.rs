@@ -156,3 +156,28 @@ async fn a_rollout_goes_over_all_hosts_and_a_bad_one_goes_back() {
         host.shutdown().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_rollouts_that_begin_at_once_one_is_refused() {
+    let lattice = Lattice::new();
+    let (folder, hosts) = (tempfile::tempdir().unwrap(), three(&lattice).await);
+    let actor = lattice.author.id().to_string();
+    let [one, two, three] = [1, 2, 3].map(|revision| {
+        let module = lattice.author.echo(&format!("{revision}:"), revision);
+        file(folder.path(), &format!("{revision}.wasm"), &module)
+    });
+    done(&lattice, &hosts[0], declare(&one, 1)).await;
+    let rollout = |reference: &str| {
+        let (target, reference) = (actor.clone(), reference.to_owned());
+        Command::StartRollout { target, reference, force: false, canary: None }
+    };
+    let (first, second) = (rollout(&two), rollout(&three));
+    let (first, second) = tokio::join!(command(&lattice, &hosts[0], &first), command(&lattice, &hosts[1], &second));
+    let refused = |outcome: &Progress| matches!(outcome, Progress::Failed { code, .. } if code == "rollout_active");
+    let done = |outcome: &Progress| matches!(outcome, Progress::Done { .. });
+    let (first, second) = (first.1, second.1);
+    assert!((refused(&first) && done(&second)) || (done(&first) && refused(&second)), "{first:?} {second:?}");
+    for host in hosts {
+        host.shutdown().await;
+    }
+}
