@@ -176,6 +176,41 @@ async fn a_lost_store_is_written_back_and_nothing_is_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_whose_signature_hosts_refuse_leaves_it_to_others() {
+    let net = SimNet::new(1);
+    let refusing = net.connect("refusing");
+    let key = |n| KeyPair::from_seed_bytes(KeyKind::Host, [n; 32]).unwrap().public_key().to_string();
+    // Nobody takes the first host's orders; those of others are not answered.
+    let mut orders = refusing.subscribe("wasmbus.ctl.v1.default.wattle.*.*", None).await.unwrap();
+    let declared = DeclaredActor { reference: "v1".into(), replicas: 3, ..DeclaredActor::default() };
+    let store = refusing.bucket(LATTICE).await.unwrap();
+    let first = node(Arc::new(net.connect("h1")), 1, false).await;
+    assert!(leads_within(&[&first], 5).await);
+    let (two, three) =
+        (node(Arc::new(net.connect("h2")), 2, false).await, node(Arc::new(net.connect("h3")), 3, false).await);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    store.put(&Target::Actor(actor(1)).declared_key(), to_bytes(&declared).unwrap(), Expect::Any).await.unwrap();
+    let refusal = serde_json::json!({
+        "progress": "failed", "code": "request_not_permitted", "message": "the clock",
+    });
+    let answering = async {
+        let mut refused = std::collections::BTreeSet::new();
+        while refused.len() < 2 {
+            let order = orders.next().await.unwrap();
+            let host = order.subject.rsplit('.').next().unwrap().to_owned();
+            if host != key(1) {
+                refusing.publish(&order.reply.unwrap(), None, &[], refusal.to_string().into()).await.unwrap();
+                refused.insert(host);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), answering).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(first.leads(), None);
+    assert!(leads_within(&[&two, &three], 5).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewed_lease_is_no_change_of_links() {
     let bus = MemoryBus::new();
     let one = node(Arc::new(bus.connect()), 1, false).await;

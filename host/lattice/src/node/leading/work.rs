@@ -37,8 +37,8 @@ enum Outcome {
     Written { target: Target, result: Result<(), String> },
 }
 
-/// How a host refuses an order whose signature it takes for bad, or for too old by its clock.
-const SIGNATURE_INVALID: &str = "request_signature_invalid";
+/// How a host refuses an order when the signature is bad or, by its clock, too old: the first if it requires signatures.
+const UNHEEDED: [&str; 2] = ["request_signature_invalid", "request_not_permitted"];
 /// The first pause until a rollout is written the same way again; each further one is twice as long.
 const WRITE_PAUSE: Duration = Duration::from_millis(250);
 /// The longest.
@@ -154,7 +154,7 @@ impl Work {
                     let ended = match result {
                         Ok(()) => Ended::Done,
                         // That it is we who ask is what it refuses.
-                        Err(Failed::Refused { code, .. }) if code == SIGNATURE_INVALID => Ended::Unknown,
+                        Err(Failed::Refused { code, .. }) if UNHEEDED.contains(&code.as_str()) => Ended::Unknown,
                         Err(Failed::Refused { message, .. }) => Ended::Refused(message),
                         Err(Failed::Silent(why)) => {
                             tracing::debug!(why, "a host of a rollout did not answer");
@@ -186,7 +186,7 @@ impl Work {
     /// Notes what an outcome says of this leadership.
     fn note(&mut self, host: HostId, failed: Option<&Failed>) {
         match failed {
-            Some(Failed::Refused { code, .. }) if code == SIGNATURE_INVALID => {
+            Some(Failed::Refused { code, .. }) if UNHEEDED.contains(&code.as_str()) => {
                 self.unheeding.insert(host);
             }
             Some(Failed::Silent(_)) => {}
