@@ -8,8 +8,8 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use crate::watch as state;
+use bytes::Bytes;
 use wattle_types::BoxFuture;
 
 use crate::{

@@ -7,10 +7,10 @@ mod refusals;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use crate::watch;
 use async_nats::{Client, ConnectOptions, HeaderMap, Request, connection::State};
 use bytes::Bytes;
 use futures::StreamExt as _;
-use crate::watch;
 use wattle_types::BoxFuture;
 
 use refusals::{Heard, Refusals, Use};

@@ -35,6 +35,13 @@ pub(crate) fn beat(n: u8) -> Beat {
 
 /// A host that runs declared actors of version 1.
 pub(crate) fn running(n: u8, actors: &[ActorId]) -> Beat {
-    let one = RunningActor { reference: "v1".into(), trial: None, revision: 1, max_in_flight: 10, call_alias: None, declared: true };
+    let one = RunningActor {
+        reference: "v1".into(),
+        trial: None,
+        revision: 1,
+        max_in_flight: 10,
+        call_alias: None,
+        declared: true,
+    };
     Beat { actors: actors.iter().map(|actor| (*actor, one.clone())).collect(), ..beat(n) }
 }

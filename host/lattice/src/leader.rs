@@ -100,8 +100,8 @@ pub enum Event {
         /// The term it has seen.
         term: u64,
     },
-    /// Most hosts do not obey this one, as when its clock is wrong: it lets go of the lease and leaves it to others for a
-    /// minute.
+    /// Most hosts do not obey this one, as when its clock is wrong: it lets go of the lease and leaves it to others
+    /// for a minute.
     StepDown,
     /// This host drains or stops: it lets go of the lease and does not try for it any more.
     Resign,

@@ -11,6 +11,9 @@ use wattle_lattice::{
 
 use crate::{auditor::Auditor, host::SimHost, model::Place, world::World};
 
+/// Says what is not as it should be yet.
+type Check = fn(&World, &Auditor) -> Option<String>;
+
 /// How long links, directories and the leadership may take to be right. Hosts that drain come back within this time.
 const QUICKLY: Duration = Duration::from_secs(60);
 /// How long what is declared may take to run: orders on their way when all was mended take a minute to be given up.
@@ -23,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Waits until all is right, and complains about what is not in time.
 pub(crate) async fn settle(world: &Arc<World>, auditor: &Auditor) -> Duration {
     let begun = Instant::now();
-    let steps: [(Duration, fn(&World, &Auditor) -> Option<String>); 4] =
+    let steps: [(Duration, Check); 4] =
         [(QUICKLY, quick), (ROLLED, rollouts), (ROLLED + SCALED, declared), (ROLLED + SCALED, quick)];
     for (limit, wrong) in steps {
         while let Some(why) = wrong(world, auditor) {

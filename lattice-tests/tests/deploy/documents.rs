@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use super::site::shipped;
 
-/// Permissions no test's host uses: most orders of a leader (see their own test), what provider processes are told (see their own test), and what only happens when
-/// JetStream has to hold back.
+/// Permissions no test's host uses: most orders of a leader (see their own test), what provider processes are told
+/// (see their own test), and what only happens when JetStream has to hold back.
 fn is_used_elsewhere(pattern: &str) -> bool {
     is_order(pattern)
         || pattern.starts_with("wasmbus.rpc.default.*.")

@@ -96,8 +96,8 @@ impl Permits {
         Self { required, signers, clusters, taken: Mutex::new(ReplayWindow::of(FRESH_SECS)) }
     }
 
-    /// Checks one request, and returns whether a host of a trusted cluster has signed it. A signature, where there is one,
-    /// must hold even if none is required.
+    /// Checks one request, and returns whether a host of a trusted cluster has signed it. A signature, where there is
+    /// one, must hold even if none is required.
     pub(super) fn check(&self, verb: &str, request: &Message, now: u64) -> Result<bool, PermitError> {
         let signature = match signed::verify(&request.headers, &request.subject, &request.payload, now) {
             // Who need not sign may have a wrong clock. It proves nothing then.

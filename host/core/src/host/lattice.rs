@@ -350,8 +350,8 @@ impl Host {
     }
 }
 
-/// Writes the rollout that `decide` makes of the one that is stored, whatever others write meanwhile. Returns whether it
-/// made one.
+/// Writes the rollout that `decide` makes of the one that is stored, whatever others write meanwhile. Returns whether
+/// it made one.
 async fn write_rollout(
     node: &Node,
     target: &Target,

@@ -100,7 +100,8 @@ fn apply(beat: &mut Beat, target: &Target, work: &Work) {
         (Target::Actor(id), Work::StartActor { declared }) => {
             let max_in_flight = declared.max_in_flight.unwrap_or(10);
             let reference = declared.reference.clone();
-            let running = RunningActor { reference, trial: None, revision: 1, max_in_flight, call_alias: None, declared: true };
+            let running =
+                RunningActor { reference, trial: None, revision: 1, max_in_flight, call_alias: None, declared: true };
             beat.actors.insert(*id, running);
         }
         (Target::Provider(id), Work::StartProvider { declared }) => {

@@ -15,7 +15,8 @@ const CALLS_MIN: u64 = 50;
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long a host may take to do what it was asked, fetching and compiling included.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long what was asked for may take to end. The end is told with [`Advancer::outcome`]; this is for one that never is.
+/// How long what was asked for may take to end. The end is told with [`Advancer::outcome`]; this is for one that
+/// never is.
 const ENDS_WITHIN: Duration = Duration::from_secs(65);
 /// How long after its end it may take to show, or until a host that did not answer is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);

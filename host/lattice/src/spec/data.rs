@@ -83,8 +83,9 @@ pub struct LatticeData {
 impl LatticeData {
     /// Takes in what the watch of a bucket told.
     ///
-    /// After [`KvEvent::Reset`] everything stays until [`KvEvent::CaughtUp`]; then what was not told again is deleted. What a
-    /// store has lost was not deleted by anybody: it stays, and is to be written back ([`LatticeData::lost`]).
+    /// After [`KvEvent::Reset`] everything stays until [`KvEvent::CaughtUp`]; then what was not told again is
+    /// deleted. What a store has lost was not deleted by anybody: it stays, and is to be written back
+    /// ([`LatticeData::lost`]).
     pub fn apply(&mut self, bucket: Bucket, event: KvEvent) -> Vec<Changed> {
         match event {
             KvEvent::Put(entry) => self.put(bucket, entry),

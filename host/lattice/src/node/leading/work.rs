@@ -37,7 +37,8 @@ enum Outcome {
     Written { target: Target, result: Result<(), String> },
 }
 
-/// How a host refuses an order when the signature is bad or, by its clock, too old: the first if it requires signatures.
+/// How a host refuses an order when the signature is bad or, by its clock, too old: the first if it requires
+/// signatures.
 const UNHEEDED: [&str; 2] = ["request_signature_invalid", "request_not_permitted"];
 /// The first pause until a rollout is written the same way again; each further one is twice as long.
 const WRITE_PAUSE: Duration = Duration::from_millis(250);
