@@ -251,6 +251,15 @@ impl Host {
     async fn join_lattice(&self) -> Result<(), HostError> {
         let Some(node) = &self.0.node else { return Ok(()) };
         self.0.dispatcher.connect(node.clone());
+        let (replaced, host, stopped) = (node.clone(), Arc::downgrade(&self.0), self.stopped().clone());
+        self.tasks().spawn(async move {
+            // Two hosts of one key must not both be commanded.
+            if stopped.run_until_cancelled(replaced.replaced()).await.is_some()
+                && let Some(host) = host.upgrade().map(Host)
+            {
+                host.shutdown_in_background(None);
+            }
+        });
         let joined = node.join(Arc::new(Part(Arc::downgrade(&self.0)))).await;
         joined.map_err(|error| HostError::Internal(format!("the lattice: {error}")))
     }

@@ -130,6 +130,24 @@ async fn a_call_goes_to_another_host_when_one_is_gone() {
 }
 
 #[tokio::test]
+async fn a_host_stops_when_another_process_takes_its_key() {
+    let lattice = Lattice::new();
+    let key = KeyPair::generate(KeyKind::Host).unwrap();
+    let start = async |lattice: &Lattice| {
+        let bus = Arc::new(lattice.network.connect());
+        let builder = Host::builder(Engine::new(EngineConfig::default()).unwrap(), lattice.author.trust()).bus(bus);
+        let [key, cluster] = [&key, &lattice.cluster].map(|key| KeyPair::from_seed(&key.seed()).unwrap());
+        builder.key(key).cluster_key(cluster).start().await.unwrap()
+    };
+    let one = start(&lattice).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let two = start(&lattice).await;
+    tokio::time::timeout(SOON, one.wait_stopped()).await.expect("the first stops");
+    assert_eq!(one.id(), two.id());
+    two.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_host_of_another_cluster_is_not_trusted() {
     let lattice = Lattice::new();
     let stranger = KeyPair::generate(KeyKind::Cluster).unwrap();

@@ -202,6 +202,14 @@ impl Node {
         }
     }
 
+    /// Waits until a later process with the same key has taken this one's place; for ever if none does.
+    pub async fn replaced(&self) {
+        self.0.left.cancelled().await;
+        if !self.0.is_replaced.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    }
+
     /// Takes part no more, at once and in silence: a later process of this host does, and there must not be two.
     fn give_up(&self) {
         self.0.is_replaced.store(true, Ordering::Relaxed);
