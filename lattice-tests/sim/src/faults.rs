@@ -37,7 +37,8 @@ pub(crate) async fn storm(world: Arc<World>, operators: Arc<Operators>) {
                 world.witness.note("the broker starts anew");
                 world.net.restart_broker();
             }
-            91..=96 => skew(&world, &chance, how_long),
+            91..=94 => skew(&world, &chance, how_long),
+            95..=97 => late_orders(&world),
             _ => lose_state(&world, &operators),
         }
     }
@@ -101,6 +102,18 @@ fn skew(world: &Arc<World>, chance: &Chance, how_long: Duration) {
         sleep(how_long).await;
         seat.machine.set_skew(0);
     });
+}
+
+/// Has hosts hear orders of earlier leaders again.
+fn late_orders(world: &Arc<World>) {
+    for host in world.hosts() {
+        let world = Arc::clone(world);
+        world.clone().tasks.spawn(async move {
+            if host.hear_late_order().await {
+                world.witness.note(&format!("{} hears a late order", host.name()));
+            }
+        });
+    }
 }
 
 fn lose_state(world: &World, operators: &Operators) {

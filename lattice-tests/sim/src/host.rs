@@ -57,7 +57,16 @@ pub(crate) struct SimHost {
     chance: Arc<Chance>,
     model: Mutex<Model>,
     fence: Mutex<Fence>,
+    obeyed: Mutex<Obeyed>,
     locks: Mutex<BTreeMap<Place, Arc<Lock<()>>>>,
+}
+
+/// Orders that a host has carried out.
+#[derive(Debug, Default)]
+struct Obeyed {
+    last: Option<(u64, Bytes)>,
+    /// The last one of an earlier leader.
+    earlier: Option<Bytes>,
 }
 
 /// The host as its node knows it: not kept alive by it.
@@ -130,6 +139,7 @@ impl SimHost {
             chance: Arc::clone(&seat.chance),
             model: Mutex::new(Model { labels: seat.labels(), ..Model::default() }),
             fence: Mutex::default(),
+            obeyed: Mutex::default(),
             locks: Mutex::default(),
         });
         if let Err(error) = host.join().await {
@@ -218,6 +228,15 @@ impl SimHost {
         self.change(|model| model.slots.clear());
         self.node.leave(DRAIN_MAX).await;
         self.bus.drain().await;
+    }
+
+    /// Lets an order of an earlier leader arrive once more, as one that was on its way for long. Returns whether there
+    /// was one.
+    pub(crate) async fn hear_late_order(&self) -> bool {
+        let earlier = self.obeyed.lock().unwrap_or_else(PoisonError::into_inner).earlier.clone();
+        let Some(order) = earlier else { return false };
+        let addressed = subject::control_host(&self.world.lattice, "wattle.late", &self.id);
+        self.bus.publish(&addressed, None, &[], order).await.is_ok()
     }
 
     /// Returns what keeps changes of one thing in order.

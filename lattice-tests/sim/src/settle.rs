@@ -61,8 +61,10 @@ fn quick(world: &World, auditor: &Auditor) -> Option<String> {
         return Some(format!("{leaders} hosts lead"));
     }
     let stored = auditor.read(LatticeData::links_on_wire);
-    if let Some(host) = hosts.iter().find(|host| host.node.shared().read(LatticeData::links_on_wire) != stored) {
-        return Some(format!("{} has other links than are stored", host.name()));
+    let differs = |host: &&Arc<SimHost>| host.node.shared().read(LatticeData::links_on_wire) != stored;
+    let different: Vec<_> = hosts.iter().filter(differs).map(|host| host.name()).collect();
+    if !different.is_empty() {
+        return Some(format!("{different:?} of {} hosts have other links than are stored", hosts.len()));
     }
     let told: BTreeMap<_, _> = hosts.iter().map(|host| (host.id, host.model().told())).collect();
     hosts.iter().find_map(|host| wrong_directory(host, &told))

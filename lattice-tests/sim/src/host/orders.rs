@@ -66,8 +66,17 @@ impl SimHost {
         drop(fence);
         if !matches!(command, Command::MeasureActor { .. }) {
             self.world.witness.obeys(self.id, self.start, term, &format!("{command:?}"));
+            self.remember(term, payload);
         }
         Ok(command)
+    }
+
+    fn remember(&self, term: u64, order: &[u8]) {
+        let mut obeyed = self.obeyed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = obeyed.last.replace((term, order.to_vec().into()));
+        if let Some((_, order)) = before.filter(|(earlier, _)| *earlier < term) {
+            obeyed.earlier = Some(order);
+        }
     }
 
     async fn carry_out(&self, command: Command) -> Result<Value, Refused> {
