@@ -22,7 +22,7 @@ use crate::ground::Ground;
 /// Takes hosts and NATS away from lattices of real processes, and checks that what must go on does.
 ///
 /// Short unless told otherwise: WATTLE_LIVE_NATS_DOWN_SECS (10) is how long NATS is gone, WATTLE_LIVE_KILLS (3) how
-/// often a host is killed. `cargo xtask test` runs all of them.
+/// often a host is killed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask live\n  cargo xtask live outage\n  \
                         WATTLE_LIVE_KILLS=20 cargo xtask live killed")]
@@ -30,13 +30,6 @@ pub(crate) struct Args {
     /// Only these checks.
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(CHECKS.map(|(name, _)| name)))]
     only: Vec<String>,
-}
-
-impl Args {
-    /// Returns the arguments that leave nothing out.
-    pub(crate) const fn everything() -> Self {
-        Self { only: Vec::new() }
-    }
 }
 
 /// Tries one thing and returns what it measured, in words.

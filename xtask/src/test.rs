@@ -5,13 +5,14 @@ use std::{env, ffi::OsString, path::Path};
 use anyhow::{Context, Result};
 
 use crate::{
-    actors, live,
+    actors,
     process::{cargo, run as run_command, say},
     setup,
     workspace::Workspace,
 };
 
-/// Brings what is missing, builds the actors, and runs every test, those of a live lattice (`cargo xtask live`) last.
+/// Brings what is missing, builds the actors, and runs every test. What takes real processes and a release build apart from
+/// that is `cargo xtask live`, `cargo xtask soak` and `cargo xtask demo`.
 ///
 /// Tests find the signed modules in WATTLE_ACTORS_DIR (target/actors) and the servers on PATH, which this task sets.
 /// Words after `--` go to `cargo test`.
@@ -46,7 +47,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.cargo.is_empty() {
         say("test: the guests, natively");
         run_command(cargo(&workspace.guests()).args(["test", "--target-dir", "target"])).context("tests failed")?;
-        live::run(workspace, &live::Args::everything())?;
     }
     say("test: all passed");
     Ok(())
