@@ -11,8 +11,9 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Brings what is missing, builds the actors, and runs every test. What takes real processes and a release build apart from
-/// that is `cargo xtask live`, `cargo xtask soak` and `cargo xtask demo`.
+/// Brings what is missing, builds the actors, and runs every test.
+///
+/// What needs a release build is apart: `cargo xtask live`, `cargo xtask soak` and `cargo xtask demo`.
 ///
 /// Tests find the signed modules in WATTLE_ACTORS_DIR (target/actors) and the servers on PATH, which this task sets.
 /// Words after `--` go to `cargo test`.
