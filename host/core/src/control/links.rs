@@ -1,15 +1,19 @@
 //! Verbs about links, and links as the control interface writes them.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use wattle_lattice::spec::{self, Bucket, LatticeData, LinkSpec};
+use serde_json::json;
+use wattle_lattice::spec::{self, Bucket, Edit, LatticeData, LinkSpec};
 use wattle_types::{
     ActorId, ContractId, LinkDefinition, LinkKey,
     control::{DeleteLink, Link},
 };
 
 use super::reply::{Ack, given};
-use crate::host::Host;
+use crate::{error::HostError, host::Host};
 
 /// Longest wait for news of the store: whoever puts a link gives up after two seconds.
 const HEARD_WITHIN: Duration = Duration::from_millis(500);
@@ -58,27 +62,35 @@ pub(super) async fn delete(host: &Host, link: DeleteLink) -> Ack {
             && candidate.key.link_name.as_str() == name
             && ends.iter().any(|end| end == source)
     };
-    let keys: Vec<LinkKey> = match host.node() {
-        Some(node) => {
-            // What stands in the store itself, links of other kinds included.
-            let edit =
-                |current: Option<&[u8]>| spec::delete_wire(current, name, &link.wit_namespace, &link.wit_package);
-            let entry = spec::component_key(source);
-            node.shared().edit(Bucket::Lattice, &entry, edit).await.map_err(|error| error.to_string())?;
-            host.sync_links().await.map_err(|error| error.to_string())?;
-            node.shared().read(|data| {
-                let definitions = data.links().map(|link| &link.definition);
-                definitions.filter(|link| is_meant(link)).map(|link| link.key.clone()).collect()
-            })
-        }
-        None => host.links().iter().filter(|link| is_meant(link)).map(|link| link.key.clone()).collect(),
-    };
+    let keys: Vec<LinkKey> = host.links().iter().filter(|link| is_meant(link)).map(|link| link.key.clone()).collect();
     for key in keys {
         if let Err(error) = host.delete_link(&key).await {
             tracing::debug!(%error, "a link was deleted by somebody else");
         }
     }
+    delete_stored(host, source, name, &link).await.map_err(|error| error.to_string())?;
     Ok("deleted".into())
+}
+
+/// Takes what is left out of the store itself: links this host has not heard of yet, and those of other kinds.
+async fn delete_stored(host: &Host, source: &str, name: &str, link: &DeleteLink) -> Result<(), HostError> {
+    let Some(node) = host.node() else { return Ok(()) };
+    let is_found = AtomicBool::new(false);
+    let edit = |current: Option<&[u8]>| {
+        let edit = spec::delete_wire(current, name, &link.wit_namespace, &link.wit_package)?;
+        is_found.fetch_or(edit != Edit::Unchanged, Ordering::Relaxed);
+        Ok(edit)
+    };
+    node.shared().edit(Bucket::Lattice, &spec::component_key(source), edit).await?;
+    if is_found.into_inner() {
+        host.sync_links().await?;
+        let event = json!({
+            "source_id": source, "name": name, "wit_namespace": link.wit_namespace, "wit_package": link.wit_package,
+            "interfaces": [],
+        });
+        host.events_sink().announce("linkdef_deleted", event);
+    }
+    Ok(())
 }
 
 /// A link of ours joins an actor and a provider; which of them is the wire's source follows from who has the key `M`.
