@@ -291,6 +291,11 @@ impl Context {
 
     /// Connects to NATS.
     pub(crate) async fn bus(&self, nats: &Nats) -> Result<Arc<dyn Bus>, CliError> {
+        self.bus_of(nats, None).await
+    }
+
+    /// Connects to NATS, with the buckets of a JetStream domain.
+    pub(crate) async fn bus_of(&self, nats: &Nats, js_domain: Option<String>) -> Result<Arc<dyn Bus>, CliError> {
         let auth = match (&nats.credentials, &self.connection.nats_nkey) {
             (Some(file), _) => NatsAuth::CredentialsFile(file.clone()),
             (None, Some(file)) => {
@@ -307,7 +312,8 @@ impl Context {
             .zip(nats_tls_key.as_ref())
             .map(|(certificate, key)| TlsIdentity { certificate: file(certificate), key: file(key) });
         let (urls, inbox_prefix) = (vec![nats.url.clone()], nats_inbox.clone());
-        (self.connect)(NatsOptions { urls, auth, tls_ca, tls_identity, inbox_prefix, name: "wattle".into() }).await
+        let name = "wattle".into();
+        (self.connect)(NatsOptions { urls, auth, tls_ca, tls_identity, inbox_prefix, js_domain, name }).await
     }
 
     /// Returns where NATS is and what it lets us in with: as given, as the host of this run directory left it, or its

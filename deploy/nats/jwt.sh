@@ -11,10 +11,12 @@
 # The last prints what the server needs instead of `accounts` in nats.conf. Each user's file for --nats-creds:
 #
 #   nsc generate creds --account LATTICE --name host
+#
+# For hosts that are started with --js-domain, give the domain's name after the lattice's.
 set -eu
 
-if [ $# -ne 1 ]; then
-  echo "usage: $0 LATTICE" >&2
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+  echo "usage: $0 LATTICE [JETSTREAM_DOMAIN]" >&2
   exit 2
 fi
 lattice=$1
@@ -97,3 +99,15 @@ add observer \
   --allow-sub 'wasmbus.evt.'"$lattice"'.*' \
   --allow-sub 'wasmbus.beat.'"$lattice"'.*' \
   --allow-sub '_INBOX.'"$lattice"'.observer.>'
+
+# At a leaf node a host asks the JetStream of its hub by the domain.
+if [ $# -eq 2 ]; then
+  for bucket in LATTICEDATA CONFIGDATA; do
+    nsc edit user --account "$lattice" --name host \
+      --allow-pub '$JS.'"$2"'.API.STREAM.INFO.KV_'"$bucket"'_'"$lattice" \
+      --allow-pub '$JS.'"$2"'.API.STREAM.CREATE.KV_'"$bucket"'_'"$lattice" \
+      --allow-pub '$JS.'"$2"'.API.STREAM.MSG.GET.KV_'"$bucket"'_'"$lattice" \
+      --allow-pub '$JS.'"$2"'.API.CONSUMER.CREATE.KV_'"$bucket"'_'"$lattice" \
+      --allow-pub '$JS.'"$2"'.API.$KV.'"$bucket"'_'"$lattice"'.>'
+  done
+fi

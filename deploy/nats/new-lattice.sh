@@ -1,24 +1,25 @@
 #!/bin/sh
 # Writes the configuration of one lattice to standard output.
 #
-#   new-lattice.sh LATTICE HOST_KEY PROVIDER_KEY OPERATOR_KEY OBSERVER_KEY
+#   new-lattice.sh LATTICE HOST_KEY PROVIDER_KEY OPERATOR_KEY OBSERVER_KEY [JETSTREAM_DOMAIN]
 #
-# The keys are public ones of NATS users (U...), as `wattle keys gen user --name NAME` tells them.
+# The keys are public ones of NATS users (U...), as `wattle keys gen user --name NAME` tells them. The domain is for
+# hosts that are started with --js-domain.
 set -eu
 
-if [ $# -ne 5 ]; then
-  echo "usage: $0 LATTICE HOST_KEY PROVIDER_KEY OPERATOR_KEY OBSERVER_KEY" >&2
+if [ $# -lt 5 ] || [ $# -gt 6 ]; then
+  echo "usage: $0 LATTICE HOST_KEY PROVIDER_KEY OPERATOR_KEY OBSERVER_KEY [JETSTREAM_DOMAIN]" >&2
   exit 2
 fi
-case $1 in
-  '' | *[!A-Za-z0-9_-]*)
-    echo "$0: a lattice's name is made of letters, digits, - and _: $1" >&2
-    exit 2
-    ;;
-esac
-lattice=$1
-shift
-for key in "$@"; do
+for name in "$1" "${6:-none}"; do
+  case $name in
+    '' | *[!A-Za-z0-9_-]*)
+      echo "$0: the name of a lattice or domain is made of letters, digits, - and _: $name" >&2
+      exit 2
+      ;;
+  esac
+done
+for key in "$2" "$3" "$4" "$5"; do
   case $key in
     U*[!A-Z2-7]* | [!U]* | '')
       echo "$0: not the public key of a NATS user (U...): $key" >&2
@@ -26,5 +27,9 @@ for key in "$@"; do
       ;;
   esac
 done
-sed -e "s/@LATTICE@/$lattice/g" -e "s/@HOST_KEY@/$1/" -e "s/@PROVIDER_KEY@/$2/" -e "s/@OPERATOR_KEY@/$3/" \
-  -e "s/@OBSERVER_KEY@/$4/" "$(dirname "$0")/lattice.conf"
+# What is asked of a JetStream goes by its domain at a leaf node, and without at the hub: both are allowed.
+domain=${6:+"
+/^ *\"\\\$JS\.API\./{p;s/JS\.API/JS.$6.API/;}
+/^ *\"\\\$KV\./{p;s/\\\$KV/\$JS.$6.API.\$KV/;}"}
+sed -e "s/@LATTICE@/$1/g" -e "s/@HOST_KEY@/$2/" -e "s/@PROVIDER_KEY@/$3/" -e "s/@OPERATOR_KEY@/$4/" \
+  -e "s/@OBSERVER_KEY@/$5/$domain" "$(dirname "$0")/lattice.conf"

@@ -101,6 +101,35 @@ async fn hosts_work_together_and_each_role_does_its_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hosts_at_a_leaf_node_are_hosts_of_its_hubs_lattice() {
+    let [hub, leaf] = Site::start_hub_and_leaf().await;
+    let fleet = Fleet::start_at([&hub, &leaf], "default").await;
+    let operator = hub.connect("default", Role::Operator).await;
+    let actor = fleet.actor();
+    let [at_hub, at_leaf] = fleet.hosts();
+
+    // Calls go through the leaf node both ways.
+    for (caller, runs) in [(at_hub, at_leaf), (at_leaf, at_hub)] {
+        command(&operator, runs.id(), json!({ "verb": "start_actor", "reference": actor.reference })).await.unwrap();
+        let echo =
+            eventually(async || caller.call(&actor.id, "echo", "over there".into(), Some(WAIT)).await.ok()).await;
+        assert_eq!(echo, "over there");
+        command(&operator, runs.id(), json!({ "verb": "stop_actor", "actor": actor.id })).await.unwrap();
+    }
+
+    // What is declared at the hub is seen at the leaf, whoever leads.
+    let declare = json!({ "verb": "declare_actor", "reference": actor.reference, "replicas": 2 });
+    command(&operator, at_leaf.id(), declare).await.unwrap();
+    let runs_on_both = async || fleet.hosts().iter().all(|host| host.inventory().components.len() == 1).then_some(());
+    eventually(runs_on_both).await;
+    fleet.end().await;
+    // The leaf has nothing that a host may not do, or that the hub did not let through.
+    for log in [hub.log(), leaf.log()] {
+        assert!(!log.contains("Violation"), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_does_what_is_another_roles() {
     let site = Site::start(Sharing::Accounts).await;
     let fleet = Fleet::start(&site, "default").await;

@@ -82,6 +82,13 @@ impl Fleet {
         self.start_by(up, name, labels, url)
     }
 
+    /// Starts a host at a leaf node, whose lattice's state is in another JetStream domain.
+    pub(crate) fn start_host_behind(&mut self, name: &str, labels: &[&str], url: &str, domain: &str) -> Result<()> {
+        let mut up = self.command(name);
+        up.env("WATTLE_JS_DOMAIN", domain);
+        self.start_by(up, name, labels, url)
+    }
+
     /// Starts a host in a network namespace.
     pub(crate) fn start_host_in(&mut self, namespace: &str, name: &str, labels: &[&str], url: &str) -> Result<()> {
         let mut up = self.surroundings(Command::new("ip"), name);
@@ -230,7 +237,9 @@ impl Fleet {
     /// Gives a command the directories of a host, and nothing of ours.
     fn surroundings(&self, mut command: Command, name: &str) -> Command {
         command.env("WATTLE_RUN_DIR", self.run_dir(name)).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
-        command.env_remove("WATTLE_NATS_URL").env_remove("WATTLE_NATS_CREDS").env_remove("WATTLE_LATTICE");
+        for name in ["WATTLE_NATS_URL", "WATTLE_NATS_CREDS", "WATTLE_LATTICE", "WATTLE_JS_DOMAIN"] {
+            command.env_remove(name);
+        }
         command
     }
 

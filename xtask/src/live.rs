@@ -7,6 +7,7 @@ mod cluster;
 mod frozen;
 mod full;
 mod killed;
+mod leaf;
 mod outage;
 mod partition;
 mod poisoned;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
 /// Tries one thing and returns what it measured, in words.
 type Check = fn(&Ground<'_>) -> Result<Vec<String>>;
 
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("outage", outage::check),
     ("blink", blink::check),
     ("killed", killed::check),
@@ -44,6 +45,7 @@ const CHECKS: [(&str, Check); 8] = [
     ("full", full::check),
     ("partition", partition::check),
     ("cluster", cluster::check),
+    ("leaf", leaf::check),
 ];
 
 /// Runs the task.

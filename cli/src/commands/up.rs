@@ -78,6 +78,9 @@ pub(crate) struct UpArgs {
     /// `up` starts; otherwise the host's].
     #[arg(long, value_name = "FILE")]
     provider_nats_creds: Option<PathBuf>,
+    /// The JetStream domain of the lattice's state, for a NATS that is a leaf node [default: that NATS's own JetStream].
+    #[arg(long, env = "WATTLE_JS_DOMAIN", hide_env_values = true, value_name = "DOMAIN", value_parser = js_domain)]
+    js_domain: Option<String>,
     /// Where our nats-server listens on this machine; 0 for any free port.
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
@@ -125,6 +128,16 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), CliError>
 /// Only when everything of this host is gone may another take its place.
 fn release(lock: Lock) {
     drop(lock);
+}
+
+/// Checks the name of a JetStream domain: one word of a subject.
+fn js_domain(text: &str) -> Result<String, String> {
+    let is_word = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || ".*>".contains(c));
+    if is_word {
+        Ok(text.to_owned())
+    } else {
+        Err("it is one word, without a dot, as in the server's configuration".into())
+    }
 }
 
 fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
@@ -189,7 +202,7 @@ async fn serve(
     own_nats: Option<&NatsServer>,
 ) -> Result<(), CliError> {
     let nats = own_nats.map_or_else(|| context.nats(), Nats::of);
-    let bus = context.bus(&nats).await?;
+    let bus = context.bus_of(&nats, args.js_domain.clone()).await?;
     options.nats = processes_access(context, args, &nats, own_nats)?;
     let lattice = options.lattice.clone();
     let (ready_sender, ready) = oneshot::channel();

@@ -46,6 +46,11 @@ pub(crate) struct Connection {
 pub(crate) trait Link: Bus + Clone {
     /// Returns what is known of the connection, now and later.
     fn connection(&self) -> state::Receiver<Connection>;
+
+    /// Returns the JetStream domain that keeps the buckets, unless it is the server's own.
+    fn js_domain(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Opens a bucket, made if it is not there.

@@ -79,6 +79,9 @@ pub struct NatsOptions {
     /// What the subjects begin with on which answers come: `_INBOX.wattle.all` when `None`. With a beginning of its own
     /// for each role, permissions can keep one role from reading another's answers.
     pub inbox_prefix: Option<String>,
+    /// The JetStream domain that keeps the buckets; the server's own JetStream when `None`. Behind a leaf node it names
+    /// the hub's, whether or not the leaf has a JetStream itself. One word of a subject.
+    pub js_domain: Option<String>,
     /// Shown by the server's monitoring.
     pub name: String,
 }
@@ -98,15 +101,19 @@ pub struct NatsBus {
     client: Client,
     refusals: Refusals,
     connection: watch::Receiver<Connection>,
+    js_domain: Option<String>,
 }
 
 impl NatsBus {
     /// Connects. Later interruptions heal by themselves.
     ///
     /// # Errors
-    /// [`BusError::Disconnected`] with the reason; [`BusError::BadSubject`] for a prefix of inboxes that is none.
+    /// [`BusError::Disconnected`] with the reason; [`BusError::BadSubject`] for a prefix of inboxes or a JetStream
+    /// domain that is none.
     pub async fn connect(options: NatsOptions) -> Result<Self, BusError> {
         options.inbox_prefix.as_deref().map_or(Ok(()), subject::check_literal)?;
+        options.js_domain.as_deref().map_or(Ok(()), subject::check_token)?;
+        let js_domain = options.js_domain.clone();
         let urls = options.urls.join(",");
         let (report, mut connection) = watch::channel(Connection::default());
         let refusals = Refusals::default();
@@ -119,7 +126,7 @@ impl NatsBus {
         if tokio::time::timeout(CONNECT_TIMEOUT, connection.wait_for(|now| now.connects > 0)).await.is_err() {
             tracing::debug!("NATS did not say that it is connected");
         }
-        Ok(Self { client, refusals, connection })
+        Ok(Self { client, refusals, connection, js_domain })
     }
 
     /// Returns the connection itself, for what the bus does not offer, such as JetStream.
@@ -398,6 +405,10 @@ impl Bus for NatsBus {
 impl Link for NatsBus {
     fn connection(&self) -> watch::Receiver<Connection> {
         self.connection.clone()
+    }
+
+    fn js_domain(&self) -> Option<&str> {
+        self.js_domain.as_deref()
     }
 }
 

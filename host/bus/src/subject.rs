@@ -10,6 +10,11 @@ pub(crate) fn check_literal(subject: &str) -> Result<(), BusError> {
     check(subject, |token, _| !matches!(token, "*" | ">"))
 }
 
+/// Checks one word of a subject, as a part of one to publish to.
+pub(crate) fn check_token(token: &str) -> Result<(), BusError> {
+    check(token, |token, is_last| is_last && !token.contains(['*', '>']))
+}
+
 /// Checks a subject to subscribe to: `*` may stand for one token, a last `>` for one or more.
 pub(crate) fn check_pattern(subject: &str) -> Result<(), BusError> {
     check(subject, |token, is_last| token != ">" || is_last)
@@ -73,6 +78,10 @@ mod tests {
         }
         for bad in ["", ".", "a.", ".a", "a..b", "a b", "a\r\nb", &"x".repeat(3000)] {
             assert!(check_literal(bad).is_err() && check_pattern(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_token("hub-1").is_ok());
+        for bad in ["", "a.b", "*", "a*", ">", "a b"] {
+            assert!(check_token(bad).is_err(), "{bad:?}");
         }
         assert!(check_literal("a.*").is_err() && check_literal("a.>").is_err());
         assert!(check_pattern("*.a.>").is_ok() && check_pattern(">.a").is_err());

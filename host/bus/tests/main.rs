@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod kv;
 #[cfg(test)]
+mod leaf;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod nats;

@@ -1,16 +1,11 @@
 //! Buckets in a real JetStream, and what they survive.
 
-use std::path::Path;
-
-use wattle_bus::{
-    Bus as _, Expect, KvEvent, NatsBus, NatsOptions,
-    nats_server::{self, NatsServer},
-};
+use wattle_bus::{Bus as _, Expect, KvEvent, NatsBus, NatsOptions, nats_server::NatsServer};
 
 use crate::{
     kv::{Copy, PATIENCE, next},
     nats::connect,
-    server::start,
+    server::{start, start_plain},
 };
 
 #[tokio::test]
@@ -132,30 +127,10 @@ async fn a_bucket_is_as_others_make_it_and_others_are_taken_as_they_are() {
 #[tokio::test]
 async fn a_server_without_jetstream_is_told_what_it_lacks() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, url) = start_plain(folder.path()).await;
+    let (mut child, url) = start_plain(folder.path(), &[]).await;
     let bus = NatsBus::connect(NatsOptions { urls: vec![url], ..NatsOptions::default() }).await.unwrap();
     let error = bus.bucket("b").await.err().unwrap();
     assert_eq!(error.code(), "kv_unavailable");
     assert!(error.to_string().contains("nats-server with -js"), "{error}");
     child.kill().await.unwrap();
-}
-
-/// Starts a nats-server as one gets it without options, on any free port.
-async fn start_plain(folder: &Path) -> (tokio::process::Child, String) {
-    let program = nats_server::find().unwrap();
-    let mut command = tokio::process::Command::new(program);
-    command.args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"]).arg(folder).kill_on_drop(true);
-    command.stderr(std::process::Stdio::null());
-    let child = command.spawn().unwrap();
-    let ports = folder.join(format!("nats-server_{}.ports", child.id().unwrap()));
-    let url = async {
-        loop {
-            let text = tokio::fs::read_to_string(&ports).await.unwrap_or_default();
-            if let Ok(ports) = serde_json::from_str::<serde_json::Value>(&text) {
-                break ports["nats"][0].as_str().unwrap().to_owned();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    (child, tokio::time::timeout(PATIENCE, url).await.unwrap())
 }

@@ -5,9 +5,31 @@ use std::path::Path;
 use tokio::net::{TcpListener, TcpStream};
 use wattle_bus::nats_server::{self, NatsServer, NatsServerError, NatsServerOptions};
 
+use crate::kv::PATIENCE;
+
 /// Starts a server in `directory`.
 pub(crate) async fn start(directory: &Path, port: Option<u16>) -> NatsServer {
     try_start(directory, port).await.unwrap()
+}
+
+/// Starts a nats-server as one gets it, on any free port, its files in a folder.
+pub(crate) async fn start_plain(folder: &Path, words: &[&str]) -> (tokio::process::Child, String) {
+    let program = nats_server::find().unwrap();
+    let mut command = tokio::process::Command::new(program);
+    command.args(["-a", "127.0.0.1", "-p", "-1"]).args(words).arg("--ports_file_dir").arg(folder).kill_on_drop(true);
+    command.current_dir(folder).stderr(std::process::Stdio::null());
+    let child = command.spawn().unwrap();
+    let ports = folder.join(format!("nats-server_{}.ports", child.id().unwrap()));
+    let url = async {
+        loop {
+            let text = tokio::fs::read_to_string(&ports).await.unwrap_or_default();
+            if let Ok(ports) = serde_json::from_str::<serde_json::Value>(&text) {
+                break ports["nats"][0].as_str().unwrap().to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    (child, tokio::time::timeout(PATIENCE, url).await.unwrap())
 }
 
 async fn try_start(directory: &Path, port: Option<u16>) -> Result<NatsServer, NatsServerError> {

@@ -34,13 +34,19 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Starts the hosts and waits until they know each other.
     pub(super) async fn start(site: &Site, lattice: &str) -> Self {
+        Self::start_at([site, site], lattice).await
+    }
+
+    /// The same with each host at a server of its own.
+    pub(super) async fn start_at(sites: [&Site; 2], lattice: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = KeyPair::generate(KeyKind::Account).unwrap();
         let actor = sign_echo(folder.path(), &issuer);
         let cluster = KeyPair::generate(KeyKind::Cluster).unwrap();
-        let start = async || start_host(site, lattice, &issuer, &cluster).await;
-        let hosts = [start().await, start().await];
-        let observer = site.connect(lattice, Role::Observer).await;
+        let start = async |site| start_host(site, lattice, &issuer, &cluster).await;
+        let [one, other] = sites;
+        let hosts = [start(one).await, start(other).await];
+        let observer = one.connect(lattice, Role::Observer).await;
         eventually(async || (self::hosts(&observer, lattice).await.len() == 2).then_some(())).await;
         Self { hosts, actor, _folder: folder }
     }

@@ -5,10 +5,11 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
-use wattle_bus::{NatsAuth, NatsBus, NatsOptions, TlsIdentity, nats_server};
+use wattle_bus::{Bus as _, NatsAuth, NatsBus, NatsOptions, TlsIdentity, nats_server};
 use wattle_wascap::{KeyKind, KeyPair};
 
 use crate::rig::eventually;
@@ -51,8 +52,15 @@ pub(super) struct Site {
     folder: TempDir,
     port: u16,
     server: Child,
-    users: Vec<(&'static str, Role, KeyPair)>,
+    users: Users,
+    /// The JetStream domain of the lattices' state.
+    js_domain: Option<&'static str>,
 }
+
+type Users = Arc<Vec<(&'static str, Role, KeyPair)>>;
+
+/// As in `hub.conf`.
+const DOMAIN: &str = "hub";
 
 pub(super) const LATTICES: [&str; 2] = ["default", "other"];
 
@@ -67,24 +75,45 @@ impl Site {
 
     /// Starts a server; `verify` if it is to ask clients for a certificate.
     pub(super) async fn start_with(sharing: Sharing, verify: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        run(Command::new("sh").arg(shipped().join("certificates.sh")).arg("localhost").current_dir(&folder));
-        let mut users = Vec::new();
-        for lattice in LATTICES {
-            let keys = Role::ALL.map(|role| (lattice, role, KeyPair::generate(KeyKind::User).unwrap()));
-            let mut script = Command::new("sh");
-            script.arg(shipped().join("new-lattice.sh")).arg(lattice);
-            let text = run(script.args(keys.iter().map(|(_, _, key)| key.public_key().to_string())));
-            fs::write(folder.path().join(format!("lattice-{lattice}.conf")), text).unwrap();
-            users.extend(keys);
+        let (folder, users) = files(None);
+        let port = free_port();
+        let text = config(folder.path(), port, sharing, verify);
+        Self::launch(folder, port, &text, users, None).await
+    }
+
+    /// Starts a server that is a hub, and a leaf node of it, which knows the lattice `default` only.
+    pub(super) async fn start_hub_and_leaf() -> [Self; 2] {
+        let (folder, users) = files(Some(DOMAIN));
+        let leaf_folder = tempfile::tempdir().unwrap();
+        let lattice = folder.path().join("lattice-default.conf");
+        let leaf_user = "  { user: \"default-leaf\", password: \"secret\", permissions: $HOST }\n]";
+        fs::write(&lattice, fs::read_to_string(&lattice).unwrap().replace("\n]", &format!("\n{leaf_user}"))).unwrap();
+        for name in ["ca.pem", "server.pem", "server.key", "lattice-default.conf"] {
+            fs::copy(folder.path().join(name), leaf_folder.path().join(name)).unwrap();
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        fs::write(folder.path().join("nats.conf"), config(folder.path(), port, sharing, verify)).unwrap();
+        let [port, leaf_port, at] = [(); 3].map(|()| free_port());
+        let mut hub = config(folder.path(), port, Sharing::Accounts, false);
+        replace(&mut hub, "jetstream {\n", &format!("jetstream {{\n  domain: \"{DOMAIN}\"\n"));
+        let mut part = fs::read_to_string(shipped().join("hub.conf")).unwrap();
+        replace(&mut part, "0.0.0.0:7422", &format!("127.0.0.1:{at}"));
+        let mut leaf = fs::read_to_string(shipped().join("leaf.conf")).unwrap();
+        replace(&mut leaf, "0.0.0.0:4222", &format!("127.0.0.1:{leaf_port}"));
+        replace(&mut leaf, "default-leaf:PASSWORD@nats.example:7422", &format!("default-leaf:secret@localhost:{at}"));
+        let hub = Self::launch(folder, port, &format!("{hub}\n{part}"), users.clone(), None).await;
+        let leaf = Self::launch(leaf_folder, leaf_port, &leaf, users, Some(DOMAIN)).await;
+        let host = leaf.connect("default", Role::Host).await;
+        eventually(async || host.bucket("LATTICEDATA_default").await.ok()).await;
+        [hub, leaf]
+    }
+
+    /// Starts a server in its folder and waits until it is ready.
+    async fn launch(folder: TempDir, port: u16, text: &str, users: Users, js_domain: Option<&'static str>) -> Self {
+        fs::write(folder.path().join("nats.conf"), text).unwrap();
         let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
         let mut command = Command::new(program);
         command.args(["--config", "nats.conf", "-V", "--log", "nats.log"]).current_dir(&folder);
         let server = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let site = Self { folder, port, server, users };
+        let site = Self { folder, port, server, users, js_domain };
         eventually(async || site.log().contains("Server is ready").then_some(())).await;
         site
     }
@@ -118,6 +147,7 @@ impl Site {
             tls_ca: Some(self.file("ca.pem")),
             tls_identity: None,
             inbox_prefix: role.inbox(lattice),
+            js_domain: self.js_domain.map(str::to_owned),
             name: format!("{lattice} {role:?}"),
         }
     }
@@ -139,14 +169,37 @@ impl Drop for Site {
     }
 }
 
+/// Makes certificates and the files of all lattices in a folder.
+fn files(js_domain: Option<&str>) -> (TempDir, Users) {
+    let folder = tempfile::tempdir().unwrap();
+    run(Command::new("sh").arg(shipped().join("certificates.sh")).arg("localhost").current_dir(&folder));
+    let mut users = Vec::new();
+    for lattice in LATTICES {
+        let keys = Role::ALL.map(|role| (lattice, role, KeyPair::generate(KeyKind::User).unwrap()));
+        let mut script = Command::new("sh");
+        script.arg(shipped().join("new-lattice.sh")).arg(lattice);
+        let text = run(script.args(keys.iter().map(|(_, _, key)| key.public_key().to_string())).args(js_domain));
+        fs::write(folder.path().join(format!("lattice-{lattice}.conf")), text).unwrap();
+        users.extend(keys);
+    }
+    (folder, Arc::new(users))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Replaces what is there exactly once.
+fn replace(text: &mut String, from: &str, to: &str) {
+    assert_eq!(text.matches(from).count(), 1, "{from} in {text}");
+    *text = text.replace(from, to);
+}
+
 /// Returns the shipped configuration, changed as its comments say.
 fn config(folder: &Path, port: u16, sharing: Sharing, verify: bool) -> String {
     let mut text = fs::read_to_string(shipped().join("nats.conf")).unwrap();
     let account = "  DEFAULT: {\n    jetstream: enabled\n    include \"./lattice-default.conf\"\n  }\n";
-    let mut change = |from: &str, to: &str| {
-        assert_eq!(text.matches(from).count(), 1, "{from} in nats.conf");
-        text = text.replace(from, to);
-    };
+    let mut change = |from: &str, to: &str| replace(&mut text, from, to);
     change("listen: \"0.0.0.0:4222\"", &format!("listen: \"127.0.0.1:{port}\""));
     change("verify: false", &format!("verify: {verify}"));
     match sharing {

@@ -14,7 +14,7 @@ use super::{Process, Wire, free_port};
 /// How long a server may take to answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A nats-server with JetStream, on loopback.
+/// A nats-server on loopback, with JetStream unless told otherwise.
 #[derive(Debug)]
 pub(crate) struct Nats {
     program: PathBuf,
@@ -23,6 +23,7 @@ pub(crate) struct Nats {
     pub(crate) port: u16,
     /// Further arguments.
     words: Vec<String>,
+    keeps: bool,
     process: Option<Process>,
 }
 
@@ -30,7 +31,12 @@ impl Nats {
     /// Describes a server that is not started yet; its files go to `folder/NAME`.
     pub(crate) fn new(program: &Path, folder: &Path, name: &str, words: Vec<String>) -> Result<Self> {
         let (program, folder) = (program.to_owned(), folder.to_owned());
-        Ok(Self { program, folder, name: name.to_owned(), port: free_port()?, words, process: None })
+        Ok(Self { program, folder, name: name.to_owned(), port: free_port()?, words, keeps: true, process: None })
+    }
+
+    /// The same without a JetStream.
+    pub(crate) fn keeping_nothing(self) -> Self {
+        Self { keeps: false, ..self }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -47,7 +53,10 @@ impl Nats {
     pub(crate) fn spawn(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-n", &self.name]);
-        command.args(["-js", "-sd"]).arg(self.folder.join(&self.name)).args(&self.words);
+        command.args(&self.words);
+        if self.keeps {
+            command.args(["-js", "-sd"]).arg(self.folder.join(&self.name));
+        }
         self.process = Some(Process::start(&mut command, &self.folder, &self.name)?);
         Ok(())
     }

@@ -84,13 +84,37 @@ impl Identity {
 pub(super) struct Api<L> {
     pub(super) link: L,
     stream: String,
-    /// What keys follow.
+    /// What keys follow in what is stored.
     pub(super) prefix: String,
+    names: Names,
+}
+
+/// What subjects begin with. A server passes those without a domain to no leaf node, as each may have a JetStream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Names {
+    /// What requests to JetStream begin with.
+    api: String,
+    /// What keys follow in what is written.
+    keys: String,
+}
+
+impl Names {
+    fn of(domain: Option<&str>, prefix: &str) -> Self {
+        match domain {
+            None => Self { api: "$JS.API".into(), keys: prefix.into() },
+            Some(domain) => {
+                let api = format!("$JS.{domain}.API");
+                Self { keys: format!("{api}.{prefix}"), api }
+            }
+        }
+    }
 }
 
 impl<L: Link> Api<L> {
     pub(super) fn new(link: L, bucket: &str) -> Self {
-        Self { link, stream: format!("KV_{bucket}"), prefix: format!("$KV.{bucket}.") }
+        let prefix = format!("$KV.{bucket}.");
+        let names = Names::of(link.js_domain(), &prefix);
+        Self { link, stream: format!("KV_{bucket}"), prefix, names }
     }
 
     /// Makes the bucket if it is not there; returns which it is.
@@ -100,7 +124,7 @@ impl<L: Link> Api<L> {
         }
         let mut why_not = String::new();
         for replicas in REPLICAS {
-            let made = self.call(&format!("$JS.API.STREAM.CREATE.{}", self.stream), &self.config(replicas)).await?;
+            let made = self.call("STREAM.CREATE", &self.config(replicas)).await?;
             match refusal(&made) {
                 None => return Ok(Identity::of(&made)),
                 // Somebody else was faster, and wants it otherwise.
@@ -112,7 +136,7 @@ impl<L: Link> Api<L> {
     }
 
     async fn info(&self) -> Result<Option<Identity>, KvError> {
-        let info = self.call(&format!("$JS.API.STREAM.INFO.{}", self.stream), &json!({})).await?;
+        let info = self.call("STREAM.INFO", &json!({})).await?;
         match refusal(&info) {
             None => Ok(Some(Identity::of(&info))),
             Some((NO_STREAM, _)) => Ok(None),
@@ -133,7 +157,7 @@ impl<L: Link> Api<L> {
     /// Returns what is stored last under `key`, a deletion included. Asks who leads, so it is the last there is.
     pub(super) async fn last(&self, key: &str) -> Result<Option<Stored>, KvError> {
         let body = json!({ "last_by_subj": format!("{}{key}", self.prefix) });
-        let answer = self.call(&format!("$JS.API.STREAM.MSG.GET.{}", self.stream), &body).await?;
+        let answer = self.call("STREAM.MSG.GET", &body).await?;
         match refusal(&answer) {
             None => stored(&answer).map(Some).ok_or_else(not_understood),
             Some((NO_MESSAGE | NO_STREAM, _)) => Ok(None),
@@ -149,7 +173,7 @@ impl<L: Link> Api<L> {
             headers.extend([header(OPERATION_HEADER, "PURGE"), header("Nats-Rollup", "sub")]);
         }
         headers.extend(expected.map(|revision| header(EXPECTED_HEADER, &revision.to_string())));
-        let subject = format!("{}{key}", self.prefix);
+        let subject = format!("{}{key}", self.names.keys);
         let answer = match self.link.request(&subject, &headers, value.unwrap_or_default(), KV_TIMEOUT).await {
             Ok(answer) => parse(&answer.payload)?,
             Err(BusError::NoResponders { .. }) => return Err(Failure::Missing),
@@ -172,7 +196,7 @@ impl<L: Link> Api<L> {
             "mem_storage": true, "num_replicas": 1,
         });
         let body = json!({ "stream_name": self.stream, "config": config });
-        let answer = self.call(&format!("$JS.API.CONSUMER.CREATE.{}", self.stream), &body).await?;
+        let answer = self.call("CONSUMER.CREATE", &body).await?;
         match refusal(&answer) {
             None => answer.get("num_pending").and_then(Value::as_u64).ok_or_else(|| not_understood().into()),
             Some((NO_STREAM, _)) => Err(Failure::Missing),
@@ -180,14 +204,23 @@ impl<L: Link> Api<L> {
         }
     }
 
-    async fn call(&self, subject: &str, body: &Value) -> Result<Value, KvError> {
-        match self.link.request(subject, &[], body.to_string().into(), KV_TIMEOUT).await {
+    /// Asks JetStream to do something with the bucket's stream.
+    async fn call(&self, verb: &str, body: &Value) -> Result<Value, KvError> {
+        let subject = format!("{}.{verb}.{}", self.names.api, self.stream);
+        match self.link.request(&subject, &[], body.to_string().into(), KV_TIMEOUT).await {
             Ok(answer) => parse(&answer.payload),
-            Err(BusError::NoResponders { .. }) => {
-                Err(KvError::Unavailable("NATS has no JetStream: run nats-server with -js".into()))
-            }
+            Err(BusError::NoResponders { .. }) => Err(KvError::Unavailable(no_jetstream(self.link.js_domain()))),
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+fn no_jetstream(domain: Option<&str>) -> String {
+    match domain {
+        None => "NATS has no JetStream: run nats-server with -js, or name the domain that has it (--js-domain)".into(),
+        Some(domain) => format!(
+            "no JetStream of the domain {domain} is reached: is that its name, and the leaf node connected to its hub?"
+        ),
     }
 }
 
@@ -235,6 +268,14 @@ pub(super) fn says_deletion(name: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_is_in_what_is_asked_and_not_in_what_is_stored() {
+        let own = Names { api: "$JS.API".into(), keys: "$KV.b.".into() };
+        assert_eq!(Names::of(None, "$KV.b."), own);
+        let hub = Names { api: "$JS.hub.API".into(), keys: "$JS.hub.API.$KV.b.".into() };
+        assert_eq!(Names::of(Some("hub"), "$KV.b."), hub);
+    }
 
     #[test]
     fn a_bucket_is_known_by_when_it_was_made_and_never_goes_back() {
