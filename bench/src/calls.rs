@@ -1,7 +1,8 @@
-//! Calls of one echo guest: ours in a fresh sandbox, bare wasmtime doing the same, and the `wapc` crates.
+//! Calls of one guest in this process: ours in a fresh sandbox, bare wasmtime doing the same, and the `wapc` crates.
 
 mod bare;
 mod ours;
+pub(crate) mod threads;
 mod wapc;
 
 use std::{
@@ -12,163 +13,134 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 
-use crate::{
-    guest, quantiles,
-    table::{Row, Table},
-};
+pub(crate) use bare::{Fresh as BareFresh, Reused as BareReused};
+pub(crate) use ours::Fresh as Ours;
 
-const OPERATION: &str = "echo";
+use crate::{guest, report::Report, settings::Settings};
+
 const SIZES: [(usize, &str); 4] = [(16, "16 B"), (1 << 10, "1 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")];
-const THREADS: [usize; 2] = [1, 2];
+pub(crate) const OURS: &str = "ours, fresh";
+pub(crate) const BARE: &str = "bare wasmtime 48, tuned pool, fresh";
+pub(crate) const WAPC_FRESH: &str = "wapc 2.2 + provider 2.25, fresh";
+pub(crate) const WAPC_REUSED: &str = "wapc 2.2 + provider 2.25, reused";
+pub(crate) const TIME: &str = "us/call";
+pub(crate) const RATE: &str = "calls/s";
 /// Calls between two looks at the clock take about this long.
 const BATCH: Duration = Duration::from_millis(2);
 
-/// A way to call the guest.
-trait Contestant: Sync {
+/// A way to call a guest.
+pub(crate) trait Contestant: Sync {
     /// Who this is, as the table says it.
     fn name(&self) -> &'static str;
-    /// Whether calls on several threads are measured, too.
-    fn is_threaded(&self) -> bool;
     /// Makes what one thread calls with. Called on that thread.
     fn caller(&self) -> Result<Box<dyn Caller + '_>>;
 }
 
 /// One thread's way to the guest.
-trait Caller {
-    /// Calls so many times, one after the other, and returns the last answer's length.
-    fn call(&mut self, payload: &Bytes, times: u32) -> Result<usize>;
+pub(crate) trait Caller {
+    /// Calls so many times, one after the other, and returns the last answer.
+    fn call(&mut self, request: &Request, times: u32) -> Result<Bytes>;
 }
 
-/// Measures everything.
-pub(crate) fn run(rounds: u32, turn: Duration) -> Result<Table> {
+/// What is called, and what must come back.
+pub(crate) struct Request {
+    pub(crate) operation: &'static str,
+    pub(crate) payload: Bytes,
+    pub(crate) expected: Bytes,
+}
+
+impl Request {
+    /// Has bytes come back as they are.
+    pub(crate) fn echo(size: usize) -> Self {
+        let payload: Bytes = (0..size).map(|at| (at % 251) as u8).collect::<Vec<_>>().into();
+        Self { operation: "echo", expected: payload.clone(), payload }
+    }
+}
+
+/// Measures every contestant with every size, on one thread.
+pub(crate) fn run(settings: Settings) -> Result<Report> {
     let contestants = contestants()?;
-    let mut cells = Vec::new();
-    for threads in THREADS {
-        for (size, under) in SIZES {
-            for contestant in contestants.iter().filter(|contestant| threads == 1 || contestant.is_threaded()) {
-                cells.push(Cell { contestant: contestant.as_ref(), size, under, threads, rates: Vec::new() });
+    let mut report = Report::new("calls of an echo guest (crate wapc-guest 1.2.0) on one thread, engine only");
+    let requests = SIZES.map(|(size, under)| (Request::echo(size), under));
+    for round in 0..settings.rounds {
+        settings.tell("calls", round);
+        for (request, under) in &requests {
+            for contestant in &contestants {
+                let rate = rate(contestant.as_ref(), request, 1, settings.turns(1))?;
+                report.add(contestant.name(), under, TIME, 1e6 / rate);
+                report.add(contestant.name(), under, RATE, rate);
             }
         }
     }
-    for round in 0..rounds {
-        eprint!("\rcalls: round {} of {rounds}", round + 1);
-        for cell in &mut cells {
-            cell.rates.push(rate(cell.contestant, cell.size, cell.threads, turn)?);
-        }
-    }
-    eprintln!();
-    Ok(tabulate(&cells))
+    report.add_ratios(TIME, OURS, "x ours");
+    report.note("x ours: how many times as long as ours a call takes; above 1 is slower than ours");
+    report.note("fresh: every call gets its own sandbox; reused: one instance keeps its memory from call to call");
+    report.note("the last answer of each batch of about 2 ms is compared byte by byte, outside the measured time");
+    Ok(report)
 }
 
-/// Repeats one contestant's calls.
+/// Repeats one contestant's calls, for a profiler to look at.
 pub(crate) fn profile(contestant: &str, size: usize, threads: usize, turn: Duration) -> Result<()> {
     let contestants = contestants()?;
     let names: Vec<_> = contestants.iter().map(|contestant| contestant.name()).collect();
     let found = contestants.iter().find(|one| one.name().starts_with(contestant));
     let found = found.with_context(|| format!("contestants are: {}", names.join(", ")))?;
-    println!("{:.0} calls/s", rate(found.as_ref(), size, threads, turn)?);
+    println!("{:.0} calls/s", rate(found.as_ref(), &Request::echo(size), threads, turn)?);
     Ok(())
 }
 
 fn contestants() -> Result<Vec<Box<dyn Contestant>>> {
     let wasm = guest::echo()?;
     Ok(vec![
-        Box::new(ours::Fresh::new(&wasm)?),
-        Box::new(bare::Fresh::new(&wasm)?),
+        Box::new(Ours::new(&wasm)?),
+        Box::new(BareFresh::new(&wasm)?),
         Box::new(wapc::Fresh::new(&wasm)?),
         Box::new(wapc::Reused::new(&wasm)?),
     ])
 }
 
-/// One contestant under one load.
-struct Cell<'a> {
-    contestant: &'a dyn Contestant,
-    size: usize,
-    under: &'static str,
-    threads: usize,
-    /// Calls per second of all threads, one for each round.
-    rates: Vec<f64>,
-}
-
-impl Cell<'_> {
-    fn rate(&self) -> f64 {
-        quantiles::median(self.rates.clone())
-    }
-
-    /// Tells how many times as long a call takes here as in the other cell, by the median over rounds.
-    fn times_as_long_as(&self, other: &Self) -> f64 {
-        quantiles::median(self.rates.iter().zip(&other.rates).map(|(own, other)| other / own).collect())
-    }
-
-    fn row(&self, all: &[Self]) -> Row {
-        // The first cell of the same load is ours.
-        let ours = all.iter().find(|cell| cell.size == self.size && cell.threads == self.threads);
-        let threads = if self.threads == 1 { "1 thread" } else { "2 threads" };
-        let slowest = self.rates.iter().copied().fold(f64::INFINITY, f64::min);
-        let fastest = self.rates.iter().copied().fold(0.0, f64::max);
-        let micros = |rate: f64| self.threads as f64 * 1e6 / rate;
-        Row {
-            contestant: self.contestant.name().to_owned(),
-            under: format!("{}, {threads}", self.under),
-            figures: vec![
-                micros(self.rate()),
-                micros(fastest),
-                micros(slowest),
-                self.rate(),
-                ours.map_or(1.0, |ours| self.times_as_long_as(ours)),
-            ],
-        }
-    }
-}
-
-fn tabulate(cells: &[Cell<'_>]) -> Table {
-    Table {
-        title: "Calls of an echo guest (crate wapc-guest 1.2.0)".into(),
-        columns: vec![("us/call", 2), ("best", 2), ("worst", 2), ("calls/s", 0), ("x ours", 2)],
-        rows: cells.iter().map(|cell| cell.row(cells)).collect(),
-        notes: vec![
-            "us/call: time of one call on its thread, median over rounds; calls/s: all threads together".into(),
-            "x ours: how many times as long as ours a call takes; above 1 is slower than ours".into(),
-            "fresh: every call gets its own sandbox; reused: one instance keeps its memory from call to call".into(),
-        ],
-    }
-}
-
 /// Lets the threads call for one turn, and returns the calls per second of all together.
-fn rate(contestant: &dyn Contestant, size: usize, threads: usize, turn: Duration) -> Result<f64> {
-    let payload: Bytes = (0..size).map(|at| (at % 251) as u8).collect::<Vec<_>>().into();
+pub(crate) fn rate(contestant: &dyn Contestant, request: &Request, threads: usize, turn: Duration) -> Result<f64> {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| one_thread(contestant, &payload, turn, &barrier))).collect();
+            (0..threads).map(|_| scope.spawn(|| one_thread(contestant, request, turn, &barrier))).collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker must not panic")).sum()
     })
 }
 
-fn one_thread(contestant: &dyn Contestant, payload: &Bytes, turn: Duration, barrier: &Barrier) -> Result<f64> {
+fn one_thread(contestant: &dyn Contestant, request: &Request, turn: Duration, barrier: &Barrier) -> Result<f64> {
     let prepared = contestant.caller().and_then(|mut caller| {
-        ensure!(caller.call(payload, 1)? == payload.len(), "{} does not echo", contestant.name());
-        let batch = batch(caller.as_mut(), payload)?;
+        check(contestant, request, &caller.call(request, 1)?)?;
+        let batch = batch(caller.as_mut(), request)?;
         Ok((caller, batch))
     });
     // Everybody comes to the barrier, or the others would wait for ever.
     barrier.wait();
     let (mut caller, batch) = prepared?;
-    let begun = Instant::now();
-    let mut calls = 0;
-    while begun.elapsed() < turn {
-        ensure!(caller.call(payload, batch)? == payload.len(), "{} does not echo", contestant.name());
+    let (mut calls, mut took) = (0, Duration::ZERO);
+    let over = Instant::now() + turn;
+    while Instant::now() < over {
+        let begun = Instant::now();
+        let answer = caller.call(request, batch)?;
+        took += begun.elapsed();
         calls += u64::from(batch);
+        check(contestant, request, &answer)?;
     }
-    Ok(calls as f64 / begun.elapsed().as_secs_f64())
+    Ok(calls as f64 / took.as_secs_f64())
+}
+
+fn check(contestant: &dyn Contestant, request: &Request, answer: &Bytes) -> Result<()> {
+    ensure!(*answer == request.expected, "{} answers wrongly to {}", contestant.name(), request.operation);
+    Ok(())
 }
 
 /// Finds how many calls fill a batch, and warms up on the way.
-fn batch(caller: &mut dyn Caller, payload: &Bytes) -> Result<u32> {
+fn batch(caller: &mut dyn Caller, request: &Request) -> Result<u32> {
     let mut times = 1;
     loop {
         let begun = Instant::now();
-        caller.call(payload, times)?;
+        caller.call(request, times)?;
         if begun.elapsed() >= BATCH {
             return Ok(times);
         }

@@ -1,60 +1,99 @@
-//! Measures Wattle beside what a user would pick instead, in one run, and prints ratios.
-//!
-//! Contestants take turns, round by round, so that whatever else the machine does hits all of them; what is printed are
-//! medians over the rounds. Absolute figures belong to the machine, ratios carry over better.
+//! Measures Wattle beside what a user would pick instead: named scenarios, rounds, medians, a history.
 
+mod actors;
 mod calls;
+mod cold;
+mod compare;
+mod compute;
+mod first_start;
+mod goals;
 mod guest;
+mod helper;
 mod http;
+mod idle;
+mod machine;
+mod many;
 mod mesh;
+mod plots;
 mod quantiles;
-mod table;
+mod record;
+mod report;
+mod routing;
+mod scenario;
+mod settings;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
 
-/// Measures fresh-sandbox calls, HTTP and calls between hosts, ours and others', and prints ratios.
+use record::Record;
+use scenario::{ALL, Scenario};
+use settings::Settings;
+
+/// Rounds unless told otherwise, and in a quick run.
+const ROUNDS: [u32; 2] = [5, 3];
+/// Milliseconds of a turn unless told otherwise, and in a quick run.
+const TURN_MS: [u64; 2] = [400, 60];
+
+/// Measures Wattle beside what a user would pick instead, in one run, on this machine.
+///
+/// Figures of one run may be compared with each other: contestants take turns within each round. The run is kept as
+/// JSON, with plots, in bench/results.
 #[derive(Debug, Parser)]
-#[command(name = "wattle-bench", disable_help_subcommand = true)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  cargo xtask bench\n  \
+    cargo xtask bench --list\n  cargo xtask bench calls http --rounds 9\n  cargo xtask bench --quick\n  \
+    cargo xtask bench --compare bench/results/A.json bench/results/B.json"
+)]
 struct Args {
+    /// What to measure; everything unless said.
+    scenarios: Vec<String>,
+    /// Say which scenarios there are.
+    #[arg(long)]
+    list: bool,
+    /// Short turns, few actors: to see that it works. Not to be quoted.
+    #[arg(long)]
+    quick: bool,
+    /// Build and measure others' programs too (`wasmtime serve`: many minutes the first time).
+    #[arg(long)]
+    peers: bool,
+    /// How often each figure is taken; the median counts.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Milliseconds of a contestant's turn; scenarios with more to do take a multiple.
+    #[arg(long)]
+    turn_ms: Option<u64>,
+    /// Show two kept runs beside each other, figure by figure.
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Show a kept run again: its tables and goals. Plots are drawn anew.
+    #[arg(long, value_name = "RUN")]
+    show: Option<PathBuf>,
+    /// Write the record to standard output, too.
+    #[arg(long)]
+    json: bool,
     #[command(subcommand)]
     part: Option<Part>,
-    /// How to print the results.
-    #[arg(short, long, value_enum, default_value = "text", global = true)]
-    output: Output,
-    /// How many times each contestant has its turn.
-    #[arg(long, default_value_t = 9, global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: u32,
-    /// Length of a turn of calls, in milliseconds; HTTP turns take ten times that, calls between hosts five.
-    #[arg(long, default_value_t = 200, global = true, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    turn_ms: u64,
 }
 
-#[derive(Debug, Clone, Subcommand)]
+/// What this program is when another one of it needs company.
+#[derive(Debug, Subcommand)]
 enum Part {
-    /// Only calls of an echo guest, each in a fresh sandbox or not.
-    Calls,
-    /// Only HTTP hello.
-    Http,
-    /// Only calls of an actor on another host.
-    Mesh,
-    /// Answers calls over NATS until standard input ends: one contestant of `mesh`, in a process of its own.
+    /// Answers calls over NATS.
     #[command(hide = true)]
     Answer { end: mesh::End, url: String },
-    /// Serves hello on a free port until standard input ends: one contestant of `http`, in a process of its own.
+    /// Serves HTTP on a free port.
     #[command(hide = true)]
-    Serve { server: http::Server },
-    /// Repeats one contestant's calls for ten turns, for a profiler to look at.
+    Serve { server: http::Server, trusted: Vec<String> },
+    /// Runs a host with many actors.
+    #[command(hide = true)]
+    Actors { folder: PathBuf, issuer: String },
+    /// Repeats one contestant's calls for four seconds, for a profiler to look at.
     #[command(hide = true)]
     Profile { contestant: String, size: usize, threads: usize },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 fn main() -> ExitCode {
@@ -68,28 +107,77 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let turn = Duration::from_millis(args.turn_ms);
     match &args.part {
-        Some(Part::Serve { server }) => return http::serve(*server),
+        Some(Part::Serve { server, trusted }) => return http::serve(*server, trusted),
         Some(Part::Answer { end, url }) => return mesh::serve(*end, url),
-        Some(Part::Mesh) => print(args.output, &[mesh::run(args.rounds, turn * 5)?]),
+        Some(Part::Actors { folder, issuer }) => return actors::serve(folder, issuer),
         Some(Part::Profile { contestant, size, threads }) => {
-            return calls::profile(contestant, *size, *threads, turn * 10);
+            return calls::profile(contestant, *size, *threads, Duration::from_secs(4));
         }
-        Some(Part::Calls) => print(args.output, &[calls::run(args.rounds, turn)?]),
-        Some(Part::Http) => print(args.output, &[http::run(args.rounds, turn * 10)?]),
-        None => {
-            let tables =
-                [calls::run(args.rounds, turn)?, http::run(args.rounds, turn * 10)?, mesh::run(args.rounds, turn * 5)?];
-            print(args.output, &tables);
-        }
+        None => {}
     }
+    if args.list {
+        ALL.iter().for_each(|scenario| println!("{:<12} {}", scenario.name, scenario.about));
+        return Ok(());
+    }
+    if let Some([first, second]) = args.compare.as_deref() {
+        print!("{}", compare::compare(&Record::read(first)?, &Record::read(second)?));
+        return Ok(());
+    }
+    if let Some(file) = &args.show {
+        return show(&Record::read(file)?, args.json);
+    }
+    let record = measure(args)?;
+    let file = record.write()?;
+    show(&record, args.json)?;
+    eprintln!("kept: {}", file.display());
     Ok(())
 }
 
-fn print(output: Output, results: &[table::Table]) {
-    match output {
-        Output::Text => results.iter().for_each(|table| println!("{table}")),
-        Output::Json => println!("{:#}", results.iter().map(table::Table::to_json).collect::<serde_json::Value>()),
+fn measure(args: &Args) -> Result<Record> {
+    let chosen = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>>>()?;
+    let chosen = if chosen.is_empty() { ALL.iter().collect() } else { chosen };
+    let mut record = Record::begin(args.settings())?;
+    let mut failed = Vec::new();
+    for scenario in chosen {
+        // What one scenario lacks should not cost the others' figures.
+        match scenario.run(record.settings) {
+            Ok(report) => {
+                eprintln!("{report}");
+                record.scenarios.push(report);
+            }
+            Err(error) => failed.push(format!("{error:#}")),
+        }
+    }
+    if !failed.is_empty() {
+        record.write()?;
+        bail!("not everything was measured:\n- {}", failed.join("\n- "));
+    }
+    Ok(record)
+}
+
+fn show(record: &Record, json: bool) -> Result<()> {
+    for file in plots::draw(record)? {
+        eprintln!("drawn: {}", file.display());
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(record)?);
+        return Ok(());
+    }
+    println!("{}", record.heading());
+    record.scenarios.iter().for_each(|report| println!("{report}"));
+    print!("{}", goals::Goals(record));
+    Ok(())
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        let at = usize::from(self.quick);
+        Settings {
+            rounds: self.rounds.unwrap_or(ROUNDS[at]),
+            turn_ms: self.turn_ms.unwrap_or(TURN_MS[at]),
+            quick: self.quick,
+            peers: self.peers,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `bench`: what a call costs, beside what others and the bare parts cost, all in one run.
 
+mod guests;
+
 use anyhow::{Context, Result};
 
 use crate::{
@@ -9,27 +11,42 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Measures calls and HTTP against bare wasmtime, the wapc crates and bare axum, in one run, and prints ratios.
+/// What needs no guest to be built before.
+const LOOKING: [&str; 6] = ["--list", "--compare", "--show", "--help", "-h", "--version"];
+
+/// Measures Wattle beside bare wasmtime, the wapc crates, bare axum and bare NATS: rounds, medians, ratios, goals.
 ///
-/// Figures of one run may be compared with each other; those of different runs or machines may not.
+/// All words go to the benchmark; `cargo xtask bench --help` says what it understands. Figures of one run may be
+/// compared with each other; those of different runs or machines may not.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench -- --help\n  cargo xtask bench -- -o json")]
+#[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// What to tell the benchmark.
-    #[arg(last = true)]
+    /// Scenarios and options.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
 /// Runs the task.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if !args.words.iter().any(|word| LOOKING.contains(&word.as_str())) {
+        prepare(workspace)?;
+    }
+    say("bench: the benchmark (some minutes to build the first time)");
+    let mut bench = cargo(workspace.root());
+    let manifest = workspace.root().join("bench/Cargo.toml");
+    bench.args(["run", "--release", "--quiet", "--manifest-path"]).arg(manifest).arg("--").args(&args.words);
+    // Its own folder, whatever the environment names for the host's crates.
+    bench.env_remove("CARGO_TARGET_DIR");
+    run_command(&mut bench).context("the benchmark failed")
+}
+
+fn prepare(workspace: &Workspace) -> Result<()> {
     setup::npm()?;
+    setup::nats(workspace)?;
     actors::build(workspace)?;
+    guests::build(workspace)?;
     say("bench: the guests of others");
     let mut guests = cargo(workspace.root());
     guests.args(["run", "--quiet", "--package", "wattle-lattice-tests", "--bin", "third-party"]);
-    run_command(&mut guests)?;
-    say("bench: the benchmark (some minutes the first time)");
-    let mut bench = cargo(&workspace.root().join("bench"));
-    bench.args(["run", "--release", "--quiet", "--"]).args(&args.words);
-    run_command(&mut bench).context("the benchmark failed")
+    run_command(&mut guests)
 }

@@ -11,13 +11,13 @@ use tokio::runtime::{Builder, Runtime};
 use wattle_runtime::{Engine, EngineConfig, GuestCall, HostCall, HostCalls, Interrupt, Limits, ModuleImage, Prepared};
 use wattle_types::{BoxFuture, Deadline};
 
-use super::{Caller, Contestant, OPERATION};
+use super::{Caller, Contestant, OURS, Request};
 
 /// Every call in its own sandbox, which is the only way there is.
-pub(super) struct Fresh(Prepared);
+pub(crate) struct Fresh(Prepared);
 
 impl Fresh {
-    pub(super) fn new(wasm: &[u8]) -> Result<Self> {
+    pub(crate) fn new(wasm: &[u8]) -> Result<Self> {
         let engine = Engine::new(EngineConfig::default())?;
         let image = ModuleImage { hash: [0; 32], wasm };
         Ok(Self(runtime()?.block_on(engine.prepare(image, Limits::default(), |_| ()))?))
@@ -26,11 +26,7 @@ impl Fresh {
 
 impl Contestant for Fresh {
     fn name(&self) -> &'static str {
-        "ours, fresh"
-    }
-
-    fn is_threaded(&self) -> bool {
-        true
+        OURS
     }
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
@@ -45,24 +41,24 @@ struct Thread<'a> {
 }
 
 impl Caller for Thread<'_> {
-    fn call(&mut self, payload: &Bytes, times: u32) -> Result<usize> {
+    fn call(&mut self, request: &Request, times: u32) -> Result<Bytes> {
         self.runtime.block_on(async {
-            let mut answered = 0;
+            let mut answer = Bytes::new();
             for _ in 0..times {
                 let call = GuestCall {
-                    operation: OPERATION,
-                    payload: payload.clone(),
+                    operation: request.operation,
+                    payload: request.payload.clone(),
                     deadline: Deadline::after(Instant::now(), Duration::from_secs(10)),
                     interrupt: &self.interrupt,
                 };
-                answered = self.guest.call(call, Arc::new(Nobody)).await?.len();
+                answer = self.guest.call(call, Arc::new(Nobody)).await?;
             }
-            Ok(answered)
+            Ok(answer)
         })
     }
 }
 
-/// An outside that serves nothing: echo asks for nothing.
+/// An outside that serves nothing: the guests here ask for nothing.
 struct Nobody;
 
 impl HostCalls for Nobody {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use wapc::WapcHost;
 use wasmtime_provider::{WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
 
-use super::{Caller, Contestant, OPERATION};
+use super::{Caller, Contestant, Request, WAPC_FRESH, WAPC_REUSED};
 
 /// A host for each call, from a prepared module: isolation the fast way their documentation names.
 pub(super) struct Fresh(WasmtimeEngineProviderPre);
@@ -27,11 +27,7 @@ impl Reused {
 
 impl Contestant for Fresh {
     fn name(&self) -> &'static str {
-        "wapc 2.2 + provider 2.25, fresh"
-    }
-
-    fn is_threaded(&self) -> bool {
-        false
+        WAPC_FRESH
     }
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
@@ -40,22 +36,18 @@ impl Contestant for Fresh {
 }
 
 impl Caller for &Fresh {
-    fn call(&mut self, payload: &Bytes, times: u32) -> Result<usize> {
-        let mut answered = 0;
+    fn call(&mut self, request: &Request, times: u32) -> Result<Bytes> {
+        let mut answer = Vec::new();
         for _ in 0..times {
-            answered = host(&self.0)?.call(OPERATION, payload)?.len();
+            answer = host(&self.0)?.call(request.operation, &request.payload)?;
         }
-        Ok(answered)
+        Ok(answer.into())
     }
 }
 
 impl Contestant for Reused {
     fn name(&self) -> &'static str {
-        "wapc 2.2 + provider 2.25, reused"
-    }
-
-    fn is_threaded(&self) -> bool {
-        false
+        WAPC_REUSED
     }
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
@@ -64,12 +56,12 @@ impl Contestant for Reused {
 }
 
 impl Caller for WapcHost {
-    fn call(&mut self, payload: &Bytes, times: u32) -> Result<usize> {
-        let mut answered = 0;
+    fn call(&mut self, request: &Request, times: u32) -> Result<Bytes> {
+        let mut answer = Vec::new();
         for _ in 0..times {
-            answered = Self::call(self, OPERATION, payload)?.len();
+            answer = Self::call(self, request.operation, &request.payload)?;
         }
-        Ok(answered)
+        Ok(answer.into())
     }
 }
 

@@ -1,22 +1,25 @@
-//! The contestants: each says hello on a free port of the loopback.
+//! The contestants that are part of this program: each answers on a free port of the loopback.
 
-use std::{collections::BTreeMap, io::Read, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use tokio::net::TcpListener;
-use wattle_host::{Host, StartActor, StartProvider, Steps};
+use tokio::{net::TcpListener, runtime::Runtime};
+use wattle_host::{EngineConfig, Host, StartActor, StartProvider, Steps};
 use wattle_httpserver_hyper::HttpServerFactory;
-use wattle_runtime::{Engine, EngineConfig};
-use wattle_types::{LinkDefinition, LinkKey, LinkName};
+use wattle_keyvalue_memory::MemoryFactory;
+use wattle_types::{ActorId, LinkDefinition, LinkKey, LinkName, ProviderId};
 use wattle_wascap::TrustPolicy;
 
-use crate::guest;
+use super::{AXUM, Expect, OURS, OURS_KV};
+use crate::{guest, helper::answer_lines};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Server {
     /// Wattle's host, its HTTP provider and its hello actor.
-    Wattle,
+    Hello,
+    /// The same with the counter actor and the key-value provider in memory.
+    Counter,
     /// A handler in axum.
     Axum,
 }
@@ -24,30 +27,64 @@ pub(crate) enum Server {
 impl Server {
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Wattle => "ours: host, provider, actor",
-            Self::Axum => "axum 0.8.9, a native handler",
+            Self::Hello => OURS,
+            Self::Counter => OURS_KV,
+            Self::Axum => AXUM,
         }
     }
 
     /// Returns the word the command line knows it by.
     pub(crate) const fn word(self) -> &'static str {
         match self {
-            Self::Wattle => "wattle",
+            Self::Hello => "hello",
+            Self::Counter => "counter",
             Self::Axum => "axum",
+        }
+    }
+
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Hello | Self::Axum => "/",
+            Self::Counter => "/counter/bench",
+        }
+    }
+
+    pub(super) const fn expect(self) -> Expect {
+        match self {
+            Self::Hello => Expect::Body(b"hello from /\n"),
+            Self::Axum => Expect::Body(b"Hello, world!"),
+            Self::Counter => Expect::Counter,
         }
     }
 }
 
 /// Serves, tells the address on standard output, and ends when standard input does.
-pub(crate) fn serve(server: Server) -> Result<()> {
+///
+/// A host understands `start FILE ISSUER` there: it starts an actor whose issuer is trusted beforehand, answers with the
+/// milliseconds that took, and stops it.
+pub(crate) fn serve(server: Server, trusted: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let address = match server {
-        Server::Axum => runtime.block_on(axum())?,
-        Server::Wattle => runtime.block_on(wattle())?,
-    };
+    if server == Server::Axum {
+        println!("{}", runtime.block_on(axum())?);
+        return answer_lines(|_| bail!("axum understands nothing"));
+    }
+    let (host, address) = runtime.block_on(wattle(server, trusted))?;
     println!("{address}");
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    Ok(())
+    answer_lines(|words| match words {
+        ["start", file] => start(&runtime, &host, file),
+        _ => bail!("a host understands: start FILE"),
+    })
+}
+
+fn start(runtime: &Runtime, host: &Host, file: &str) -> Result<String> {
+    runtime.block_on(async {
+        let begun = Instant::now();
+        let reference = format!("file://{file}");
+        let actor = host.start_actor_from(&reference, StartActor::default(), &Steps::ignore()).await?;
+        let took = begun.elapsed().as_secs_f64() * 1e3;
+        host.stop_actor(actor, &Steps::ignore()).await?;
+        Ok(took.to_string())
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server lives as long as its process")]
@@ -59,21 +96,45 @@ async fn axum() -> Result<SocketAddr> {
     Ok(address)
 }
 
-async fn wattle() -> Result<SocketAddr> {
-    let (module, issuer) = guest::hello()?;
-    let trust = TrustPolicy::new().trust_account(issuer.parse()?)?;
-    let host = Host::builder(Engine::new(EngineConfig::default())?, trust)
+async fn wattle(server: Server, trusted: &[String]) -> Result<(Host, SocketAddr)> {
+    let name = if server == Server::Counter { "counter-v1" } else { "hello" };
+    let (module, issuer) = guest::example(name)?;
+    let mut trust = TrustPolicy::new().trust_account(issuer.parse()?)?;
+    for issuer in trusted {
+        trust = trust.trust_account(issuer.parse()?)?;
+    }
+    let engine = wattle_host::Engine::new(EngineConfig::default())?;
+    let builder = Host::builder(engine, trust);
+    let host = builder
         .provider_kind("httpserver", HttpServerFactory)
+        .provider_kind("keyvalue-memory", MemoryFactory::default())
         .start()
         .await?;
-    let steps = Steps::ignore();
-    let provider = host.start_provider(StartProvider::new("builtin:httpserver"), &steps).await?;
-    let actor = host.start_actor(module.into(), StartActor::default(), &steps).await?;
+    let http = provider(&host, "httpserver").await?;
+    let actor = host.start_actor(module.into(), StartActor::default(), &Steps::ignore()).await?;
+    if server == Server::Counter {
+        let store = provider(&host, "keyvalue-memory").await?;
+        link(&host, actor, "wasmcloud:keyvalue", store, BTreeMap::new()).await?;
+    }
     let address = TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?;
-    let key = LinkKey { actor, contract: "wasmcloud:httpserver".parse()?, link_name: LinkName::default() };
     let values = BTreeMap::from([("address".to_owned(), address.to_string())]);
-    host.put_link(LinkDefinition { key, provider, values }, false).await?;
-    // The host serves until the process ends.
-    std::mem::forget(host);
-    Ok(address)
+    link(&host, actor, "wasmcloud:httpserver", http, values).await?;
+    Ok((host, address))
+}
+
+async fn provider(host: &Host, kind: &str) -> Result<ProviderId> {
+    let options = StartProvider::new(&format!("builtin:{kind}"));
+    host.start_provider(options, &Steps::ignore()).await.with_context(|| kind.to_owned())
+}
+
+/// Links an actor to a provider.
+pub(crate) async fn link(
+    host: &Host,
+    actor: ActorId,
+    contract: &str,
+    provider: ProviderId,
+    values: BTreeMap<String, String>,
+) -> Result<()> {
+    let key = LinkKey { actor, contract: contract.parse()?, link_name: LinkName::default() };
+    Ok(host.put_link(LinkDefinition { key, provider, values }, false).await?)
 }

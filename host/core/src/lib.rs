@@ -49,5 +49,7 @@ pub use host::{Host, HostBuilder, StartActor, StartProvider};
 pub use labels::LabelError;
 pub use links::LinkError;
 pub use process::ProviderRpc;
+#[doc(hidden)]
+pub use routes::RouteTable;
 pub use steps::{Step, Steps};
 pub use wattle_runtime::{Engine, EngineConfig, EngineError, Limits};

@@ -1,8 +1,12 @@
 //! The routing snapshot: who runs here and who is linked to what, immutable, replaced as a whole.
 
+mod table;
+
 use std::{collections::HashMap, sync::Arc};
 
 use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey};
+
+pub use table::RouteTable;
 
 use crate::{actor::ActorSlot, provider::ProviderSlot};
 

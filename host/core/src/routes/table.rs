@@ -1,0 +1,46 @@
+//! Routes of any size, to measure how long looking in them takes.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use wattle_types::{ActorId, LinkDefinition};
+
+use super::{LinkRoute, Routes};
+use crate::host::Host;
+
+/// The routing snapshot as calls see it, with as many entries as somebody wants to measure. Calls nobody.
+pub struct RouteTable(ArcSwap<Routes>);
+
+impl RouteTable {
+    /// Makes a table in which every one of `actors` is the first actor that runs on `host`, linked by `links`.
+    #[must_use]
+    pub fn like(host: &Host, actors: &[ActorId], links: &[LinkDefinition]) -> Self {
+        let slot = host.state().actors.values().next().cloned();
+        let mut by_actor: HashMap<ActorId, Vec<LinkRoute>> = HashMap::new();
+        for link in links {
+            let route = LinkRoute { link: Arc::new(link.clone()), provider: None };
+            by_actor.entry(link.key.actor).or_default().push(route);
+        }
+        let actors = actors.iter().filter_map(|actor| Some((*actor, slot.clone()?)));
+        let routes = Routes { actors: actors.collect(), links: by_actor, ..Routes::default() };
+        Self(ArcSwap::from_pointee(routes))
+    }
+
+    /// Returns whether the actor has this link.
+    #[must_use]
+    pub fn finds_link(&self, actor: &ActorId, contract: &str, link_name: &str) -> bool {
+        self.0.load().link(actor, contract, link_name).is_some()
+    }
+
+    /// Returns whether an actor of this id or call alias is here.
+    #[must_use]
+    pub fn finds_actor(&self, target: &str) -> bool {
+        self.0.load().actor(target).is_some()
+    }
+}
+
+impl fmt::Debug for RouteTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteTable").field("actors", &self.0.load().actors.len()).finish_non_exhaustive()
+    }
+}
