@@ -43,6 +43,7 @@ impl Kind {
             | "bus_timed_out"
             | "deadline_exceeded"
             | "draining"
+            | "host_cut_off"
             | "fetch_failed"
             | "interrupted"
             | "kv_conflict"

@@ -174,6 +174,12 @@ impl Directory {
         self.hosts.iter().filter(|(_, entry)| is_late(entry)).map(|(host, _)| *host).collect()
     }
 
+    /// Returns whether a host is there and was heard at this time or later.
+    #[must_use]
+    pub fn heard_since(&self, host: &HostId, since: Instant) -> bool {
+        self.hosts.get(host).is_some_and(|entry| entry.state == State::Here && entry.heard >= since)
+    }
+
     /// Takes out a host nobody listens for, until it is heard again. Returns whether it was there.
     pub fn lost(&mut self, host: &HostId) -> bool {
         let Some(entry) = self.hosts.get_mut(host).filter(|entry| entry.state == State::Here) else { return false };

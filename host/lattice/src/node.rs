@@ -2,6 +2,7 @@
 
 mod beats;
 mod calls;
+mod gate;
 mod hearing;
 mod leading;
 mod orders;
@@ -17,6 +18,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use gate::Gate;
 use hearing::Hearing;
 pub use shared::{Shared, SharedError};
 use tokio::sync::Notify;
@@ -83,6 +85,8 @@ struct Inner {
     shared: Shared,
     election: Mutex<Election>,
     hearing: Mutex<Hearing>,
+    /// Whether this host is cut off, or was until not long ago.
+    was_cut_off: AtomicBool,
     directory: Mutex<Directory>,
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
@@ -127,6 +131,7 @@ impl Node {
             shared,
             election: Mutex::new(Election::new(host)),
             hearing,
+            was_cut_off: AtomicBool::new(false),
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
@@ -144,7 +149,7 @@ impl Node {
     /// # Errors
     /// When the bus cannot be subscribed to.
     pub async fn join(&self, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
-        self.0.rpc.serve(host.clone()).await?;
+        self.0.rpc.serve(Arc::new(Gate { node: Arc::downgrade(&self.0), host: host.clone() })).await?;
         beats::start(self, host).await?;
         self.0.tasks.spawn(leading::lead(self.clone()));
         Ok(())
@@ -171,14 +176,22 @@ impl Node {
     /// it was made. Before that, hosts the directory does not show may be there.
     #[must_use]
     pub fn has_heard_all(&self) -> bool {
-        self.hear().1.is_some_and(|by| now() >= by)
+        self.hear().is_some_and(|by| now() >= by)
     }
 
-    /// Looks at the connection; returns whether it has changed since, and by when every host has been heard over it.
-    fn hear(&self) -> (bool, Option<std::time::Instant>) {
+    /// Looks at the connection; returns by when every host has been heard over it.
+    fn hear(&self) -> Option<std::time::Instant> {
         let connection = (self.0.bus.is_connected(), self.0.bus.connections());
-        let mut hearing = self.0.hearing.lock().unwrap_or_else(PoisonError::into_inner);
-        (hearing.look(now(), connection), hearing.by())
+        let mut hearing = self.hearing();
+        if hearing.look(now(), connection) && connection.0 {
+            // Others, who may have come back before us, hear at once that we are there.
+            self.changed();
+        }
+        hearing.by()
+    }
+
+    fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.0.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn election(&self) -> MutexGuard<'_, Election> {

@@ -137,6 +137,9 @@ pub enum InvokeError {
     /// The host is shutting down and takes no new work.
     #[error("the host is draining")]
     Draining,
+    /// The host was cut off from its lattice a moment ago and takes no calls of others yet.
+    #[error("the host was cut off from the lattice and has not heard again who runs what")]
+    CutOff,
     /// A fault of ours.
     #[error("internal error: {message}")]
     Internal {
@@ -146,7 +149,7 @@ pub enum InvokeError {
 }
 
 /// Names other hosts may give their errors.
-const KNOWN_CODES: [&str; 31] = [
+const KNOWN_CODES: [&str; 32] = [
     "actor_not_found",
     "backend_unavailable",
     "bus_disconnected",
@@ -164,6 +167,7 @@ const KNOWN_CODES: [&str; 31] = [
     "guest_name_too_long",
     "guest_table_exceeded",
     "guest_trapped",
+    "host_cut_off",
     "internal",
     "interrupted",
     "link_not_found",
@@ -200,6 +204,7 @@ impl InvokeError {
             Self::Remote { code: Some(code), .. } => code,
             Self::Remote { code: None, .. } => "remote_failed",
             Self::Draining => "draining",
+            Self::CutOff => "host_cut_off",
             Self::Internal { .. } => "internal",
         }
     }
@@ -216,7 +221,8 @@ impl InvokeError {
             | Self::DeadlineExceeded { .. }
             | Self::Interrupted { .. }
             | Self::Overloaded { .. }
-            | Self::Draining => ErrorKind::Unavailable,
+            | Self::Draining
+            | Self::CutOff => ErrorKind::Unavailable,
             Self::ProviderFailed { error, .. } => error.kind(),
             Self::Remote { kind, .. } => *kind,
             Self::CallDepthExceeded { .. } | Self::GuestTrapped { .. } | Self::GuestFailed { .. } => ErrorKind::Guest,
@@ -285,6 +291,7 @@ impl InvokeError {
                 Some(format!("see the log of host {host}, and what runs where: wattle get hosts"))
             }
             Self::Draining => Some("send the request to another host".into()),
+            Self::CutOff => Some("try again in a second, or send the request to another host".into()),
             _ => None,
         }
     }

@@ -68,9 +68,10 @@ fn a_silent_host_expires_after_three_intervals_or_two_seconds() {
     assert_eq!(directory.expire(at(now, 2_000)), vec![host(2)]);
     assert_eq!(directory.expire(at(now, 2_999)), vec![]);
     assert_eq!(directory.expire(at(now, 3_000)), vec![host(1)]);
-    assert!(directory.snapshot().hosts().is_empty());
+    assert!(directory.snapshot().hosts().is_empty() && !directory.heard_since(&host(1), now));
     // The same notice again, late or not: it is there.
     assert_eq!(directory.heard(at(now, 3_100), beat(1)), Heard::Appeared);
+    assert!(directory.heard_since(&host(1), at(now, 3_100)) && !directory.heard_since(&host(1), at(now, 3_101)));
     assert_eq!(directory.snapshot().hosts()[&host(1)].since, at(now, 3_100));
 }
 

@@ -156,14 +156,21 @@ async fn listen_again(node: &Node) -> Option<Subscription> {
 
 /// Takes out hosts that fell silent, and asks for those that are late: nobody listening means that they are gone.
 fn look_for_silent(node: &Node) {
+    let has_heard_all = node.has_heard_all();
+    node.look_at_hearing();
     // Who is cut off itself hears nobody, and those who were cut off with it come back one after the other.
-    if !node.has_heard_all() {
+    if !has_heard_all {
         return;
     }
+    let sure = node.hearing().sure();
     let (expired, late) = node.change_directory(|directory| {
-        let expired = directory.expire(now());
+        // Not silence while we may have been deaf.
+        let expired = directory.expire(sure);
         (expired, directory.late(now()))
     });
+    if !late.is_empty() {
+        node.0.tasks.spawn(listen_for_ourselves(node.clone()));
+    }
     if !expired.is_empty() {
         node.lost_some();
     }
@@ -182,7 +189,17 @@ fn look_for_silent(node: &Node) {
     }
 }
 
+/// Finds out whether we can be heard, and hear: the bus answers at once for an inbox at which nobody listens.
+async fn listen_for_ourselves(node: Node) {
+    let sent = now();
+    let answer = node.0.bus.request(&node.0.bus.new_inbox(), &[], Bytes::new(), EXPIRY_EVERY).await;
+    if matches!(answer, Err(BusError::NoResponders { .. })) {
+        node.hearing().heard(now(), sent);
+    }
+}
+
 fn heard(node: &Node, message: &Message) {
+    node.hearing().heard(now(), now());
     let beat = match Beat::parse(&message.payload) {
         Ok(beat) => beat,
         Err(error) => return tracing::debug!(subject = message.subject, %error, "a beat cannot be read"),

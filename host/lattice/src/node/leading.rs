@@ -119,7 +119,7 @@ impl Leading {
 
     /// Begins a leader's work, once every host can have been heard.
     fn work(&self, term: u64) -> Work {
-        let heard_all = self.node.hear().1.unwrap_or_else(now);
+        let heard_all = self.node.hear().unwrap_or_else(now);
         Work::new(self.node.clone(), term, heard_all.max(now()))
     }
 
@@ -162,16 +162,14 @@ impl Leading {
 
     fn check_connection(&mut self) {
         let is_connected = self.node.0.bus.is_connected();
-        if self.node.hear().0
-            && let Some(term) = self.work.as_ref().map(Work::term)
-        {
-            // Hosts may seem gone that are not back yet, and outcomes of orders are lost.
-            self.work = Some(self.work(term));
-        }
         let connection = (is_connected, self.node.0.bus.connections());
         if std::mem::replace(&mut self.connection, connection) != connection {
             // Answers may be lost: whoever waits for one looks whether it can still come.
             self.node.lost_some();
+            if let Some(term) = self.work.as_ref().map(Work::term) {
+                // Hosts may seem gone that are not back yet, and outcomes of orders are lost.
+                self.work = Some(self.work(term));
+            }
         }
         if std::mem::replace(&mut self.was_connected, is_connected) != is_connected {
             if is_connected {

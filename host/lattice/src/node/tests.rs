@@ -157,6 +157,31 @@ async fn after_an_outage_what_still_runs_is_not_started_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_cut_off_takes_nobody_for_gone_and_no_calls_until_it_has_heard_the_caller() {
+    let scene = Scene::new().await;
+    let [caller, cut_off] = [scene.nodes[0].0.host, scene.nodes[1].0.host];
+    let knows = |host: HostId| scene.nodes[1].directory().hosts().contains_key(&host);
+    assert!(scene.nodes[1].is_up_to_date_with(&caller));
+    // Its bus does not notice.
+    scene.buses[1].cut(Cut::Down);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(scene.buses[1].is_connected() && scene.nodes[0].directory().hosts().contains_key(&cut_off));
+    assert!(knows(caller) && !scene.nodes[1].is_up_to_date_with(&caller));
+    scene.buses[1].cut(Cut::None);
+    let mut waited = Duration::ZERO;
+    while !scene.nodes[1].is_up_to_date_with(&caller) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        waited += Duration::from_millis(10);
+    }
+    assert!((Duration::from_millis(10)..Duration::from_millis(800)).contains(&waited), "{waited:?}");
+    assert!(knows(caller) && knows(scene.nodes[2].0.host));
+    // One that really went silent is missed all the same.
+    scene.buses[2].crash();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!knows(scene.nodes[2].0.host) && knows(caller));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_store_is_written_back_and_nothing_is_stopped() {
     let mut scene = Scene::new().await;
     let key = Target::Actor(actor(1)).declared_key();
