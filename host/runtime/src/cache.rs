@@ -19,7 +19,7 @@ use wasmtime::{Engine, Module};
 use crate::EngineError;
 
 /// To be raised when files, pre-initialization or the guests' imports change so that old files would be wrong.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const SUFFIX: &str = ".cwasm";
 const TEMPORARY: &str = ".tmp";
 /// Temporary files older than this were left behind by a crash.

@@ -7,9 +7,10 @@ use std::{path::PathBuf, time::Duration};
 pub struct EngineConfig {
     /// Most sandboxes alive at once, over all actors. A call waits for a free one until its deadline.
     pub pool_size: u32,
-    /// Sandboxes kept warm for modules that do not run right now. Each may keep [`Self::keep_resident_bytes`].
+    /// Sandboxes kept for their next call while none runs, over all actors; those unused for ten seconds go. Each keeps
+    /// some tens of KiB, at most about 300.
     pub max_warm_sandboxes: u32,
-    /// Bytes of a sandbox's memory that are reset in place instead of being given back to the kernel.
+    /// Bytes of memory that are reset in place, instead of being given back to the kernel, when a sandbox is dropped.
     pub keep_resident_bytes: usize,
     /// Bytes of stack a guest may use. Deeper recursion traps.
     pub guest_stack_bytes: usize,
@@ -29,7 +30,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             pool_size: 1000,
-            max_warm_sandboxes: 100,
+            max_warm_sandboxes: 128,
             keep_resident_bytes: 2 << 20,
             guest_stack_bytes: 512 << 10,
             epoch_tick: Duration::from_millis(2),

@@ -1,12 +1,12 @@
 //! The engine: what all actors of a host share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig};
 
 use crate::{
     EngineConfig, EngineError, Limits, ModuleImage, PrepareStep, Prepared, abi, cache::CompileCache,
-    compile::CompilePool, epoch::Ticker, prepare, sandbox::Slots, state::CallState,
+    compile::CompilePool, epoch::Ticker, prepare, slots::Slots, state::CallState, warm::Warm,
 };
 
 /// Largest table any guest may have, in elements. `Limits::table_elements` only lowers it.
@@ -22,6 +22,11 @@ pub(crate) struct Shared {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<CallState>,
     pub(crate) slots: Slots,
+    pub(crate) warm: Arc<Warm>,
+    /// Of those who read how a fresh sandbox looks, from one the pool has besides.
+    pub(crate) turn: Mutex<()>,
+    /// Counts the generations made, to tell them apart.
+    pub(crate) generations: AtomicU64,
     pub(crate) compile: CompilePool,
     pub(crate) cache: Option<CompileCache>,
     pub(crate) config: EngineConfig,
@@ -35,7 +40,8 @@ impl Engine {
     /// [`EngineError::Config`] if this machine cannot do what `config` asks; [`EngineError::Cache`] if the cache's
     /// folder can neither be found nor made.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config)?)
+        let warm = Arc::new(Warm::new(config.max_warm_sandboxes));
+        let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config, warm.most())?)
             .map_err(|error| EngineError::Config(format!("{error:#}")))?;
         let cache = match &config.cache_dir {
             Some(dir) => Some(CompileCache::open(dir, config.cache_max_bytes, &wasmtime)?),
@@ -46,7 +52,10 @@ impl Engine {
             slots: Slots::new(config.pool_size),
             compile: CompilePool::new(config.compile_threads)?,
             cache,
-            _ticker: Ticker::start(wasmtime.weak(), config.epoch_tick)?,
+            _ticker: Ticker::start(wasmtime.weak(), Arc::downgrade(&warm), config.epoch_tick)?,
+            warm,
+            turn: Mutex::default(),
+            generations: AtomicU64::new(0),
             wasmtime,
             config,
         })))
@@ -76,9 +85,10 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn wasmtime_config(config: &EngineConfig) -> Result<Config, EngineError> {
-    let threads = u32::try_from(config.compile_threads.max(1)).ok();
-    let sandboxes = threads.and_then(|threads| config.pool_size.checked_add(threads));
+/// Makes room for the sandboxes that run, that are warm, that are being prepared, and one to look at.
+fn wasmtime_config(config: &EngineConfig, warm: usize) -> Result<Config, EngineError> {
+    let others = u32::try_from(config.compile_threads.max(1).saturating_add(warm).saturating_add(1)).ok();
+    let sandboxes = others.and_then(|others| config.pool_size.checked_add(others));
     let sandboxes = sandboxes.ok_or_else(|| EngineError::Config("too many sandboxes".into()))?;
     let mut wasmtime = Config::new();
     wasmtime
@@ -105,8 +115,15 @@ fn pool(config: &EngineConfig, sandboxes: u32) -> PoolingAllocationConfig {
         .total_stacks(sandboxes)
         .table_elements(MAX_TABLE_ELEMENTS)
         .max_unused_warm_slots(config.max_warm_sandboxes)
-        .linear_memory_keep_resident(config.keep_resident_bytes)
+        .linear_memory_keep_resident(if has_swap() { 0 } else { config.keep_resident_bytes })
         .table_keep_resident(64 << 10)
-        .pagemap_scan(Enabled::Auto);
+        .pagemap_scan(if has_swap() { Enabled::No } else { Enabled::Auto });
     pool
+}
+
+/// Returns whether pages may be swapped out. wasmtime's own scan passes over those, and so would not reset them.
+fn has_swap() -> bool {
+    let swaps = std::fs::read_to_string("/proc/swaps");
+    // The first line is the heading of a table.
+    swaps.is_ok_and(|swaps| swaps.lines().count() > 1)
 }

@@ -14,7 +14,7 @@ pub(crate) struct GuestLog {
 
 impl GuestLog {
     /// Takes whole lines.
-    pub(crate) fn text(&mut self, text: &[u8], limits: &Limits, host: &dyn HostCalls) {
+    pub(crate) fn text(&mut self, text: &[u8], limits: &Limits, host: Option<&dyn HostCalls>) {
         // What comes later is never logged, so it is not looked through for lines either.
         let most = (limits.log_lines as usize).saturating_mul(limits.log_line_bytes.saturating_add(1));
         let seen = text.get(..most).unwrap_or(text);
@@ -33,7 +33,7 @@ impl GuestLog {
     }
 
     /// Takes what a guest writes to a stream, in pieces of any size.
-    pub(crate) fn stream(&mut self, piece: &[u8], limits: &Limits, host: &dyn HostCalls) {
+    pub(crate) fn stream(&mut self, piece: &[u8], limits: &Limits, host: Option<&dyn HostCalls>) {
         let mut rest = piece;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, after) = rest.split_at(end);
@@ -48,7 +48,7 @@ impl GuestLog {
     }
 
     /// Logs a line whose end was never written. To be called when the guest is done.
-    pub(crate) fn finish(&mut self, limits: &Limits, host: &dyn HostCalls) {
+    pub(crate) fn finish(&mut self, limits: &Limits, host: Option<&dyn HostCalls>) {
         let open = std::mem::take(&mut self.open);
         if !open.is_empty() {
             self.line(&open, limits, host);
@@ -62,20 +62,28 @@ impl GuestLog {
     }
 
     /// Returns whether more lines are wanted.
-    fn line(&mut self, line: &[u8], limits: &Limits, host: &dyn HostCalls) -> bool {
+    fn line(&mut self, line: &[u8], limits: &Limits, host: Option<&dyn HostCalls>) -> bool {
         if self.lines >= limits.log_lines {
             if self.lines == limits.log_lines {
                 self.lines += 1;
-                host.log("(further lines of this call are dropped)");
+                log(host, "(further lines of this call are dropped)");
             }
             return false;
         }
         self.lines += 1;
         match line.get(..limits.log_line_bytes) {
-            Some(start) if line.len() > start.len() => host.log(&format!("{}...", printable(start))),
-            _ => host.log(&printable(line)),
+            Some(start) if line.len() > start.len() => log(host, &format!("{}...", printable(start))),
+            _ => log(host, &printable(line)),
         }
         true
+    }
+}
+
+/// Hands a line to the host, or to our own log while the guest's starters run.
+fn log(host: Option<&dyn HostCalls>, line: &str) {
+    match host {
+        Some(host) => host.log(line),
+        None => tracing::debug!(target: "wattle::guest", "{line}"),
     }
 }
 

@@ -6,10 +6,12 @@
 //! thread or unbounded memory.
 
 mod abi;
+mod baseline;
 mod cache;
 mod call;
 mod compile;
 mod config;
+mod dirty_pages;
 mod engine;
 mod epoch;
 mod error;
@@ -19,7 +21,9 @@ mod interrupt;
 mod preinit;
 mod prepare;
 mod sandbox;
+mod slots;
 mod state;
+mod warm;
 
 pub use call::{GuestCall, HostCall, HostCalls};
 pub use config::{EngineConfig, Limits};

@@ -3,7 +3,7 @@
 //! The idea, and the rewriting, are Wizer's. Not every module can be rewritten (one that changes its tables cannot),
 //! and not every state is worth keeping (one that saw a clock or random numbers must not be shared).
 
-use wasmtime::Val;
+use wasmtime::{ExternType, Module, ModuleExport, Val};
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
 use crate::{prepare::block_on, sandbox::Sandbox};
@@ -70,6 +70,13 @@ impl Instrumented<'_> {
     }
 }
 
+/// Finds the globals a guest can change. The module is an [`Instrumented`] one: it exports them all.
+pub(crate) fn state_globals(module: &Module) -> Vec<ModuleExport> {
+    let exports = module.exports().filter(|export| export.name().as_bytes().starts_with(RESERVED));
+    let globals = exports.filter(|export| matches!(export.ty(), ExternType::Global(_)));
+    globals.filter_map(|export| module.get_export_index(export.name())).collect()
+}
+
 struct StateReader<'a> {
     sandbox: &'a mut Sandbox,
     /// Set when something was not there; Wizer's interface leaves no room for errors.
@@ -78,7 +85,7 @@ struct StateReader<'a> {
 
 impl InstanceState for StateReader<'_> {
     async fn global_get(&mut self, name: &str, _type: ValType) -> SnapshotVal {
-        let Sandbox { store, instance } = &mut *self.sandbox;
+        let Sandbox { store, instance, .. } = &mut *self.sandbox;
         let value = instance.get_global(&mut *store, name).map(|global| global.get(&mut *store));
         match value {
             Some(Val::I32(value)) => SnapshotVal::I32(value),
@@ -94,7 +101,7 @@ impl InstanceState for StateReader<'_> {
     }
 
     async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
-        let Sandbox { store, instance } = &mut *self.sandbox;
+        let Sandbox { store, instance, .. } = &mut *self.sandbox;
         match instance.get_memory(&mut *store, name) {
             Some(memory) => contents(memory.data(&*store)),
             None => {

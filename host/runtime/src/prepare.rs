@@ -2,21 +2,21 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use wasmtime::{Module, Store};
-use wattle_types::{BoxFuture, Deadline};
+use wattle_types::Deadline;
 
 use crate::{
-    EngineError, GuestCall, GuestError, HostCall, HostCalls, Interrupt, Limits, abi,
+    EngineError, GuestCall, GuestError, HostCalls, Limits, abi,
     engine::Shared,
     preinit::{self, Instrumented},
     sandbox::{Image, Sandbox},
-    state::CallState,
+    state::{Call, CallState},
 };
 
 /// A module whose claims somebody has verified.
@@ -87,13 +87,20 @@ impl fmt::Display for Millis {
 pub struct Prepared(Arc<Generation>);
 
 struct Generation {
+    id: u64,
     image: Image,
     limits: Arc<Limits>,
     shared: Arc<Shared>,
 }
 
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.shared.warm.forget(self.id);
+    }
+}
+
 impl Prepared {
-    /// Lets a fresh instance serve one call, and drops it.
+    /// Lets a sandbox that is like new serve one call.
     ///
     /// Must run within a tokio runtime with a clock. Dropping the future ends the guest at once.
     ///
@@ -105,13 +112,31 @@ impl Prepared {
         if call.payload.len() > limit {
             return Err(GuestError::PayloadTooLarge { size: call.payload.len(), limit });
         }
-        // Taken first and so given back last, after the sandbox is gone.
+        // Taken first and so given back last, after the sandbox is gone or put away.
         let _slot = generation.shared.slots.take(call.deadline, call.interrupt).await?;
-        let state = CallState::new(call, host, generation.limits.clone());
-        state.check()?;
-        let mut sandbox = generation.image.instantiate(state).await?;
-        generation.image.start(&mut sandbox).await?;
-        generation.image.serve(&mut sandbox).await
+        let call = Call::new(call, host);
+        let now = call.began;
+        call.check(now)?;
+        let mut sandbox = generation.sandbox(call).await?;
+        let response = sandbox.serve().await;
+        if generation.image.restore(&mut sandbox) {
+            generation.shared.warm.put(generation.id, sandbox, now);
+        }
+        response
+    }
+}
+
+impl Generation {
+    /// Finds a sandbox that waits for a call, or makes one.
+    async fn sandbox(&self, call: Call) -> Result<Sandbox, GuestError> {
+        if let Some(mut sandbox) = self.shared.warm.take(self.id) {
+            sandbox.begin(call);
+            return Ok(sandbox);
+        }
+        let mut sandbox = self.image.instantiate(CallState::new(call, self.limits.clone())).await?;
+        self.image.remember(&mut sandbox, &self.shared.turn);
+        self.image.start(&mut sandbox).await?;
+        Ok(sandbox)
     }
 }
 
@@ -130,15 +155,16 @@ pub(crate) fn prepare(
     mut report: impl FnMut(PrepareStep),
 ) -> Result<Prepared, EngineError> {
     let limits = Arc::new(limits);
-    let (module, preinitialized) = compiled(&shared, hash, wasm, &limits, &mut report)?;
-    let image = link(&shared, &module, preinitialized, &limits)?;
+    let (module, is_snapshot) = compiled(&shared, hash, wasm, &limits, &mut report)?;
+    let image = link(&shared, &module, is_snapshot, &limits)?;
     let began = Instant::now();
     start(&shared, &image, &limits)?;
     report(PrepareStep::Probed { elapsed: began.elapsed() });
-    Ok(Prepared(Arc::new(Generation { image, limits, shared })))
+    let id = shared.generations.fetch_add(1, Ordering::Relaxed);
+    Ok(Prepared(Arc::new(Generation { id, image, limits, shared })))
 }
 
-/// Finds machine code in the cache, or makes it. Returns whether it is pre-initialized too.
+/// Finds machine code in the cache, or makes it. Returns whether it is that of a snapshot.
 fn compiled(
     shared: &Shared,
     hash: [u8; 32],
@@ -153,14 +179,14 @@ fn compiled(
         return Ok(found);
     }
     Module::validate(&shared.wasmtime, wasm).map_err(|error| EngineError::WasmMalformed(format!("{error:#}")))?;
-    let (module, preinitialized) = match preinit::instrument(wasm) {
-        Some(instrumented) => compile_preinitialized(shared, wasm, &instrumented, limits, report)?,
+    let (module, is_snapshot) = match preinit::instrument(wasm) {
+        Some(instrumented) => compile_snapshot(shared, wasm, &instrumented, limits, report)?,
         None => (compile_plain(shared, wasm, report)?, false),
     };
     if let Some(cache) = &shared.cache {
-        cache.store(&module, hash, preinitialized);
+        cache.store(&module, hash, is_snapshot);
     }
-    Ok((module, preinitialized))
+    Ok((module, is_snapshot))
 }
 
 fn compile_plain(shared: &Shared, wasm: &[u8], report: &mut impl FnMut(PrepareStep)) -> Result<Module, EngineError> {
@@ -170,8 +196,9 @@ fn compile_plain(shared: &Shared, wasm: &[u8], report: &mut impl FnMut(PrepareSt
     Ok(module)
 }
 
-/// Compiles a module, runs its starters, and compiles the module again as they left it.
-fn compile_preinitialized(
+/// Compiles a module, runs its starters, and compiles the module again as they left it, exporting all its state.
+/// One that has none is a snapshot of itself.
+fn compile_snapshot(
     shared: &Shared,
     wasm: &[u8],
     instrumented: &Instrumented<'_>,
@@ -184,12 +211,16 @@ fn compile_preinitialized(
     let began = Instant::now();
     let image = link(shared, &first, false, limits)?;
     if !image.has_starters() && !instrumented.has_start_section() {
-        return Ok((first, false));
+        return Ok((first, true));
     }
     let mut sandbox = start(shared, &image, limits)?;
     let snapshot = instrumented.snapshot(&mut sandbox);
     drop(sandbox);
-    match snapshot {
+    let instrumented = snapshot.and_then(|snapshot| {
+        let again = preinit::instrument(&snapshot).map(|instrumented| instrumented.wasm().to_vec());
+        again.ok_or_else(|| "its snapshot cannot be instrumented".to_owned())
+    });
+    match instrumented {
         Ok(snapshot) => {
             let module = compile(shared, &snapshot)?;
             report(PrepareStep::PreInitialized { elapsed: began.elapsed() });
@@ -207,14 +238,14 @@ fn compile(shared: &Shared, wasm: &[u8]) -> Result<Module, EngineError> {
 }
 
 /// Joins a module with its imports and checks what it needs.
-fn link(shared: &Shared, module: &Module, preinitialized: bool, limits: &Arc<Limits>) -> Result<Image, EngineError> {
+fn link(shared: &Shared, module: &Module, is_snapshot: bool, limits: &Arc<Limits>) -> Result<Image, EngineError> {
     check_needs(module, limits)?;
     let mut linker = shared.linker.clone();
     let mut store = Store::new(&shared.wasmtime, idle(shared, limits));
     abi::link(&mut linker, module, &mut store)?;
     let instance =
         linker.instantiate_pre(module).map_err(|error| EngineError::Internal(format!("linking failed: {error:#}")))?;
-    Image::new(instance, preinitialized)
+    Image::new(instance, is_snapshot)
 }
 
 fn check_needs(module: &Module, limits: &Limits) -> Result<(), EngineError> {
@@ -240,9 +271,8 @@ fn start(shared: &Shared, image: &Image, limits: &Arc<Limits>) -> Result<Sandbox
 
 /// The state of an instance that gets no request.
 fn idle(shared: &Shared, limits: &Arc<Limits>) -> CallState {
-    let deadline = Deadline::after(Instant::now(), shared.config.start_timeout);
-    let call = GuestCall { operation: "", payload: Bytes::new(), deadline, interrupt: &Interrupt::default() };
-    CallState::new(call, Arc::new(NoHost), limits.clone())
+    let now = Instant::now();
+    CallState::new(Call::none(now, Deadline::after(now, shared.config.start_timeout)), limits.clone())
 }
 
 /// Polls until done. Starters wait for nothing, as no host call is served to them: they only let others run at each
@@ -257,15 +287,5 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The outside of a guest that is only being started.
-struct NoHost;
-
-impl HostCalls for NoHost {
-    fn call<'a>(&'a self, _call: HostCall<'a>) -> BoxFuture<'a, Result<Bytes, String>> {
-        Box::pin(std::future::ready(Err("no host call is served while the actor is being prepared".into())))
-    }
-
-    fn log(&self, line: &str) {
-        tracing::debug!(target: "wattle::guest", "{line}");
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,25 @@
-//! Fresh instances and their end: the only place that knows how sandboxes are allocated and reset.
-//!
-//! Today that is wasmtime's pooling allocator with copy-on-write images; a faster way needs to change nothing else.
+//! Sandboxes of one module: how they are made, what runs in them, and how they become as new.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{
-    Extern, ExternType, Instance, InstancePre, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults,
+    Extern, ExternType, Instance, InstancePre, Memory, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults,
 };
-use wattle_types::Deadline;
 
 use crate::{
-    EngineError, GuestError, Interrupt,
-    state::{CallState, Phase},
+    EngineError, GuestError,
+    baseline::{Baseline, Restorer},
+    preinit,
+    prepare::block_on,
+    state::{Call, CallState, Phase},
 };
 
 const MEMORY: &str = "memory";
@@ -25,11 +33,16 @@ pub(crate) struct Image {
     memory: ModuleExport,
     guest_call: ModuleExport,
     starters: Vec<ModuleExport>,
+    /// Every global a guest can change, if all its state can be seen; otherwise no sandbox serves twice.
+    globals: Option<Vec<ModuleExport>>,
+    worth: Worth,
+    /// How a fresh sandbox looks, as long as one is kept for another call.
+    baseline: Mutex<Weak<Baseline>>,
 }
 
 impl Image {
-    /// Makes the image of a linked module. A pre-initialized one has nothing to start.
-    pub(crate) fn new(instance: InstancePre<CallState>, preinitialized: bool) -> Result<Self, EngineError> {
+    /// Makes the image of a linked module. Of a snapshot all state can be seen, and it has nothing to start.
+    pub(crate) fn new(instance: InstancePre<CallState>, is_snapshot: bool) -> Result<Self, EngineError> {
         let module = instance.module();
         let memory = find(
             module,
@@ -38,13 +51,23 @@ impl Image {
             |ty| matches!(ty, ExternType::Memory(memory) if !memory.is_64() && !memory.is_shared()),
         )?;
         let guest_call = find(module, GUEST_CALL, "a function (i32, i32) -> i32", is_guest_call)?;
-        let starters = if preinitialized { Vec::new() } else { starters(module) };
-        Ok(Self { memory, guest_call, starters, instance })
+        let starters = if is_snapshot { Vec::new() } else { starters(module) };
+        let globals = is_snapshot.then(|| preinit::state_globals(module));
+        Ok(Self {
+            memory,
+            guest_call,
+            starters,
+            globals,
+            worth: Worth::default(),
+            baseline: Mutex::default(),
+            instance,
+        })
     }
 
     /// Makes a fresh instance. Its starters have not run yet, except for the module's own start section.
     ///
-    /// The caller holds one of the [`Slots`], or runs on a compile thread, for each of which the pool has one more.
+    /// The caller holds one of the [`Slots`](crate::slots::Slots), or runs on a compile thread, for each of which the
+    /// pool has one more.
     pub(crate) async fn instantiate(&self, state: CallState) -> Result<Sandbox, GuestError> {
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| state);
@@ -54,8 +77,11 @@ impl Image {
             Ok(instance) => instance,
             Err(error) => return Err(store.data().explain(&error)),
         };
-        store.data_mut().memory = instance.get_module_export(&mut store, &self.memory).and_then(Extern::into_memory);
-        Ok(Sandbox { store, instance })
+        let memory = instance.get_module_export(&mut store, &self.memory).and_then(Extern::into_memory);
+        let memory = memory.ok_or_else(changed)?;
+        let guest_call = typed(&mut store, instance, &self.guest_call)?;
+        store.data_mut().memory = Some(memory);
+        Ok(Sandbox { store, instance, memory, guest_call, restorer: None, is_whole: true, stayed: false })
     }
 
     /// Runs the starters of a fresh instance.
@@ -66,19 +92,40 @@ impl Image {
         Ok(())
     }
 
-    /// Lets a started instance serve the call its state holds.
-    pub(crate) async fn serve(&self, sandbox: &mut Sandbox) -> Result<Bytes, GuestError> {
-        let guest_call: TypedFunc<(u32, u32), i32> = sandbox.function(&self.guest_call)?;
-        let state = sandbox.store.data_mut();
-        state.phase = Phase::Serving;
-        let sizes = (length(state.operation.as_bytes()), length(&state.payload));
-        let result = guest_call.call_async(&mut sandbox.store, sizes).await;
-        let state = sandbox.store.data_mut();
-        state.finish_log();
-        match result {
-            Ok(code) => state.outcome(code),
-            Err(error) => Err(state.explain(&error)),
+    /// Makes it possible that a fresh instance serves again, where all that a guest can change can be seen.
+    ///
+    /// Whoever holds `turn` has room for one more instance.
+    pub(crate) fn remember(&self, sandbox: &mut Sandbox, turn: &Mutex<()>) {
+        let Some(exports) = &self.globals else { return };
+        if !self.worth.is_trying() {
+            return;
         }
+        let baseline = self.baseline(sandbox.store.data(), exports, turn);
+        sandbox.restorer = baseline.and_then(|baseline| Restorer::new(sandbox, exports, baseline));
+    }
+
+    /// Finds how a fresh sandbox looks, or reads it from one that is made for that only.
+    fn baseline(&self, state: &CallState, exports: &[ModuleExport], turn: &Mutex<()>) -> Option<Arc<Baseline>> {
+        // Whoever finds one of the two locked goes without, this time.
+        let mut known = self.baseline.try_lock().ok()?;
+        if let Some(baseline) = known.upgrade() {
+            return Some(baseline);
+        }
+        let _turn = turn.try_lock().ok()?;
+        let state = CallState::new(Call::none(state.call.began, state.call.deadline), state.limits.clone());
+        let mut model = block_on(self.instantiate(state)).ok()?;
+        let baseline = Arc::new(Baseline::of(&mut model, exports)?);
+        *known = Arc::downgrade(&baseline);
+        Some(baseline)
+    }
+
+    /// Makes a sandbox as it was before its call. Returns `false` if it must be dropped instead.
+    pub(crate) fn restore(&self, sandbox: &mut Sandbox) -> bool {
+        sandbox.store.data_mut().forget();
+        let Some(restorer) = &mut sandbox.restorer else { return false };
+        let restored = sandbox.is_whole && restorer.restore(&mut sandbox.store, sandbox.memory, sandbox.stayed);
+        self.worth.learn(restored);
+        restored
     }
 
     /// Returns whether anything has to run before the first request, the module's own start section aside.
@@ -87,60 +134,119 @@ impl Image {
     }
 }
 
-/// One instance, for one call. Dropping it resets everything the guest touched.
+/// Whether it is worth to let the sandboxes of a module serve again: not those that are called once, nor those that grow
+/// or fill their memory in each call.
+struct Worth {
+    /// How many fresh sandboxes are left alone until one is tried again.
+    skip: AtomicU32,
+    /// How many in a row could not be restored.
+    misses: AtomicU32,
+}
+
+impl Default for Worth {
+    fn default() -> Self {
+        Self { skip: AtomicU32::new(1), misses: AtomicU32::new(0) }
+    }
+}
+
+impl Worth {
+    /// Most misses that make the next attempt rarer: one in 1024 costs next to nothing.
+    const MOST_MISSES: u32 = 10;
+
+    fn is_trying(&self) -> bool {
+        self.skip.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |skip| skip.checked_sub(1)).is_err()
+    }
+
+    fn learn(&self, restored: bool) {
+        let misses = self.misses.load(Ordering::Relaxed);
+        if restored {
+            // Written only when it changes: all threads read it in each call.
+            if misses > 0 {
+                self.misses.store(0, Ordering::Relaxed);
+            }
+            return;
+        }
+        let misses = (misses + 1).min(Self::MOST_MISSES);
+        self.misses.store(misses, Ordering::Relaxed);
+        self.skip.store(1 << misses, Ordering::Relaxed);
+    }
+}
+
+/// One instance, for one call at a time. Dropping it resets everything the guest touched.
 pub(crate) struct Sandbox {
     pub(crate) store: Store<CallState>,
     pub(crate) instance: Instance,
+    pub(crate) memory: Memory,
+    guest_call: TypedFunc<(u32, u32), i32>,
+    /// Without it, the sandbox serves no second call.
+    restorer: Option<Restorer>,
+    /// Whether no code was left in the middle of what it did.
+    is_whole: bool,
+    /// Whether the call ran from its beginning to its end without waiting for anything.
+    stayed: bool,
 }
 
 impl Sandbox {
+    /// Lets a started instance serve the call its state holds.
+    pub(crate) async fn serve(&mut self) -> Result<Bytes, GuestError> {
+        let state = self.store.data_mut();
+        state.call.phase = Phase::Serving;
+        let sizes = (length(state.call.operation.as_bytes()), length(&state.call.payload));
+        self.store.set_epoch_deadline(1);
+        let (result, polls) = counting_polls(self.guest_call.call_async(&mut self.store, sizes)).await;
+        self.stayed = polls == 1;
+        let state = self.store.data_mut();
+        state.finish_log();
+        match result {
+            Ok(code) => state.outcome(code),
+            Err(error) => {
+                self.is_whole = false;
+                Err(self.store.data().explain(&error))
+            }
+        }
+    }
+
+    /// Hands the sandbox its next call.
+    pub(crate) fn begin(&mut self, call: Call) {
+        self.store.data_mut().call = call;
+        if let Some(restorer) = &mut self.restorer {
+            restorer.begin();
+        }
+    }
+
     /// Runs one starter. Ending it by `proc_exit(0)` is its way to say that it is done.
     async fn start(&mut self, starter: &ModuleExport) -> Result<(), GuestError> {
-        let starter: TypedFunc<(), ()> = self.function(starter)?;
+        let starter: TypedFunc<(), ()> = typed(&mut self.store, self.instance, starter)?;
         let Err(error) = starter.call_async(&mut self.store, ()).await else { return Ok(()) };
         match self.store.data().explain(&error) {
             GuestError::Exited { code: 0 } => Ok(()),
             error => Err(error),
         }
     }
-
-    fn function<P: WasmParams, R: WasmResults>(
-        &mut self,
-        export: &ModuleExport,
-    ) -> Result<TypedFunc<P, R>, GuestError> {
-        let function = self.instance.get_module_export(&mut self.store, export).and_then(Extern::into_func);
-        let function = function.and_then(|function| function.typed(&self.store).ok());
-        function.ok_or_else(|| GuestError::Internal { message: "an export changed its type".into() })
-    }
 }
 
-/// How many sandboxes may exist at once.
-pub(crate) struct Slots {
-    free: Semaphore,
-    all: usize,
+/// Returns a future's output, and in how many turns it came to it.
+async fn counting_polls<T>(future: impl Future<Output = T>) -> (T, u32) {
+    let mut future = pin!(future);
+    let mut polls = 0_u32;
+    let output = poll_fn(|context| {
+        polls = polls.saturating_add(1);
+        future.as_mut().poll(context)
+    });
+    (output.await, polls)
 }
 
-impl Slots {
-    pub(crate) fn new(all: u32) -> Self {
-        Self { free: Semaphore::new(all as usize), all: all as usize }
-    }
+fn typed<P: WasmParams, R: WasmResults>(
+    store: &mut Store<CallState>,
+    instance: Instance,
+    export: &ModuleExport,
+) -> Result<TypedFunc<P, R>, GuestError> {
+    let function = instance.get_module_export(&mut *store, export).and_then(Extern::into_func);
+    function.and_then(|function| function.typed(store).ok()).ok_or_else(changed)
+}
 
-    /// Waits for a free slot, but not past the call's deadline or an interrupt.
-    pub(crate) async fn take(
-        &self,
-        deadline: Deadline,
-        interrupt: &Interrupt,
-    ) -> Result<SemaphorePermit<'_>, GuestError> {
-        if let Ok(slot) = self.free.try_acquire() {
-            return Ok(slot);
-        }
-        tokio::select! {
-            biased;
-            slot = self.free.acquire() => slot.map_err(|_| GuestError::Overloaded { limit: self.all }),
-            () = interrupt.triggered() => Err(GuestError::Interrupted),
-            () = tokio::time::sleep_until(deadline.instant().into()) => Err(GuestError::Overloaded { limit: self.all }),
-        }
-    }
+fn changed() -> GuestError {
+    GuestError::Internal { message: "an export changed its type".into() }
 }
 
 fn find(

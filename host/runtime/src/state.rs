@@ -17,15 +17,25 @@ pub(crate) enum Phase {
     Serving,
 }
 
-/// The data of one store: everything between making a sandbox and dropping it.
+/// The data of one store: what holds for the sandbox, and its call.
 pub(crate) struct CallState {
-    pub(crate) host: Arc<dyn HostCalls>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) memory: Option<wasmtime::Memory>,
+    pub(crate) call: Call,
+    /// Set when the guest saw a clock or random numbers: then its memory is no image for others.
+    pub(crate) saw_chance: bool,
+    memory_refused: bool,
+    table_refused: bool,
+}
+
+/// Everything of one call. A sandbox that waits for its next one holds nothing of the last.
+pub(crate) struct Call {
+    /// The outside. Nobody while the guest's starters run.
+    pub(crate) host: Option<Arc<dyn HostCalls>>,
     pub(crate) deadline: Deadline,
     pub(crate) began: Instant,
-    pub(crate) interrupt: Interrupt,
+    interrupt: Option<Interrupt>,
     pub(crate) phase: Phase,
-    pub(crate) memory: Option<wasmtime::Memory>,
     pub(crate) operation: Box<str>,
     pub(crate) payload: Bytes,
     pub(crate) response: Option<Bytes>,
@@ -33,65 +43,94 @@ pub(crate) struct CallState {
     /// Answer to the last host call; `Err` holds the error's text.
     pub(crate) host_answer: Result<Bytes, String>,
     pub(crate) host_calls: u32,
-    pub(crate) log: GuestLog,
-    /// Set when the guest saw a clock or random numbers: then its memory is no image for others.
-    pub(crate) saw_chance: bool,
-    memory_refused: bool,
-    table_refused: bool,
+    log: GuestLog,
 }
 
-impl CallState {
-    pub(crate) fn new(call: GuestCall<'_>, host: Arc<dyn HostCalls>, limits: Arc<Limits>) -> Self {
+impl Call {
+    pub(crate) fn new(call: GuestCall<'_>, host: Arc<dyn HostCalls>) -> Self {
         Self {
-            host,
-            limits,
-            deadline: call.deadline,
-            began: Instant::now(),
-            interrupt: call.interrupt.clone(),
-            phase: Phase::Starting,
-            memory: None,
+            host: Some(host),
+            interrupt: Some(call.interrupt.clone()),
             operation: call.operation.into(),
             payload: call.payload,
+            ..Self::none(Instant::now(), call.deadline)
+        }
+    }
+
+    /// No call: nothing to answer and nobody to ask.
+    pub(crate) fn none(now: Instant, deadline: Deadline) -> Self {
+        Self {
+            host: None,
+            deadline,
+            began: now,
+            interrupt: None,
+            phase: Phase::Starting,
+            operation: Box::default(),
+            payload: Bytes::new(),
             response: None,
             guest_error: None,
             host_answer: Ok(Bytes::new()),
             host_calls: 0,
             log: GuestLog::default(),
-            saw_chance: false,
-            memory_refused: false,
-            table_refused: false,
         }
     }
 
-    /// Logs whole lines of text.
-    pub(crate) fn log_text(&mut self, text: &[u8]) {
-        self.log.text(text, &self.limits, &*self.host);
-    }
-
-    /// Logs what was written to a stream.
-    pub(crate) fn log_stream(&mut self, piece: &[u8]) {
-        self.log.stream(piece, &self.limits, &*self.host);
-    }
-
-    /// Logs a line whose end was never written.
-    pub(crate) fn finish_log(&mut self) {
-        self.log.finish(&self.limits, &*self.host);
-    }
-
-    /// Returns an error once the call has to end.
-    pub(crate) fn check(&self) -> Result<(), GuestError> {
-        if self.interrupt.is_triggered() {
+    /// Returns an error if the call has to end, seen at `now`.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), GuestError> {
+        if self.interrupt.as_ref().is_some_and(Interrupt::is_triggered) {
             return Err(GuestError::Interrupted);
         }
-        if Instant::now() >= self.deadline.instant() {
+        if now >= self.deadline.instant() {
             return Err(GuestError::DeadlineExceeded);
         }
         Ok(())
     }
 
+    /// Waits until the call has to end.
+    pub(crate) async fn ended(&self) -> GuestError {
+        let interrupted = async {
+            match &self.interrupt {
+                Some(interrupt) => interrupt.triggered().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = interrupted => GuestError::Interrupted,
+            () = tokio::time::sleep_until(self.deadline.instant().into()) => GuestError::DeadlineExceeded,
+        }
+    }
+}
+
+impl CallState {
+    pub(crate) fn new(call: Call, limits: Arc<Limits>) -> Self {
+        Self { limits, memory: None, call, saw_chance: false, memory_refused: false, table_refused: false }
+    }
+
+    /// Lets go of everything of the call.
+    pub(crate) fn forget(&mut self) {
+        self.call = Call::none(self.call.began, self.call.deadline);
+        (self.memory_refused, self.table_refused) = (false, false);
+    }
+
+    /// Logs whole lines of text.
+    pub(crate) fn log_text(&mut self, text: &[u8]) {
+        self.call.log.text(text, &self.limits, self.call.host.as_deref());
+    }
+
+    /// Logs what was written to a stream.
+    pub(crate) fn log_stream(&mut self, piece: &[u8]) {
+        self.call.log.stream(piece, &self.limits, self.call.host.as_deref());
+    }
+
+    /// Logs a line whose end was never written.
+    pub(crate) fn finish_log(&mut self) {
+        self.call.log.finish(&self.limits, self.call.host.as_deref());
+    }
+
     /// Called by wasmtime at every tick of the epoch: ends the call, or lets others run first.
     pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
-        self.check()?;
+        self.call.check(Instant::now())?;
         Ok(UpdateDeadline::Yield(1))
     }
 
@@ -111,8 +150,8 @@ impl CallState {
     /// Takes the outcome of a `__guest_call` that returned `code`.
     pub(crate) fn outcome(&mut self, code: i32) -> Result<Bytes, GuestError> {
         let nothing_said = || format!("the guest returned {code} without saying why");
-        match (code, self.guest_error.take()) {
-            (1, None) => Ok(self.response.take().unwrap_or_default()),
+        match (code, self.call.guest_error.take()) {
+            (1, None) => Ok(self.call.response.take().unwrap_or_default()),
             (_, Some(message)) if !message.is_empty() => Err(GuestError::Failed { message }),
             _ => Err(GuestError::Failed { message: nothing_said() }),
         }

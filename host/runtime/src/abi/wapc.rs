@@ -11,7 +11,7 @@ use crate::{
     GuestError, HostCall, Limits,
     guest_log::printable_words,
     guest_memory::GuestMemory,
-    state::{CallState, Phase},
+    state::{Call, CallState, Phase},
 };
 
 /// Import module of waSCC's and plain waPC guests.
@@ -37,11 +37,11 @@ pub(super) fn define(linker: &mut Linker<CallState>) -> Result<()> {
         linker.func_wrap(module, "__guest_response", guest_response)?;
         linker.func_wrap(module, "__guest_error", guest_error)?;
         linker.func_wrap(module, "__host_response_len", |guest: Guest<'_>| {
-            host_answer_len(guest.data().host_answer.as_deref().ok())
+            host_answer_len(guest.data().call.host_answer.as_deref().ok())
         })?;
         linker.func_wrap(module, "__host_response", host_response)?;
         linker.func_wrap(module, "__host_error_len", |guest: Guest<'_>| {
-            host_answer_len(guest.data().host_answer.as_ref().err().map(String::as_bytes))
+            host_answer_len(guest.data().call.host_answer.as_ref().err().map(String::as_bytes))
         })?;
         linker.func_wrap(module, "__host_error", host_error)?;
         linker.func_wrap(module, "__console_log", console_log)?;
@@ -81,9 +81,9 @@ pub(super) fn define_host_call(linker: &mut Linker<CallState>, module: &str, ty:
 
 fn guest_request(mut guest: Guest<'_>, operation: u32, payload: u32) -> Result<()> {
     let (mut memory, state) = GuestMemory::open(&mut guest, "__guest_request")?;
-    if state.phase == Phase::Serving {
-        memory.write(payload, &state.payload)?;
-        memory.write(operation, state.operation.as_bytes())?;
+    if state.call.phase == Phase::Serving {
+        memory.write(payload, &state.call.payload)?;
+        memory.write(operation, state.call.operation.as_bytes())?;
     }
     Ok(())
 }
@@ -92,14 +92,14 @@ fn guest_response(mut guest: Guest<'_>, ptr: u32, len: u32) -> Result<()> {
     let (memory, state) = GuestMemory::open(&mut guest, "__guest_response")?;
     let response = memory.read(ptr, len)?;
     check_size(response.len(), &state.limits)?;
-    state.response = Some(Bytes::copy_from_slice(response));
+    state.call.response = Some(Bytes::copy_from_slice(response));
     Ok(())
 }
 
 fn guest_error(mut guest: Guest<'_>, ptr: u32, len: u32) -> Result<()> {
     let (memory, state) = GuestMemory::open(&mut guest, "__guest_error")?;
     let text = memory.read_text_start(ptr, len, MAX_ERROR_BYTES)?;
-    state.guest_error = Some(printable_words(text));
+    state.call.guest_error = Some(printable_words(text));
     Ok(())
 }
 
@@ -116,7 +116,7 @@ fn host_answer_len(answer: Option<&[u8]>) -> u32 {
 
 fn host_response(mut guest: Guest<'_>, ptr: u32) -> Result<()> {
     let (mut memory, state) = GuestMemory::open(&mut guest, "__host_response")?;
-    if let Ok(response) = &state.host_answer
+    if let Ok(response) = &state.call.host_answer
         && !response.is_empty()
     {
         memory.write(ptr, response)?;
@@ -126,7 +126,7 @@ fn host_response(mut guest: Guest<'_>, ptr: u32) -> Result<()> {
 
 fn host_error(mut guest: Guest<'_>, ptr: u32) -> Result<()> {
     let (mut memory, state) = GuestMemory::open(&mut guest, "__host_error")?;
-    if let Err(text) = &state.host_answer {
+    if let Err(text) = &state.call.host_answer {
         memory.write(ptr, text.as_bytes())?;
     }
     Ok(())
@@ -162,49 +162,46 @@ fn host_call<'a>(
 ) -> Box<dyn Future<Output = Result<u32>> + Send + 'a> {
     Box::new(async move {
         let (memory, state) = GuestMemory::open(&mut guest, HOST_CALL)?;
-        state.host_answer = Ok(Bytes::new());
+        state.call.host_answer = Ok(Bytes::new());
         let (binding, namespace, operation) = target.read(&memory)?;
         let payload = memory.read(payload.0, payload.1)?;
-        let answer = if state.phase == Phase::Starting {
-            Err("host calls are not served before the first request".to_owned())
-        } else if let Err(error) = check_size(payload.len(), &state.limits) {
+        let answer = if let Err(error) = check_size(payload.len(), &state.limits) {
             Err(error.to_string())
         } else {
             count_host_call(state)?;
             let payload = Bytes::copy_from_slice(payload);
-            serve(state, HostCall { binding, namespace, operation, payload }).await?
+            serve(&state.call, HostCall { binding, namespace, operation, payload }).await?
         };
-        state.host_answer = answer.and_then(|answer| match check_size(answer.len(), &state.limits) {
+        state.call.host_answer = answer.and_then(|answer| match check_size(answer.len(), &state.limits) {
             Ok(()) => Ok(answer),
             Err(error) => Err(error.to_string()),
         });
-        if let Err(text) = &mut state.host_answer {
+        if let Err(text) = &mut state.call.host_answer {
             text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
         }
-        Ok(u32::from(state.host_answer.is_ok()))
+        Ok(u32::from(state.call.host_answer.is_ok()))
     })
 }
 
 /// Waits for the host, but not past the deadline or an interrupt.
-async fn serve(state: &CallState, call: HostCall<'_>) -> Result<Result<Bytes, String>, GuestError> {
-    let deadline = state.deadline.instant();
-    if Instant::now() >= deadline {
-        return Err(GuestError::DeadlineExceeded);
-    }
+async fn serve(running: &Call, call: HostCall<'_>) -> Result<Result<Bytes, String>, GuestError> {
+    let Some(host) = running.host.as_ref().filter(|_| running.phase == Phase::Serving) else {
+        return Ok(Err("host calls are not served before the first request".to_owned()));
+    };
+    running.check(Instant::now())?;
     tokio::select! {
         biased;
-        answer = state.host.call(call) => Ok(answer),
-        () = state.interrupt.triggered() => Err(GuestError::Interrupted),
-        () = tokio::time::sleep_until(deadline.into()) => Err(GuestError::DeadlineExceeded),
+        answer = host.call(call) => Ok(answer),
+        end = running.ended() => Err(end),
     }
 }
 
 fn count_host_call(state: &mut CallState) -> Result<(), GuestError> {
     let limit = state.limits.host_calls;
-    if state.host_calls >= limit {
+    if state.call.host_calls >= limit {
         return Err(GuestError::HostCallsExceeded { limit });
     }
-    state.host_calls += 1;
+    state.call.host_calls += 1;
     Ok(())
 }
 

@@ -92,7 +92,7 @@ fn clock_time_get(mut guest: Guest<'_>, clock: u32, _precision: u64, result: u32
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     } else {
         // Monotonic within a call, which is as long as a guest lives.
-        Instant::now().duration_since(state.began)
+        Instant::now().duration_since(state.call.began)
     };
     let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     memory.write(result, &nanos.to_le_bytes())?;

@@ -1,0 +1,170 @@
+//! Which pages of a range of memory were written, asked of the kernel.
+//!
+//! Linux 6.7 and later answer it (`PAGEMAP_SCAN`, ioctl_pagemap_scan(2)). Nobody else does.
+//!
+//! Cheaper than the answer is to know that it is still the last one. The first write to a page of a private mapping is
+//! a page fault, and the kernel counts those of each thread: where none was counted, no further page was written. That
+//! holds as long as the kernel makes no huge page of several, which it is told not to.
+
+pub(crate) use imp::{DirtyPages, faults_of_this_thread, forbid_huge_pages, give_back};
+
+/// Most runs of written pages told apart.
+const MAX_REGIONS: usize = 64;
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::{fs::File, ops::Range, os::fd::AsRawFd, sync::LazyLock};
+
+    use super::MAX_REGIONS;
+
+    /// `_IOWR('f', 16, struct pm_scan_arg)` of linux/fs.h.
+    const PAGEMAP_SCAN: libc::Ioctl = 0xC060_6610_u32 as libc::Ioctl;
+    const PAGE_IS_FILE: u64 = 1 << 2;
+    const PAGE_IS_PRESENT: u64 = 1 << 3;
+    const PAGE_IS_SWAPPED: u64 = 1 << 4;
+    const PAGE_IS_PFNZERO: u64 = 1 << 5;
+
+    /// `struct pm_scan_arg` of linux/fs.h.
+    #[repr(C)]
+    #[derive(Default)]
+    struct ScanArguments {
+        size: u64,
+        flags: u64,
+        start: u64,
+        end: u64,
+        walk_end: u64,
+        vec: u64,
+        vec_len: u64,
+        max_pages: u64,
+        category_inverted: u64,
+        category_mask: u64,
+        category_anyof_mask: u64,
+        return_mask: u64,
+    }
+
+    /// `struct page_region` of linux/fs.h.
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Region {
+        start: u64,
+        end: u64,
+        categories: u64,
+    }
+
+    /// The kernel's answer to which pages were written.
+    pub(crate) struct DirtyPages {
+        pagemap: File,
+        page_bytes: usize,
+    }
+
+    impl DirtyPages {
+        /// Returns it where the kernel has it.
+        pub(crate) fn get() -> Option<&'static Self> {
+            static KNOWN: LazyLock<Option<DirtyPages>> = LazyLock::new(DirtyPages::open);
+            KNOWN.as_ref()
+        }
+
+        fn open() -> Option<Self> {
+            // SAFETY: sysconf takes and returns numbers only.
+            #[expect(unsafe_code, reason = "the standard library does not tell the size of a page")]
+            let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+            let known = Self { pagemap: File::open("/proc/self/pagemap").ok()?, page_bytes };
+            known.scan(&[], page_bytes)?;
+            Some(known)
+        }
+
+        /// Returns the runs of pages of `memory` that are not as they were mapped, as offsets. `None` if they are more
+        /// than `most_bytes`, or too many, or if the kernel does not answer. `memory` starts with a page.
+        ///
+        /// A page that was only read is the file's, or the page of zeros. Everything else that is there, in memory or
+        /// swapped out, was written.
+        pub(crate) fn scan(&self, memory: &[u8], most_bytes: usize) -> Option<Vec<Range<usize>>> {
+            let mut regions = [Region::default(); MAX_REGIONS];
+            let start = if memory.is_empty() { 0 } else { memory.as_ptr().addr() as u64 };
+            let mut arguments = ScanArguments {
+                size: size_of::<ScanArguments>() as u64,
+                start,
+                end: start + memory.len() as u64,
+                vec: regions.as_mut_ptr().addr() as u64,
+                vec_len: regions.len() as u64,
+                max_pages: (most_bytes / self.page_bytes) as u64,
+                category_inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+                category_mask: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+                category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+                ..ScanArguments::default()
+            };
+            // SAFETY: the kernel reads the arguments, whose size they hold, writes `walk_end` to them, and writes at
+            // most `vec_len` regions to `vec`: both are borrowed mutably here. With no flags it changes nothing else.
+            #[expect(unsafe_code, reason = "no safe interface to this ioctl exists")]
+            let found = unsafe { libc::ioctl(self.pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut arguments) };
+            let found = usize::try_from(found).ok()?;
+            if arguments.walk_end != arguments.end {
+                return None;
+            }
+            let offset = |address: u64| usize::try_from(address.checked_sub(start)?).ok();
+            regions.get(..found)?.iter().map(|region| Some(offset(region.start)?..offset(region.end)?)).collect()
+        }
+    }
+
+    /// Forbids the kernel to make huge pages in `memory`. Returns whether it obeys.
+    pub(crate) fn forbid_huge_pages(memory: &mut [u8]) -> bool {
+        // SAFETY: the range is borrowed mutably, and the advice changes none of its bytes.
+        #[expect(unsafe_code, reason = "the standard library gives no advice to the kernel")]
+        let result = unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), libc::MADV_NOHUGEPAGE) };
+        // A kernel built without huge pages does not know the advice, and needs none.
+        result == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+    }
+
+    /// Gives whole pages back: `memory` then is as it was mapped. Returns `false` if it still is as it was.
+    pub(crate) fn give_back(memory: &mut [u8]) -> bool {
+        // SAFETY: the range is borrowed mutably. It stays mapped: reading it gives the bytes of the mapping, which any
+        // `u8` may be. The kernel refuses a range that does not start with a page.
+        #[expect(unsafe_code, reason = "the standard library gives no advice to the kernel")]
+        let result = unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), libc::MADV_DONTNEED) };
+        result == 0
+    }
+
+    /// Returns how many page faults this thread has had.
+    pub(crate) fn faults_of_this_thread() -> Option<u64> {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
+        // SAFETY: getrusage writes the whole struct it is given, and nothing else, when it returns 0.
+        #[expect(unsafe_code, reason = "the standard library does not count page faults")]
+        let usage = unsafe {
+            if libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) != 0 {
+                return None;
+            }
+            usage.assume_init()
+        };
+        u64::try_from(usage.ru_minflt.checked_add(usage.ru_majflt)?).ok()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::ops::Range;
+
+    /// Nothing: no kernel but Linux tells.
+    pub(crate) struct DirtyPages;
+
+    impl DirtyPages {
+        pub(crate) const fn get() -> Option<&'static Self> {
+            None
+        }
+
+        pub(crate) const fn scan(&self, _memory: &[u8], _most_bytes: usize) -> Option<Vec<Range<usize>>> {
+            None
+        }
+    }
+
+    pub(crate) const fn forbid_huge_pages(_memory: &mut [u8]) -> bool {
+        false
+    }
+
+    pub(crate) const fn give_back(_memory: &mut [u8]) -> bool {
+        false
+    }
+
+    pub(crate) const fn faults_of_this_thread() -> Option<u64> {
+        None
+    }
+}
