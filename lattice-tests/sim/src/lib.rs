@@ -22,7 +22,7 @@ mod witness;
 mod world;
 
 pub use plan::Mood;
-pub use run::{Report, run};
+pub use run::{Report, check, run};
 
 /// A fault that is built in on purpose, so that a suite which sees nothing is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,6 +56,26 @@ pub fn run(seed: u64, planted: Option<Planted>) -> Report {
     runtime.expect("a runtime can be made").block_on(simulate(seed, planted))
 }
 
+/// Runs one seed twice and returns what was wrong: that the two runs differ comes first, and hides nothing else.
+///
+/// # Panics
+/// As [`run`] does.
+#[must_use]
+pub fn check(seed: u64, planted: Option<Planted>) -> Vec<String> {
+    let (report, again) = (run(seed, planted), run(seed, planted));
+    let differs = (report.hash != again.hash).then(|| difference(&report.log, &again.log));
+    differs.into_iter().chain(report.complaints).collect()
+}
+
+/// Says where two runs part.
+fn difference(one: &str, other: &str) -> String {
+    let parted = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    parted.map_or_else(
+        || "two runs of it differ, in what was sent only".to_owned(),
+        |(one, other)| format!("two runs of it differ, first where one has {one:?} and the other {other:?}"),
+    )
+}
+
 async fn simulate(seed: u64, planted: Option<Planted>) -> Report {
     let begun = tokio::time::Instant::now();
     let world = World::new(seed, planted);

@@ -3,19 +3,13 @@
 //! In a lattice its shared state is the truth, and [`Host::sync_links`] brings this host to it: after a put of its own,
 //! and whenever the state changes. A host without a lattice keeps its links by itself.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::StreamExt as _;
 use serde_json::json;
 use wattle_lattice::{
     node::{Node, SharedError},
-    spec::{self, Bucket, Edit, EditError, LatticeData, LinkSpec},
+    spec::{self, Bucket, EditError, LatticeData, LinkSpec},
 };
 use wattle_types::{LinkDefinition, LinkKey, Provider};
 
@@ -168,19 +162,7 @@ impl Host {
         let _links = self.0.locks.lock(format!("links {}", key.actor)).await;
         match &self.0.node {
             Some(node) => {
-                // The copy may be late: the actor's own entry, where ours are put, is looked at in any case.
-                let mut entries = node.shared().read(|data| data.entries_of(key));
-                entries.push(spec::component_key(&key.actor.to_string()));
-                let is_found = AtomicBool::new(false);
-                for entry in entries {
-                    let edit = |current: Option<&[u8]>| {
-                        let edit = spec::delete_link(current, key)?;
-                        is_found.fetch_or(edit != Edit::Unchanged, Ordering::Relaxed);
-                        Ok(edit)
-                    };
-                    node.shared().edit(Bucket::Lattice, &entry, edit).await?;
-                }
-                if !is_found.into_inner() {
+                if !node.shared().delete_link(key).await? {
                     return Err(LinkError::NotFound { key: key.clone() }.into());
                 }
                 if self.state().links.get(key).is_some() {

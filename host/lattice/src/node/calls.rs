@@ -9,6 +9,11 @@ use crate::rpc::{CallFailure, NotRun, RemoteCall, Target};
 
 /// Hosts that are asked for one call, one after the other.
 const ATTEMPTS_MAX: usize = 3;
+/// The same, with those that answer at once that they do not run the target any more: while a scale goes down or a host
+/// drains, several may, and where it still runs is known.
+const HOSTS_MAX: usize = 16;
+/// How a host refuses what it does not run any more.
+const MOVED: [&str; 3] = ["actor_not_found", "draining", "provider_unavailable"];
 
 /// A host as it was when it was chosen.
 #[derive(Debug, Clone, Copy)]
@@ -22,22 +27,23 @@ impl Node {
     /// Calls an actor or provider on another host that runs it.
     ///
     /// Another host is asked when one certainly did not run the call; or, for a call that is `repeatable`, when one did
-    /// not answer within its share of the time. At most three are asked.
+    /// not answer within its share of the time. At most three are asked; those that do not run it any more, which cost no
+    /// time, are not counted.
     ///
     /// # Errors
     /// [`InvokeError::ActorNotFound`] or [`InvokeError::ProviderUnavailable`] when no other host runs the target;
     /// otherwise [`InvokeError::Remote`] with what the last host said.
     pub async fn call(&self, call: RemoteCall, repeatable: bool) -> Result<Bytes, InvokeError> {
-        let mut tried = Vec::new();
+        let (mut tried, mut attempts) = (Vec::new(), 0);
         let mut failed = None;
-        while tried.len() < ATTEMPTS_MAX {
+        while attempts < ATTEMPTS_MAX && tried.len() < HOSTS_MAX {
             // Before the choice, so that no loss after it is missed.
             let losses = self.0.losses.subscribe();
             let Some(host) = self.choose(&call.target, &tried) else { break };
             let chosen = Chosen { host, incarnation: self.incarnation(&host) };
             tried.push(host);
             let mut attempt = call.clone();
-            if repeatable && tried.len() < ATTEMPTS_MAX && self.choose(&call.target, &tried).is_some() {
+            if repeatable && attempts + 1 < ATTEMPTS_MAX && self.choose(&call.target, &tried).is_some() {
                 let share = call.context.deadline.remaining(now()) / 2;
                 attempt.context.deadline = Deadline::after(now(), share);
             }
@@ -49,9 +55,9 @@ impl Node {
                 Err(failure) => failure,
             };
             self.note(host, &failure);
+            attempts += usize::from(!has_moved(&failure));
             let is_worth_another =
                 failure.may_try_another() || (repeatable && failure.may_repeat() && has_time(call.context.deadline));
-            tried.push(host);
             failed = Some((host, failure));
             if !is_worth_another {
                 break;
@@ -166,6 +172,10 @@ impl Node {
             self.change_directory(|directory| directory.trust(host));
         }
     }
+}
+
+fn has_moved(failure: &CallFailure) -> bool {
+    matches!(failure, CallFailure::NotRun { why: NotRun::Refused(refusal), .. } if MOVED.contains(&&*refusal.code))
 }
 
 fn has_time(deadline: Deadline) -> bool {

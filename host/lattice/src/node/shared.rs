@@ -15,6 +15,7 @@ use wattle_types::LatticeId;
 
 use crate::spec::{Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
 
+mod links;
 mod restore;
 
 /// How often an edit begins anew because somebody else wrote the same entry.
@@ -127,7 +128,8 @@ impl Shared {
 
     /// Changes an entry by compare-and-set, and waits until the copy has it.
     ///
-    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile.
+    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile. Returns the revision that
+    /// was written, or `None` if the entry said so already.
     ///
     /// # Errors
     /// [`SharedError::Edit`] with what `edit` says; [`SharedError::Store`] when the store cannot be written, or others
@@ -137,19 +139,19 @@ impl Shared {
         bucket: Bucket,
         key: &str,
         edit: impl Fn(Option<&[u8]>) -> Result<Edit, EditError>,
-    ) -> Result<(), SharedError> {
+    ) -> Result<Option<u64>, SharedError> {
         let store = self.store(bucket);
         for _ in 0..ATTEMPTS_MAX {
             let current = store.get(key).await?;
             // What the store has lost is not written back yet, but holds.
             let lost = if current.is_none() { self.read(|data| data.lost_entry(bucket, key).cloned()) } else { None };
             let value = current.as_ref().map(|entry| &entry.value).or(lost.as_ref());
-            let Edit::Write(value) = edit(value.map(AsRef::as_ref))? else { return Ok(()) };
+            let Edit::Write(value) = edit(value.map(AsRef::as_ref))? else { return Ok(None) };
             let expect = current.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
             match store.put(key, value, expect).await {
                 Ok(revision) => {
                     self.applied(bucket, key, revision).await;
-                    return Ok(());
+                    return Ok(Some(revision));
                 }
                 Err(KvError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -178,7 +180,7 @@ impl Shared {
 
     /// Waits until the copy has at least this revision of an entry.
     async fn applied(&self, bucket: Bucket, key: &str, revision: u64) {
-        self.until(|data| data.revision_of(bucket, key).is_some_and(|known| known >= revision)).await;
+        self.until(|data| has(data, bucket, key, revision)).await;
     }
 
     /// Waits, for a bounded time, until the copy is as it should be; a watch that is late makes it no failure.
@@ -223,6 +225,11 @@ impl Shared {
             });
         }
     }
+}
+
+/// Whether a copy has at least this revision of an entry.
+fn has(data: &LatticeData, bucket: Bucket, key: &str, revision: u64) -> bool {
+    data.revision_of(bucket, key).is_some_and(|known| known >= revision)
 }
 
 impl std::fmt::Debug for Shared {

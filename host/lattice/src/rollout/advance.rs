@@ -15,6 +15,8 @@ const CALLS_MIN: u64 = 50;
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long a host may take to do what it was asked, fetching and compiling included.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a host may be gone in its turn.
+const RETURNS_WITHIN: Duration = Duration::from_secs(30);
 /// How long what was asked for may take to end. The end is told with [`Advancer::outcome`]; this is for one that
 /// never is.
 const ENDS_WITHIN: Duration = Duration::from_secs(65);
@@ -22,6 +24,11 @@ const ENDS_WITHIN: Duration = Duration::from_secs(65);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// What every host must keep to after it went over, when there is no canary to say otherwise.
 const LIMITS: Canary = Canary { percent: 100, watch_secs: 3, max_error_percent: 10.0, max_latency_factor: 10.0 };
+
+/// Fewer calls tell little, but these tell enough when most of them fail.
+const CALLS_FEW: u64 = 10;
+/// What a host must keep to that had few calls. The slowest of them may be the first, which is slow.
+const FEW: Canary = Canary { max_error_percent: 50.0, max_latency_factor: f64::INFINITY, ..LIMITS };
 
 /// How an action ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +47,9 @@ pub struct Advancer {
     /// The phase, since when it has been watched, and since when its host does what it should.
     watched: Option<(Phase, Instant)>,
     well_since: Option<Instant>,
+    /// Since when its host is not there, and whether it drained before.
+    missing_since: Option<Instant>,
+    drains: bool,
     /// What each host was asked for, and until when that is not repeated.
     asked: BTreeMap<HostId, (RolloutAction, Instant)>,
     /// The same for the declaration.
@@ -55,7 +65,9 @@ impl Advancer {
     pub const fn new(not_before: Instant) -> Self {
         let asked = BTreeMap::new();
         let (declares, is_declared) = (None, false);
-        Self { watched: None, well_since: None, asked, declares, is_declared, refused: None, not_before }
+        let (watched, well_since, missing_since, drains) = (None, None, None, false);
+        let refused = None;
+        Self { watched, well_since, missing_since, drains, asked, declares, is_declared, refused, not_before }
     }
 
     /// Takes in how an action ended. What does not show soon after that is asked for again.
@@ -99,18 +111,45 @@ impl Advancer {
             Phase::Choosing if is_untried(rollout, view) && waited < PATIENCE => Step::default(),
             Phase::Choosing if is_untried(rollout, view) => back(rollout, "nobody runs it, so nobody could try it"),
             Phase::Choosing => choose(rollout, view),
-            Phase::Canary { host } => match view.hosts.get(&host) {
-                Some(running) => self.canary(now, waited, rollout, (host, running)),
-                None => to(rollout, Phase::Choosing),
-            },
-            Phase::Updating { host } => match view.hosts.get(&host) {
-                Some(running) => self.update(now, waited, rollout, (host, running)),
-                None => to(rollout, Phase::Choosing),
-            },
+            Phase::Canary { host } | Phase::Updating { host } => self.turn(now, waited, rollout, view, host),
             Phase::Declaring => self.declare(now, rollout, view),
             Phase::RollingBack => self.roll_back(now, rollout, view),
             Phase::Done | Phase::RolledBack => Step::default(),
         }
+    }
+
+    /// Looks at the host whose turn it is.
+    fn turn(&mut self, now: Instant, waited: Duration, rollout: &Rollout, view: &View, host: HostId) -> Step {
+        let Some(start) = view.there.get(&host) else { return self.missing(now, rollout, host) };
+        if rollout.start.is_some_and(|before| before != *start) {
+            return back(rollout, &format!("{host} was started again while it went over to the new version"));
+        }
+        self.missing_since = None;
+        let Some(running) = view.hosts.get(&host) else { return to(rollout, Phase::Choosing) };
+        self.drains = running.is_draining;
+        let is_canary = matches!(rollout.phase, Phase::Canary { .. });
+        let has_it = running.reference == rollout.to || is_canary && running.trial.as_ref() == Some(&rollout.to);
+        if running.is_draining && !has_it {
+            return to(rollout, Phase::Choosing);
+        }
+        if is_canary {
+            self.canary(now, waited, rollout, (host, running))
+        } else {
+            self.update(now, waited, rollout, (host, running))
+        }
+    }
+
+    /// A host went away in its turn. It may have been cut off for a moment only; but if it was the new version that
+    /// ended it, no other host must get that.
+    fn missing(&mut self, now: Instant, rollout: &Rollout, host: HostId) -> Step {
+        if self.drains {
+            return to(rollout, Phase::Choosing);
+        }
+        let since = *self.missing_since.get_or_insert(now);
+        if now.saturating_duration_since(since) < RETURNS_WITHIN {
+            return Step::default();
+        }
+        back(rollout, &format!("{host} went away while it went over to the new version"))
     }
 
     /// Takes away trials that are left over, of this rollout or one before it: their host was gone for a while, or was
@@ -123,7 +162,7 @@ impl Advancer {
         let is_stray = |(host, running): &(&HostId, &Running)| {
             running.trial.as_ref().is_some_and(|trial| Some(**host) != current || *trial != rollout.to)
         };
-        let strays = view.hosts.iter().filter(is_stray);
+        let strays = view.staying().filter(is_stray);
         strays.filter_map(|(host, _)| self.ask(now, RolloutAction::AbortCanary { host: *host })).collect()
     }
 
@@ -151,10 +190,12 @@ impl Advancer {
         let watched = now.saturating_duration_since(*self.well_since.get_or_insert(now));
         let watch = Duration::from_secs(limits.watch_secs.into());
         let is_enough = running.new.calls >= CALLS_MIN;
-        let is_over = watched >= watch * 2 || (watched >= watch && is_enough);
+        let least = if is_enough { watch } else { watch * 2 };
+        let is_over = self.is_measured_after(running, least);
         match judge(limits, &running.old, &running.new).filter(|_| is_enough || is_over) {
             Some(why) => back(rollout, &format!("the canary on {host} did not do well: {why}")),
             None if is_over => to(rollout, Phase::Updating { host }),
+            None if watched >= least + PATIENCE => back(rollout, &unmeasured(host)),
             None => Step::default(),
         }
     }
@@ -180,24 +221,37 @@ impl Advancer {
         let max_error_percent =
             rollout.canary.as_ref().map_or(LIMITS.max_error_percent, |canary| canary.max_error_percent);
         let limits = Canary { max_error_percent, ..LIMITS };
-        let is_enough = running.new.calls >= CALLS_MIN;
-        match judge(&limits, &running.old, &running.new).filter(|_| is_enough) {
+        let is_over = self.is_measured_after(running, SETTLE);
+        let verdict = if running.new.calls >= CALLS_MIN {
+            judge(&limits, &running.old, &running.new)
+        } else {
+            judge(&FEW, &running.old, &running.new).filter(|_| is_over && running.new.calls >= CALLS_FEW)
+        };
+        match verdict {
             Some(why) => back(rollout, &format!("the new version on {host} did not do well: {why}")),
-            None if watched >= SETTLE => {
+            None if is_over => {
                 let mut next = Rollout { phase: Phase::Choosing, ..rollout.clone() };
                 if !next.done.contains(&host) {
                     next.done.push(host);
                 }
                 Step { next: Some(next), actions: Vec::new() }
             }
+            None if watched >= SETTLE + PATIENCE => back(rollout, &unmeasured(host)),
             None => Step::default(),
         }
+    }
+
+    /// Whether a host has told how its versions do after it had done what it should for so long. One that says nothing,
+    /// as when it is cut off, must not pass for one that does well.
+    fn is_measured_after(&self, running: &Running, watch: Duration) -> bool {
+        let end = self.well_since.and_then(|since| since.checked_add(watch));
+        running.measured.zip(end).is_some_and(|(measured, end)| measured >= end)
     }
 
     fn declare(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
         // Nobody runs it at this moment, as when it moves: that is not the end of it.
         if let Some(host) = next_host(rollout, view) {
-            return to(rollout, Phase::Updating { host });
+            return to_host(rollout, view, Phase::Updating { host }, host);
         }
         if view.declared.as_ref().is_none_or(|declared| *declared == rollout.to) {
             return to(rollout, Phase::Done);
@@ -208,7 +262,7 @@ impl Advancer {
     fn roll_back(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
         let is_changed =
             |(host, running): &(&HostId, &Running)| running.reference == rollout.to && rollout.done.contains(host);
-        let changed: Vec<HostId> = view.hosts.iter().filter(is_changed).map(|(host, _)| *host).collect();
+        let changed: Vec<HostId> = view.staying().filter(is_changed).map(|(host, _)| *host).collect();
         if !changed.is_empty() {
             let update = |host| RolloutAction::Update { host, reference: rollout.from.clone(), force: true };
             let actions = changed.into_iter().filter_map(|host| self.ask(now, update(host))).collect();
@@ -219,7 +273,7 @@ impl Advancer {
             let (reference, back_to) = (rollout.to.clone(), rollout.from.clone());
             return self.act_declare(now, RolloutAction::Undeclare { reference, back_to });
         }
-        if view.hosts.values().any(|running| running.trial.as_ref() == Some(&rollout.to)) {
+        if view.staying().any(|(_, running)| running.trial.as_ref() == Some(&rollout.to)) {
             return Step::default();
         }
         to(rollout, Phase::RolledBack)
@@ -261,7 +315,7 @@ impl Advancer {
 
 /// Whether nobody runs what is declared, and nobody has run the new version: it must not be declared unseen.
 fn is_untried(rollout: &Rollout, view: &View) -> bool {
-    view.hosts.is_empty() && rollout.done.is_empty() && view.declared.is_some()
+    view.staying().next().is_none() && rollout.done.is_empty() && view.declared.is_some()
 }
 
 fn choose(rollout: &Rollout, view: &View) -> Step {
@@ -270,20 +324,30 @@ fn choose(rollout: &Rollout, view: &View) -> Step {
     let is_old = view.hosts.get(&host).is_some_and(|running| running.reference != rollout.to);
     let phase =
         if rollout.canary.is_some() && is_first && is_old { Phase::Canary { host } } else { Phase::Updating { host } };
-    to(rollout, phase)
+    to_host(rollout, view, phase, host)
 }
 
 /// Chooses the host that is next: first the one with most calls, as it tells soonest; then in order.
 fn next_host(rollout: &Rollout, view: &View) -> Option<HostId> {
     let is_open =
         |(host, running): &(&HostId, &Running)| running.reference != rollout.to || !rollout.done.contains(host);
-    let open = view.hosts.iter().filter(is_open);
+    let open = view.staying().filter(is_open);
     let calls = |running: &Running| running.old.calls.max(running.new.calls);
     open.max_by(|one, other| calls(one.1).cmp(&calls(other.1)).then(other.0.cmp(one.0))).map(|(host, _)| *host)
 }
 
+fn unmeasured(host: HostId) -> String {
+    format!("{host} did not tell within {} s how its calls go", PATIENCE.as_secs())
+}
+
 fn to(rollout: &Rollout, phase: Phase) -> Step {
     Step { next: Some(Rollout { phase, ..rollout.clone() }), actions: Vec::new() }
+}
+
+/// Goes on to a host's turn.
+fn to_host(rollout: &Rollout, view: &View, phase: Phase, host: HostId) -> Step {
+    let start = view.there.get(&host).copied();
+    Step { next: Some(Rollout { phase, start, ..rollout.clone() }), actions: Vec::new() }
 }
 
 fn back(rollout: &Rollout, why: &str) -> Step {

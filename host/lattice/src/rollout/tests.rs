@@ -18,6 +18,8 @@ struct Fleet {
     /// How versions do: calls each second, how many of 100 fail, and p99 in microseconds.
     quality: BTreeMap<&'static str, (u64, u64, u64)>,
     refuses: Option<HostId>,
+    /// Hosts are there, but do not tell how their versions do.
+    is_silent: bool,
 }
 
 impl Fleet {
@@ -32,11 +34,13 @@ impl Fleet {
             view: View {
                 declared: Some("v1".into()),
                 hosts: (1..=count).map(|n| (host(n), running.clone())).collect(),
+                there: (1..=count).map(|n| (host(n), 1)).collect(),
             },
             advancer: Advancer::new(now),
             told: Vec::new(),
             quality: [("v1", (100, 1, 1_000)), ("v2", (100, 1, 1_000))].into(),
             refuses: None,
+            is_silent: false,
         }
     }
 
@@ -93,7 +97,11 @@ impl Fleet {
 
     /// A second of calls on each host.
     fn work(&mut self) {
+        if self.is_silent {
+            return;
+        }
         for running in self.view.hosts.values_mut() {
+            running.measured = Some(self.now + Duration::from_secs(1));
             let add = |reading: &mut Reading, (calls, failing, p99_us): (u64, u64, u64)| {
                 reading.calls += calls;
                 reading.failed += calls * failing / 100;
@@ -106,6 +114,16 @@ impl Fleet {
                 add(&mut running.new, self.quality[running.reference.as_str()]);
             }
         }
+    }
+
+    fn remove(&mut self, n: u8) -> Running {
+        self.view.there.remove(&host(n));
+        self.view.hosts.remove(&host(n)).unwrap()
+    }
+
+    fn insert(&mut self, n: u8, running: Running) {
+        self.view.there.insert(host(n), 1);
+        self.view.hosts.insert(host(n), running);
     }
 
     /// Runs to the end, and returns how many seconds it took.
@@ -218,6 +236,41 @@ fn a_version_that_fails_on_the_second_host_goes_back_everywhere() {
 }
 
 #[test]
+fn few_calls_tell_enough_when_most_of_them_fail() {
+    for (calls, failing, phase) in
+        [(4, 100, Phase::RolledBack), (4, 25, Phase::Done), (1, 100, Phase::Done), (100, 15, Phase::RolledBack)]
+    {
+        let mut fleet = Fleet::new(2, None);
+        fleet.quality.insert("v2", (calls, failing, 1_000));
+        fleet.run();
+        assert_eq!(fleet.rollout.phase, phase, "{calls} calls a second, {failing}% fail");
+    }
+}
+
+#[test]
+fn a_host_that_does_not_tell_how_it_does_has_not_done_well() {
+    for canary in [None, canary()] {
+        let mut fleet = Fleet::new(2, canary);
+        fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. } | Phase::Canary { .. }));
+        fleet.step();
+        fleet.is_silent = true;
+        for _ in 0..60 {
+            fleet.step();
+        }
+        assert!(fleet.rollout.done.is_empty() && fleet.rollout.phase != Phase::RollingBack);
+        fleet.is_silent = false;
+        fleet.run();
+        assert_eq!(fleet.rollout.phase, Phase::Done);
+    }
+    let mut fleet = Fleet::new(2, None);
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+    fleet.is_silent = true;
+    fleet.run();
+    assert_eq!(fleet.rollout.phase, Phase::RolledBack);
+    assert!(fleet.rollout.reason.unwrap().contains("did not tell"));
+}
+
+#[test]
 fn a_version_that_does_not_start_goes_no_further() {
     for canary in [None, canary()] {
         let mut fleet = Fleet::new(2, canary);
@@ -232,17 +285,81 @@ fn a_version_that_does_not_start_goes_no_further() {
 #[test]
 fn hosts_that_die_are_skipped_and_those_that_appear_get_their_turn() {
     let mut fleet = Fleet::new(3, canary());
-    fleet.until(|rollout| matches!(rollout.phase, Phase::Canary { .. }));
-    fleet.step();
-    let gone = fleet.view.hosts.remove(&host(1)).unwrap();
-    assert_eq!(gone.trial.as_deref(), Some("v2"));
-    fleet.until(|rollout| rollout.done == [host(2)]);
-    // The trial it had is left over, and another host begins with the old version.
-    fleet.view.hosts.insert(host(1), gone);
-    fleet.view.hosts.insert(host(4), Running { reference: "v1".into(), ..Running::default() });
+    fleet.until(|rollout| rollout.phase == Phase::Updating { host: host(1) });
+    let mut gone = fleet.remove(2);
+    gone.trial = Some("v2".into());
+    fleet.until(|rollout| rollout.done == [host(1)]);
+    // A trial of an earlier rollout is left over, and another host begins with the old version.
+    fleet.insert(2, gone);
+    fleet.insert(4, Running { reference: "v1".into(), ..Running::default() });
     fleet.run();
     assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::Done, vec!["v2"; 4]));
-    assert!(fleet.told.contains(&"1: abort".to_owned()), "{:?}", fleet.told);
+    assert!(fleet.told.contains(&"2: abort".to_owned()), "{:?}", fleet.told);
+}
+
+#[test]
+fn a_host_that_goes_away_in_its_turn_may_come_back_or_all_go_back() {
+    for canary in [None, canary()] {
+        for away in [20, 40] {
+            let mut fleet = Fleet::new(3, canary.clone());
+            fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. } | Phase::Canary { .. }));
+            fleet.step();
+            let gone = fleet.remove(1);
+            for _ in 0..away {
+                fleet.step();
+            }
+            fleet.insert(1, gone);
+            fleet.run();
+            let (phase, reference) = if away < 30 { (Phase::Done, "v2") } else { (Phase::RolledBack, "v1") };
+            assert_eq!((fleet.rollout.phase, fleet.references()[1]), (phase, reference), "away for {away} s");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_started_again_in_its_turn_ends_the_rollout() {
+    let mut fleet = Fleet::new(2, None);
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+    fleet.step();
+    fleet.view.there.insert(host(1), 2);
+    fleet.view.hosts.get_mut(&host(1)).unwrap().reference = "v1".into();
+    fleet.run();
+    assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1"]));
+    assert!(fleet.rollout.reason.unwrap().contains("started again"));
+}
+
+#[test]
+fn a_new_leader_knows_that_a_host_was_started_again_in_its_turn() {
+    let mut fleet = Fleet::new(2, None);
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+    fleet.step();
+    fleet.remove(1);
+    fleet.view.there.insert(host(1), 2);
+    fleet.advancer = Advancer::new(fleet.now);
+    fleet.run();
+    assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1"]));
+}
+
+#[test]
+fn a_host_that_drains_in_its_turn_is_watched_to_its_end_and_asked_for_nothing() {
+    for (failing, phase) in [(1, Phase::Done), (60, Phase::RolledBack)] {
+        let mut fleet = Fleet::new(2, None);
+        fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+        fleet.step();
+        fleet.quality.insert("v2", (100, failing, 1_000));
+        fleet.view.hosts.get_mut(&host(1)).unwrap().is_draining = true;
+        fleet.step();
+        fleet.step();
+        fleet.remove(1);
+        fleet.run();
+        assert_eq!(fleet.rollout.phase, phase);
+    }
+    // It drains before it was asked.
+    let mut fleet = Fleet::new(2, None);
+    fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+    fleet.view.hosts.get_mut(&host(1)).unwrap().is_draining = true;
+    fleet.run();
+    assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::Done, vec!["v1", "v2"]));
 }
 
 #[test]

@@ -92,20 +92,13 @@ impl Operators {
         let Some(key) = self.chance.pick(&names::links()).cloned() else {
             return Err(Failed::Refused("there is no link".into()));
         };
-        let shared = host.node.shared();
-        let entries = shared.read(|data| data.entries_of(&key));
-        if entries.is_empty() {
-            return Err(Failed::Refused("there is no such link".into()));
-        }
         let index = self.linking.begin(&key, None);
-        let deleting = async {
-            for entry in entries {
-                let edit = |current: Option<&[u8]>| spec::delete_link(current, &key);
-                shared.edit(Bucket::Lattice, &entry, edit).await?;
-            }
-            Ok(())
+        let result = match host.node.shared().delete_link(&key).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failed::Refused("there is no such link".into())),
+            // It may be out of one entry and not of another.
+            Err(error) => Err(Failed::Unknown(error.to_string())),
         };
-        let result = deleting.await;
         self.linking.end(&key, index, &result);
         result.map(|()| format!("{} {}", key.actor, key.contract))
     }

@@ -1,10 +1,10 @@
 //! Rolling versions out, and back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wattle_lattice::{
     rollout::{self, Canary, Rollout},
-    spec::{Bucket, Edit, Target, to_bytes},
+    spec::{Bucket, Edit, LatticeData, Target, to_bytes},
 };
 
 use super::{Failed, Operators, declaring::reference_of};
@@ -35,31 +35,45 @@ impl Operators {
                 max_latency_factor: 10.0,
             });
         }
-        write(host, &rollout).await?;
-        Ok(format!("to {to}"))
+        let begin = |stored: Option<Rollout>| {
+            let is_active = stored.is_some_and(|stored| stored.is_active());
+            (!is_active).then(|| rollout.clone())
+        };
+        let begun = write(host, &target, begin).await?;
+        begun.map(|_| format!("to {to}")).ok_or_else(|| Failed::Refused("a rollout is under way".into()))
     }
 
     pub(super) async fn roll_back(self: &Arc<Self>, host: &SimHost) -> Result<String, Failed> {
         let Some(target) = self.target() else { return Err(Failed::Refused("there is nothing to roll back".into())) };
-        let back = host.node.shared().read(|data| {
-            let turned = data.rollout(&target).and_then(|rollout| rollout.abort("an operator turned it round"));
-            turned.or_else(|| match &target {
-                Target::Actor(id) => {
-                    data.actor(id).and_then(|actor| rollout::rollback_actor(target.clone(), actor, String::new()))
-                }
-                Target::Provider(id) => data
-                    .provider(id)
-                    .and_then(|provider| rollout::rollback_provider(target.clone(), provider, String::new())),
-            })
-        });
+        let back = |stored: Option<Rollout>| {
+            let turned = stored.and_then(|stored| stored.abort("an operator turned it round"));
+            turned.or_else(|| host.node.shared().read(|data| back_to_previous(data, &target)))
+        };
+        let back = write(host, &target, back).await?;
         let back = back.ok_or_else(|| Failed::Refused("there is nothing to go back to".into()))?;
-        write(host, &back).await?;
         Ok(format!("{target} goes back to {}", back.to))
     }
 }
 
-/// Writes a rollout as the host does.
-async fn write(host: &SimHost, rollout: &Rollout) -> Result<(), Failed> {
-    let edit = |_: Option<&[u8]>| to_bytes(rollout).map(Edit::Write);
-    Ok(host.node.shared().edit(Bucket::Lattice, &rollout.target.rollout_key(), edit).await?)
+fn back_to_previous(data: &LatticeData, target: &Target) -> Option<Rollout> {
+    match target {
+        Target::Actor(id) => rollout::rollback_actor(target.clone(), data.actor(id)?, String::new()),
+        Target::Provider(id) => rollout::rollback_provider(target.clone(), data.provider(id)?, String::new()),
+    }
+}
+
+/// Writes the rollout that `decide` makes of the one that is stored, as the host does. Returns what it made.
+async fn write(
+    host: &SimHost,
+    target: &Target,
+    decide: impl Fn(Option<Rollout>) -> Option<Rollout>,
+) -> Result<Option<Rollout>, Failed> {
+    let decided = Mutex::new(None);
+    let edit = |current: Option<&[u8]>| {
+        let next = decide(current.and_then(|bytes| serde_json::from_slice(bytes).ok()));
+        decided.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&next);
+        next.map_or(Ok(Edit::Unchanged), |next| to_bytes(&next).map(Edit::Write))
+    };
+    host.node.shared().edit(Bucket::Lattice, &target.rollout_key(), edit).await?;
+    Ok(decided.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 use wattle_bus::{Bus, MemoryBus, sim::SimNet};
 use wattle_types::{
-    BoxFuture, CallContext,
+    BoxFuture, CallContext, ErrorKind,
     wascap::{KeyKind, KeyPair},
 };
 
@@ -49,11 +49,18 @@ struct Slow {
     /// How many providers with long references it tells of.
     providers: AtomicUsize,
     runs: AtomicUsize,
+    /// It says that its actor runs, and refuses every call, for this reason.
+    refuses: Option<&'static str>,
+    refused: AtomicUsize,
 }
 
 impl Serve for Slow {
     fn serve(&self, _from: HostId, _call: RemoteCall) -> BoxFuture<'_, Result<Bytes, Refusal>> {
         Box::pin(async {
+            if let Some(code) = self.refuses {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(Refusal::not_run(code, ErrorKind::Unavailable, "not here"));
+            }
             self.runs.fetch_add(1, Ordering::Relaxed);
             sleep(self.takes.unwrap_or_default()).await;
             Ok(Bytes::from_static(b"done"))
@@ -180,6 +187,47 @@ async fn a_call_to_a_host_that_is_started_again_does_not_hang() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
+/// Joins hosts that say they run the actor and refuse its calls.
+async fn refusing(
+    bus: &MemoryBus,
+    numbers: std::ops::RangeInclusive<u8>,
+    code: &'static str,
+) -> (Arc<Slow>, Vec<Node>) {
+    let host = Arc::new(Slow { refuses: Some(code), takes: Some(Duration::ZERO), ..Slow::default() });
+    let mut nodes = Vec::new();
+    for n in numbers {
+        nodes.push(join(bus.connect(), n, &host).await);
+    }
+    (host, nodes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_hosts_are_asked_and_those_that_do_not_run_it_any_more_are_not_counted() {
+    for (code, count) in [("overloaded", 2), ("actor_not_found", 6), ("provider_unavailable", 6), ("draining", 6)] {
+        let bus = MemoryBus::new();
+        let one = join(bus.connect(), 1, &idle()).await;
+        let _others = refusing(&bus, 2..=1 + count, code).await;
+        let there = runs_for(0);
+        let _there = join(bus.connect(), 100, &there).await;
+        known().await;
+        for _call in 0..20 {
+            assert_eq!(one.call(call_for(5), false).await.unwrap(), "done", "{code}");
+        }
+        assert_eq!(there.runs.load(Ordering::Relaxed), 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_all_hosts_refuse_ends_after_three() {
+    let bus = MemoryBus::new();
+    let one = join(bus.connect(), 1, &idle()).await;
+    let (host, _nodes) = refusing(&bus, 2..=7, "overloaded").await;
+    known().await;
+    let failed = one.call(call_for(5), false).await.unwrap_err();
+    assert_eq!(failed.code(), "overloaded");
+    assert_eq!(host.refused.load(Ordering::Relaxed), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_repeatable_call_has_all_its_time_when_only_one_host_can_take_it() {
     let bus = MemoryBus::new();
@@ -233,7 +281,7 @@ async fn a_node_whose_beats_the_bus_has_ended_hears_them_again() {
     connection.drain().await;
     let one = node(bus.connect(), 1).await;
     let _two = join(bus.connect(), 2, &idle()).await;
-    let hearing = crate::node::beats::hear(one.clone(), ended);
+    let hearing = crate::node::beats::hear(one.clone(), idle(), ended);
     assert!(tokio::time::timeout(Duration::from_secs(5), hearing).await.is_err());
     assert!(one.directory().hosts().contains_key(&id(2)));
 }

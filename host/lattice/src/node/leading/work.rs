@@ -33,7 +33,7 @@ const TERM_OUTDATED: &str = "term_outdated";
 enum Outcome {
     Reconciled { action: Action, result: Result<(), Failed> },
     Rolled { target: Target, action: RolloutAction, result: Result<(), Failed> },
-    Measured { target: Target, host: HostId, measured: Option<Measurement> },
+    Measured { target: Target, host: HostId, asked: Instant, measured: Option<Measurement> },
     Written { target: Target, result: Result<(), String> },
 }
 
@@ -74,8 +74,8 @@ pub(super) struct Work {
 /// One rollout under way.
 struct Rolling {
     advancer: Advancer,
-    /// How the versions did when they were last asked for.
-    measured: BTreeMap<HostId, Measurement>,
+    /// How the versions did when they were last asked for, and when that was.
+    measured: BTreeMap<HostId, (Instant, Measurement)>,
     asked: Option<Instant>,
     is_writing: bool,
     written: Option<Written>,
@@ -165,10 +165,10 @@ impl Work {
                     rolling.advancer.outcome(now(), &action, ended);
                 }
             }
-            Outcome::Measured { target, host, measured } => {
+            Outcome::Measured { target, host, asked, measured } => {
                 if let Some(rolling) = self.rollouts.get_mut(&target) {
                     match measured {
-                        Some(measured) => rolling.measured.insert(host, measured),
+                        Some(measured) => rolling.measured.insert(host, (asked, measured)),
                         None => rolling.measured.remove(&host),
                     };
                 }
@@ -317,7 +317,7 @@ impl Work {
                 _ => Ok(Edit::Unchanged),
             };
             let result = shared.edit(Bucket::Lattice, &target.rollout_key(), edit).await;
-            Outcome::Written { target, result: result.map_err(|error| error.to_string()) }
+            Outcome::Written { target, result: result.map(drop).map_err(|error| error.to_string()) }
         });
     }
 
@@ -336,8 +336,9 @@ impl Work {
             let command = Command::MeasureActor { actor: target.to_string() };
             let answer = node.order(host, &command, term, ASK_TIMEOUT).await;
             let measured = answer.ok().and_then(|answer| serde_json::from_value(answer).ok());
-            Outcome::Measured { target, host, measured }
+            Outcome::Measured { target, host, asked, measured }
         });
+        let asked = now();
     }
 }
 
@@ -362,7 +363,7 @@ async fn carry_out(node: &Node, target: &Target, action: &RolloutAction, term: u
             let is_leader = || node.leads() == Some(term);
             let edit = |current: Option<&[u8]>| declared(current, action, is_leader());
             let result = node.0.shared.edit(Bucket::Lattice, &target.declared_key(), edit).await;
-            return result.map_err(|error| Failed::Silent(error.to_string()));
+            return result.map(drop).map_err(|error| Failed::Silent(error.to_string()));
         }
         RolloutAction::StartCanary { reference, percent, force, host } => {
             let (reference, percent, force) = (reference.clone(), *percent, *force);
@@ -421,25 +422,33 @@ fn is_tried(directory: &DirectorySnapshot, target: &Target) -> bool {
 }
 
 /// What the leader sees of the hosts that run a rollout's target.
-fn view(node: &Node, rollout: &Rollout, declared: Option<String>, measured: &BTreeMap<HostId, Measurement>) -> View {
+fn view(
+    node: &Node,
+    rollout: &Rollout,
+    declared: Option<String>,
+    measured: &BTreeMap<HostId, (Instant, Measurement)>,
+) -> View {
     let directory = node.directory();
-    let hosts = directory.hosts().iter().filter(|(_, known)| !known.beat.draining);
-    let hosts = hosts.filter_map(|(host, known)| {
+    let there = directory.hosts().iter().map(|(host, known)| (*host, known.beat.incarnation));
+    let hosts = directory.hosts().iter().filter_map(|(host, known)| {
         let (reference, trial) = match &rollout.target {
             Target::Actor(actor) => known.beat.actors.get(actor).map(|it| (&it.reference, it.trial.clone()))?,
             Target::Provider(provider) => (&known.beat.providers.get(provider)?.reference, None),
         };
         // What was measured before the host changed says nothing of what runs now.
-        let measured = measured.get(host).filter(|it| it.reference == *reference && it.trial == trial);
+        let measured = measured.get(host).filter(|(_, it)| it.reference == *reference && it.trial == trial);
+        let is_provider = matches!(rollout.target, Target::Provider(_));
         let running = Running {
             reference: reference.clone(),
             trial,
-            old: measured.and_then(|measured| measured.old).unwrap_or_default(),
-            new: measured.map(|measured| measured.new).unwrap_or_default(),
+            old: measured.and_then(|(_, measured)| measured.old).unwrap_or_default(),
+            new: measured.map(|(_, measured)| measured.new).unwrap_or_default(),
+            measured: measured.map(|(asked, _)| *asked).or_else(|| is_provider.then(now)),
+            is_draining: known.beat.draining,
         };
         Some((*host, running))
     });
-    View { declared, hosts: hosts.collect() }
+    View { declared, hosts: hosts.collect(), there: there.collect() }
 }
 
 /// Hosts whose versions are to be measured: those a rollout is at, or chooses from. Providers are not.
