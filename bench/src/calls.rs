@@ -43,6 +43,7 @@ pub(crate) trait Caller {
 }
 
 /// What is called, and what must come back.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) operation: &'static str,
     pub(crate) payload: Bytes,
@@ -110,6 +111,8 @@ pub(crate) fn rate(contestant: &dyn Contestant, request: &Request, threads: usiz
 }
 
 fn one_thread(contestant: &dyn Contestant, request: &Request, turn: Duration, barrier: &Barrier) -> Result<f64> {
+    // A copy of its own: threads that count references to the same bytes would wait for each other.
+    let request = &Request { payload: Bytes::copy_from_slice(&request.payload), ..request.clone() };
     let prepared = contestant.caller().and_then(|mut caller| {
         check(contestant, request, &caller.call(request, 1)?)?;
         let batch = batch(caller.as_mut(), request)?;

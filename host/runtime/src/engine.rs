@@ -41,7 +41,7 @@ impl Engine {
     /// folder can neither be found nor made.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let warm = Arc::new(Warm::new(config.max_warm_sandboxes));
-        let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config, warm.most())?)
+        let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config)?)
             .map_err(|error| EngineError::Config(format!("{error:#}")))?;
         let cache = match &config.cache_dir {
             Some(dir) => Some(CompileCache::open(dir, config.cache_max_bytes, &wasmtime)?),
@@ -85,9 +85,9 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Makes room for the sandboxes that run, that are warm, that are being prepared, and one to look at.
-fn wasmtime_config(config: &EngineConfig, warm: usize) -> Result<Config, EngineError> {
-    let others = u32::try_from(config.compile_threads.max(1).saturating_add(warm).saturating_add(1)).ok();
+/// Makes room for the sandboxes of calls, for those that are being prepared, and one to look at.
+fn wasmtime_config(config: &EngineConfig) -> Result<Config, EngineError> {
+    let others = u32::try_from(config.compile_threads.max(1).saturating_add(1)).ok();
     let sandboxes = others.and_then(|others| config.pool_size.checked_add(others));
     let sandboxes = sandboxes.ok_or_else(|| EngineError::Config("too many sandboxes".into()))?;
     let mut wasmtime = Config::new();

@@ -112,15 +112,11 @@ impl Prepared {
         if call.payload.len() > limit {
             return Err(GuestError::PayloadTooLarge { size: call.payload.len(), limit });
         }
-        // Taken first and so given back last, after the sandbox is gone or put away.
-        let _slot = generation.shared.slots.take(call.deadline, call.interrupt).await?;
-        let call = Call::new(call, host);
-        let now = call.began;
-        call.check(now)?;
-        let mut sandbox = generation.sandbox(call).await?;
+        let mut sandbox = generation.sandbox(call, host).await?;
+        let now = sandbox.began();
         let response = sandbox.serve().await;
         if generation.image.restore(&mut sandbox) {
-            generation.shared.warm.put(generation.id, sandbox, now);
+            generation.shared.warm.put(generation.id, sandbox, &generation.shared.slots, now);
         }
         response
     }
@@ -128,13 +124,20 @@ impl Prepared {
 
 impl Generation {
     /// Finds a sandbox that waits for a call, or makes one.
-    async fn sandbox(&self, call: Call) -> Result<Sandbox, GuestError> {
-        if let Some(mut sandbox) = self.shared.warm.take(self.id) {
+    async fn sandbox(&self, call: GuestCall<'_>, host: Arc<dyn HostCalls>) -> Result<Sandbox, GuestError> {
+        let shared = &*self.shared;
+        if let Some(mut sandbox) = shared.warm.take(self.id) {
+            let call = Call::new(call, host);
+            call.check(call.began)?;
             sandbox.begin(call);
             return Ok(sandbox);
         }
+        let slot = shared.slots.take(call.deadline, call.interrupt, || shared.warm.evict()).await?;
+        let call = Call::new(call, host);
+        call.check(call.began)?;
         let mut sandbox = self.image.instantiate(CallState::new(call, self.limits.clone())).await?;
-        self.image.remember(&mut sandbox, &self.shared.turn);
+        sandbox.keep(slot);
+        self.image.remember(&mut sandbox, &shared.turn);
         self.image.start(&mut sandbox).await?;
         Ok(sandbox)
     }

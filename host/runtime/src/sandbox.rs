@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use crate::{
     baseline::{Baseline, Restorer},
     preinit,
     prepare::block_on,
+    slots::Slot,
     state::{Call, CallState, Phase},
 };
 
@@ -81,7 +83,7 @@ impl Image {
         let memory = memory.ok_or_else(changed)?;
         let guest_call = typed(&mut store, instance, &self.guest_call)?;
         store.data_mut().memory = Some(memory);
-        Ok(Sandbox { store, instance, memory, guest_call, restorer: None, is_whole: true, stayed: false })
+        Ok(Sandbox { store, instance, memory, guest_call, restorer: None, slot: None, is_whole: true, stayed: false })
     }
 
     /// Runs the starters of a fresh instance.
@@ -180,6 +182,8 @@ pub(crate) struct Sandbox {
     guest_call: TypedFunc<(u32, u32), i32>,
     /// Without it, the sandbox serves no second call.
     restorer: Option<Restorer>,
+    /// Given back last, when the pool has room again.
+    slot: Option<Slot>,
     /// Whether no code was left in the middle of what it did.
     is_whole: bool,
     /// Whether the call ran from its beginning to its end without waiting for anything.
@@ -204,6 +208,16 @@ impl Sandbox {
                 Err(self.store.data().explain(&error))
             }
         }
+    }
+
+    /// Lets the sandbox have its slot for as long as it lives.
+    pub(crate) fn keep(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+    }
+
+    /// Returns when its call began.
+    pub(crate) fn began(&self) -> Instant {
+        self.store.data().call.began
     }
 
     /// Hands the sandbox its next call.

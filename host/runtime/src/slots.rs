@@ -1,35 +1,71 @@
-//! How many sandboxes may run at once.
+//! How many sandboxes may exist at once.
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wattle_types::Deadline;
 
 use crate::{GuestError, Interrupt};
 
-/// Room for running sandboxes.
+/// Room for one sandbox, which keeps it for as long as it lives.
+pub(crate) type Slot = OwnedSemaphorePermit;
+
+/// Room for sandboxes.
 pub(crate) struct Slots {
-    free: Semaphore,
+    free: Arc<Semaphore>,
     all: usize,
+    waiting: AtomicUsize,
 }
 
 impl Slots {
     pub(crate) fn new(all: u32) -> Self {
-        Self { free: Semaphore::new(all as usize), all: all as usize }
+        Self { free: Arc::new(Semaphore::new(all as usize)), all: all as usize, waiting: AtomicUsize::new(0) }
     }
 
-    /// Waits for a free slot, but not past the call's deadline or an interrupt.
+    /// Takes a free slot, or waits for one, but not past the call's deadline or an interrupt.
+    ///
+    /// `evict` is to drop a sandbox that nobody uses, if there is one.
     pub(crate) async fn take(
         &self,
         deadline: Deadline,
         interrupt: &Interrupt,
-    ) -> Result<SemaphorePermit<'_>, GuestError> {
-        if let Ok(slot) = self.free.try_acquire() {
+        evict: impl FnOnce(),
+    ) -> Result<Slot, GuestError> {
+        if let Ok(slot) = self.free.clone().try_acquire_owned() {
             return Ok(slot);
         }
+        // Said before looking for an idle one: whoever puts one away later sees it, and drops the sandbox instead.
+        let _waiting = Waiting::new(&self.waiting);
+        evict();
         tokio::select! {
             biased;
-            slot = self.free.acquire() => slot.map_err(|_| GuestError::Overloaded { limit: self.all }),
+            slot = self.free.clone().acquire_owned() => slot.map_err(|_| GuestError::Overloaded { limit: self.all }),
             () = interrupt.triggered() => Err(GuestError::Interrupted),
             () = tokio::time::sleep_until(deadline.instant().into()) => Err(GuestError::Overloaded { limit: self.all }),
         }
+    }
+
+    /// Returns whether somebody waits for a slot.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+}
+
+/// Counts one who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -1,7 +1,6 @@
 //! Sandboxes that have served, look like new, and wait for their next call.
 
 use std::{
-    collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sandbox::Sandbox;
+use rustc_hash::FxHashMap;
+
+use crate::{sandbox::Sandbox, slots::Slots};
 
 /// How long a sandbox waits for a call before it is dropped.
 const IDLE_LIFE: Duration = Duration::from_secs(10);
@@ -17,14 +18,19 @@ const IDLE_LIFE: Duration = Duration::from_secs(10);
 /// Idle sandboxes of all modules. Each thread mostly meets those it used itself, so that threads do not wait for each
 /// other, and memory stays in the cache of its core.
 pub(crate) struct Warm {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Padded]>,
     most_per_shard: usize,
 }
+
+/// A shard in cache lines of its own: threads would wait for each other's writes to a line they share.
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
 
 /// Idle sandboxes by module, those used last at the end.
 #[derive(Default)]
 struct Shard {
-    idle: HashMap<u64, Vec<Idle>>,
+    idle: FxHashMap<u64, Vec<Idle>>,
     count: usize,
 }
 
@@ -38,12 +44,7 @@ impl Warm {
     pub(crate) fn new(most: u32) -> Self {
         let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let most_per_shard = (most as usize).div_ceil(shards);
-        Self { shards: (0..shards).map(|_| Mutex::default()).collect(), most_per_shard }
-    }
-
-    /// Most sandboxes kept.
-    pub(crate) fn most(&self) -> usize {
-        self.most_per_shard * self.shards.len()
+        Self { shards: (0..shards).map(|_| Padded::default()).collect(), most_per_shard }
     }
 
     /// Takes a sandbox of a module.
@@ -54,13 +55,25 @@ impl Warm {
         Some(idle.sandbox)
     }
 
-    /// Keeps a sandbox that looks like new, in the place of the one idle for longest if there are too many.
-    pub(crate) fn put(&self, module: u64, sandbox: Sandbox, now: Instant) {
+    /// Keeps a sandbox that looks like new, in the place of the one idle for longest if there are too many. Drops it if
+    /// somebody waits for its slot.
+    pub(crate) fn put(&self, module: u64, sandbox: Sandbox, slots: &Slots, now: Instant) {
         let Some(mut shard) = self.shard() else { return };
+        // Asked while the shard is locked: who waits has said so before he looks here for one to evict.
+        if slots.are_wanted() {
+            drop(shard);
+            return drop(sandbox);
+        }
         shard.idle.entry(module).or_default().push(Idle { sandbox, since: now });
         shard.count += 1;
         let evicted = if shard.count > self.most_per_shard { shard.evict() } else { None };
         drop(shard);
+        drop(evicted);
+    }
+
+    /// Drops one sandbox, for its slot.
+    pub(crate) fn evict(&self) {
+        let evicted = self.shards.iter().find_map(|shard| lock(shard).evict());
         drop(evicted);
     }
 
@@ -124,7 +137,7 @@ impl Shard {
     }
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+fn lock(shard: &Padded) -> MutexGuard<'_, Shard> {
     // Nothing panics while it is locked; what lies in it is whole anyway.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -256,15 +257,24 @@ impl Desk {
 impl Serving {
     async fn receive(self, mut messages: Subscription) {
         let mut pause = LISTEN_AGAIN.0;
+        let mut behind = None;
         loop {
-            let message = tokio::select! {
-                biased;
-                () = self.desk.stop.cancelled() => break,
-                message = messages.next() => message,
+            let message = match behind.take() {
+                Some(message) => Some(message),
+                None => tokio::select! {
+                    biased;
+                    () = self.desk.stop.cancelled() => break,
+                    message = messages.next() => message,
+                },
             };
             match message {
                 Some(message) => {
-                    self.take(message);
+                    behind = messages.next().now_or_never().flatten();
+                    if behind.is_some() {
+                        self.take(message)
+                    } else {
+                        self.take_alone(message)
+                    }
                     pause = LISTEN_AGAIN.0;
                 }
                 None => match self.listen_again(&mut pause).await {
@@ -275,6 +285,9 @@ impl Serving {
         }
         // What arrived before nobody listened any more is refused rather than lost.
         self.desk.draining.store(true, Ordering::Relaxed);
+        if let Some(message) = behind {
+            self.take(message);
+        }
         while let Some(Some(message)) = messages.next().now_or_never() {
             self.take(message);
         }
@@ -297,12 +310,34 @@ impl Serving {
     }
 
     fn take(&self, message: Message) {
-        let Some(place) = self.desk.messages.take(1) else { return self.desk.drop_message(&"too many at once") };
+        if let Some(work) = self.work_on(message) {
+            self.desk.tasks.spawn(work);
+        }
+    }
+
+    /// Begins at once with a message nothing waits behind, instead of having another thread woken for it. What does not
+    /// end without waiting goes on in a task of its own; a busy guest waits too, after some milliseconds.
+    fn take_alone(&self, message: Message) {
+        let Some(work) = self.work_on(message) else { return };
+        let mut work = Box::pin(work);
+        // A fault of one call must not end the task that receives them all.
+        match AssertUnwindSafe(work.as_mut()).catch_unwind().now_or_never() {
+            None => drop(self.desk.tasks.spawn(work)),
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.desk.drop_message(&"working on it panicked"),
+        }
+    }
+
+    fn work_on(&self, message: Message) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let Some(place) = self.desk.messages.take(1) else {
+            self.desk.drop_message(&"too many at once");
+            return None;
+        };
         let serving = self.clone();
-        self.desk.tasks.spawn(async move {
+        Some(async move {
             serving.handle(message).await;
             drop(place);
-        });
+        })
     }
 
     async fn handle(&self, message: Message) {
