@@ -172,6 +172,7 @@ pub(crate) enum Command {
     Get(commands::get::Get),
     Call(commands::call::CallArgs),
     Spy(commands::spy::SpyArgs),
+    Top(commands::top::TopArgs),
     Doctor(commands::doctor::DoctorArgs),
     Completions(commands::completions::CompletionsArgs),
 }

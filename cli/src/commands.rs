@@ -18,6 +18,7 @@ pub(crate) mod scale;
 pub(crate) mod spy;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod update;
 
@@ -43,6 +44,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Get(noun) => get::run(context, noun).await,
         Command::Call(args) => call::run(context, args).await,
         Command::Spy(args) => spy::run(context, args).await,
+        Command::Top(args) => top::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completions(args) => completions::run(context, &args),
     }

@@ -1,7 +1,7 @@
 //! Where results, progress and errors go: results to standard output, all else to standard error.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -70,6 +70,18 @@ impl Output {
             Format::Text => text(value),
         };
         self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes one of a row of pictures of the same thing: in a terminal over the last one, else below it.
+    pub(crate) fn frame(&self, text: &str, first: bool) -> Result<(), CliError> {
+        if !self.colors || !io::stdout().is_terminal() {
+            let parted = if first { "" } else { "\n" };
+            return self.bytes(format!("{parted}{text}").as_bytes());
+        }
+        // To the top, each line to its end, then what is left of a longer picture: nothing flickers.
+        let begin = if first { "\u{1b}[2J\u{1b}[H" } else { "\u{1b}[H" };
+        let lines: String = text.lines().map(|line| format!("{line}\u{1b}[K\n")).collect();
+        self.bytes(format!("{begin}{lines}\u{1b}[J").as_bytes())
     }
 
     /// Writes bytes as they are to standard output.

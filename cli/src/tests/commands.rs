@@ -10,7 +10,7 @@ use serde_json::json;
 use wattle_bus::Bus as _;
 use wattle_types::{control::Command, subject};
 
-use super::rig::{ACTOR, NoHost, OTHER_HOST, Rig, Sink, done, golden, step};
+use super::rig::{ACTOR, HOST, NoHost, OTHER_HOST, Rig, Sink, done, golden, step};
 
 /// A module that does nothing.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -286,4 +286,26 @@ async fn a_reader_that_has_gone_ends_the_command_quietly() {
     let err = Sink::default();
     let code = rig.run_into(&["keys", "gen", "user"], Arc::new(NoHost), Box::new(Gone), Box::new(err.clone())).await;
     assert_eq!((code, err.text()), (0, String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn top_shows_what_happened_between_two_looks() {
+    let looks = std::sync::atomic::AtomicU64::new(0);
+    let rig = Rig::with_host(move |command| {
+        assert_eq!(*command, Command::GetLoad);
+        let look = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let slot = |id: &str, name: Option<&str>, calls: u64| {
+            json!({ "id": id, "name": name, "generation": 2, "in_flight": 7, "waiting": 1, "calls": calls * look,
+                "failed": 10 * look, "latency": [[128, calls * look / 2], [20_480, calls * look / 2]] })
+        };
+        done(json!({ "host_id": HOST, "friendly_name": "quiet-reed", "at_ms": 1000 + 2000 * look,
+            "resident_bytes": 64 << 20, "actors": [slot(ACTOR, Some("Counter"), 2400)],
+            "providers": [slot("store", None, 100)], "left_out": 3 }))
+    })
+    .await;
+    golden("top", &rig.run(&["top", "--once"]).await);
+    golden("top-json", &rig.run(&["top", "--count", "1", "-o", "json"]).await);
+    let twice = rig.run(&["top", "--count", "2", "--rows", "1"]).await;
+    assert_eq!(twice.out.matches("Counter").count(), 2, "{twice}");
+    assert!(!twice.out.contains("store"), "{twice}");
 }

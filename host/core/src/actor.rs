@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use wattle_runtime::{Interrupt, Prepared};
 use wattle_types::{ActorId, ContractId, InvokeError, IssuerId, control::Reading};
 
-use crate::{admission::Admission, meter::Meter, slot::Slot};
+use crate::{admission::Admission, load::Counted, meter::Meter, slot::Slot};
 
 /// What the claims of a verified module say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +82,8 @@ pub(crate) struct ActorSlot {
     pub(crate) metered: AtomicBool,
     /// How the version did that was replaced last.
     pub(crate) replaced: Mutex<Option<Reading>>,
+    /// How all versions together do, while somebody looks.
+    pub(crate) counted: Counted,
 }
 
 impl ActorSlot {
@@ -99,6 +101,7 @@ impl ActorSlot {
             declared,
             metered: AtomicBool::new(false),
             replaced: Mutex::new(None),
+            counted: Counted::default(),
         })
     }
 }

@@ -40,6 +40,11 @@ impl Admission {
         self.max_running
     }
 
+    /// Returns how many calls wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Waits for a place to run; the place is freed when the permit is dropped.
     ///
     /// # Cancel safety

@@ -25,6 +25,7 @@ use wattle_types::{
 use crate::{
     actor::{ActorFacts, ActorModule, ActorSlot},
     admission::Refusal,
+    load::Counting,
     observe::{Observed, Observer},
     provider::ProviderSlot,
     routes::{LinkRoute, Routes},
@@ -40,6 +41,7 @@ struct Shared {
     routes: ArcSwap<Routes>,
     observer: Observer,
     draining: AtomicBool,
+    counting: Counting,
     /// The way to other hosts, if there are any.
     node: OnceLock<Node>,
 }
@@ -58,6 +60,11 @@ impl Dispatcher {
     /// Returns who watches invocations.
     pub(crate) fn observer(&self) -> &Observer {
         &self.0.observer
+    }
+
+    /// Returns whether calls are counted, and since when nobody asked.
+    pub(crate) fn counting(&self) -> &Counting {
+        &self.0.counting
     }
 
     /// Sets the way to other hosts, once.
@@ -301,12 +308,19 @@ impl Dispatcher {
         if let Some(contract) = call.contract.filter(|contract| !inside.facts.claims(contract.as_str())) {
             return Err(inside.facts.not_claimed(contract.clone()));
         }
-        if !slot.metered.load(Ordering::Relaxed) {
+        let (metered, counted) = (slot.metered.load(Ordering::Relaxed), self.0.counting.is_on());
+        if !metered && !counted {
             return self.run_guest(inside, call.operation, call.payload, call.context).await;
         }
         let (begun, generation) = (now(), inside.generation().clone());
         let result = self.run_guest(inside, call.operation, call.payload, call.context).await;
-        generation.meter.record(now().saturating_duration_since(begun), result.is_err());
+        let took = now().saturating_duration_since(begun);
+        if metered {
+            generation.meter.record(took, result.is_err());
+        }
+        if counted {
+            slot.counted.record(took, result.is_err());
+        }
         result
     }
 
@@ -317,6 +331,8 @@ impl Dispatcher {
         payload: Bytes,
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
+        #[cfg(feature = "planted-copy")]
+        let payload = Bytes::copy_from_slice(&payload);
         let deadline = context.deadline;
         let generation = inside.generation().clone();
         let calls = Arc::new(GuestCalls { dispatcher: self.clone(), inside, context, last_failure: Mutex::default() });
@@ -352,7 +368,11 @@ impl Dispatcher {
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         let watch = self.0.observer.start(payload.len());
+        let counted = route.provider.as_ref().filter(|_| self.0.counting.is_on()).map(|slot| (slot, now()));
         let result = run_provider(&route, operation, payload, context).await;
+        if let Some((slot, begun)) = counted {
+            slot.counted.record(now().saturating_duration_since(begun), result.is_err());
+        }
         if let Some(watch) = watch {
             let (origin, contract) = (origin.to_string(), Some(&route.link.key.contract));
             let seen = Observed { origin: &origin, target: route.link.provider.as_str(), contract, operation };

@@ -26,6 +26,7 @@ mod http;
 mod inventory;
 mod labels;
 mod links;
+mod load;
 mod locks;
 mod mesh;
 mod meter;

@@ -1,4 +1,4 @@
-//! How one version of an actor does while it is watched: calls, failures, and how long they take.
+//! How an actor or provider does while somebody looks: calls, failures, and how long they take.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -43,6 +43,15 @@ impl Meter {
         let counts = self.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed));
         let calls = counts.iter().sum();
         Reading { calls, failed: self.failed.load(Ordering::Relaxed), p99_us: percentile_99(&counts, calls) }
+    }
+
+    /// Returns calls, failures, and pairs of a bucket's upper end in microseconds and the calls in it, as counted so far.
+    pub(crate) fn counts(&self) -> (u64, u64, Vec<(u64, u64)>) {
+        let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        let filled = counts.enumerate().filter(|(_, count)| *count > 0);
+        let latency: Vec<_> = filled.map(|(bucket, count)| (upper_end(bucket), count)).collect();
+        let calls = latency.iter().map(|(_, count)| count).sum();
+        (calls, self.failed.load(Ordering::Relaxed), latency)
     }
 
     /// Begins anew.
@@ -96,6 +105,9 @@ mod tests {
         let reading = meter.read();
         assert_eq!((reading.calls, reading.failed), (1000, 100));
         assert!((990..=1240).contains(&reading.p99_us), "{}", reading.p99_us);
+        let (calls, failed, latency) = meter.counts();
+        assert_eq!((calls, failed), (1000, 100));
+        assert!(latency.is_sorted() && latency.last().is_some_and(|(us, _)| *us >= 1000), "{latency:?}");
         meter.record(Duration::MAX, true);
         meter.reset();
         assert_eq!(meter.read(), Reading::default());

@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use wattle_types::{LinkDefinition, LinkKey, Provider, ProviderId};
 
-use crate::slot::Slot;
+use crate::{load::Counted, slot::Slot};
 
 /// One version of a provider.
 pub(crate) struct RunningProvider {
@@ -54,6 +54,8 @@ pub(crate) struct ProviderSlot {
     pub(crate) checked: AtomicBool,
     /// Why its last health check failed.
     pub(crate) unhealthy: ArcSwapOption<String>,
+    /// How all versions together do, while somebody looks.
+    pub(crate) counted: Counted,
     /// Links it did not accept when it was started, to be tried again: what they name may only be late.
     unaccepted: Mutex<BTreeSet<LinkKey>>,
     /// Links it has accepted, as it has them.
@@ -68,6 +70,7 @@ impl ProviderSlot {
             origin,
             checked: AtomicBool::new(false),
             unhealthy: ArcSwapOption::empty(),
+            counted: Counted::default(),
             unaccepted: Mutex::new(links.unaccepted),
             accepted: Mutex::new(links.accepted),
         })

@@ -7,6 +7,7 @@ mod configs;
 mod draining;
 mod events;
 mod labels;
+mod load;
 
 use std::{sync::Arc, time::Duration};
 

@@ -5,6 +5,7 @@
 
 mod auction;
 mod label;
+mod load;
 mod registry;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::{ActorId, LinkDefinition, LinkKey, ProviderId};
 
 pub use auction::{ComponentAuction, ComponentBid, ProviderAuction, ProviderBid};
 pub use label::{DeleteLabel, PutLabel};
+pub use load::{HostLoad, SlotLoad};
 pub use registry::RegistryCredential;
 
 /// Every reply of control interface v1.
@@ -356,6 +358,8 @@ pub enum Command {
         /// Id, call alias, or claimed name of the actor.
         actor: String,
     },
+    /// Tells how busy the host is; see [`HostLoad`].
+    GetLoad,
     /// Replaces a running actor's module, live.
     UpdateActor {
         /// Id, call alias, or claimed name of the actor.

@@ -138,6 +138,7 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             Ok(describe_actor(host, id))
         }
         Command::MeasureActor { actor } => Ok(json!(host.measure_actor(host.find_actor(&actor)?)?)),
+        Command::GetLoad => Ok(json!(host.load())),
         Command::StopActor { actor } => {
             let id = host.find_actor(&actor)?;
             host.stop_actor(id, steps).await?;

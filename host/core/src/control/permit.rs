@@ -14,7 +14,7 @@ use wattle_types::{
 use crate::replay::{ReplayWindow, Replayed};
 
 /// Verbs that change nothing and tell no secrets: anybody who may publish them may ask.
-const OPEN: [&str; 9] = [
+const OPEN: [&str; 10] = [
     "host.ping",
     "host.get",
     "link.get",
@@ -23,6 +23,7 @@ const OPEN: [&str; 9] = [
     "provider.auction",
     "wattle.get_declared",
     "wattle.measure_actor",
+    "wattle.get_load",
     "wattle.follow_rollout",
 ];
 

@@ -23,6 +23,7 @@ impl Host {
                 // A host that was dropped is not kept alive by telling of it.
                 let Some(host) = host.upgrade().map(Host) else { return };
                 host.announce_inventory();
+                host.dispatcher().counting().end_if_forgotten(crate::dispatch::now());
             }
         });
     }
