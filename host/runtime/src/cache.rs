@@ -1,25 +1,29 @@
 //! Compiled modules kept on disk over restarts.
 //!
-//! One file per module, `{key}.{pre|raw}.{digest}.cwasm`: `key` names what was compiled and by which engine, `pre`
-//! means pre-initialized, and `digest` is the SHA-256 of the file itself, so that a damaged file is noticed and a file
-//! appears whole or not at all. Nothing here fails a start: what cannot be read is compiled again.
+//! One file per module, `{key}.{pre|raw}.{checksum}.cwasm`: `key` names what was compiled and by which engine, `pre`
+//! means a snapshot, and `checksum` is the XXH3 (128 bits) of the file itself, so that a damaged file is noticed and a
+//! file appears whole or not at all. It keeps nobody from forging a file; that only this user may write to the folder
+//! does. Nothing here fails a start: what cannot be read is compiled again.
 
 use std::{
     fs::{self, File},
     hash::{Hash, Hasher},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use data_encoding::HEXLOWER;
+use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, Module};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::EngineError;
 
 /// To be raised when files, pre-initialization or the guests' imports change so that old files would be wrong.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const SUFFIX: &str = ".cwasm";
 const TEMPORARY: &str = ".tmp";
 /// Temporary files older than this were left behind by a crash.
@@ -31,6 +35,14 @@ pub(crate) struct CompileCache {
     max_bytes: u64,
     /// SHA-256 of everything about the engine that decides what machine code looks like.
     settings: [u8; 32],
+    known: Mutex<Known>,
+}
+
+/// What was in the folder when we last looked, and what we have added since. Others may have changed it meanwhile.
+#[derive(Default)]
+struct Known {
+    by_key: FxHashMap<String, FileName>,
+    bytes: u64,
 }
 
 impl CompileCache {
@@ -40,34 +52,65 @@ impl CompileCache {
         let mut settings = DigestHasher(Sha256::new());
         FORMAT.hash(&mut settings);
         engine.precompile_compatibility_hash().hash(&mut settings);
-        Ok(Self { dir: dir.to_owned(), max_bytes, settings: settings.0.finalize().into() })
+        let cache =
+            Self { dir: dir.to_owned(), max_bytes, settings: settings.0.finalize().into(), known: Mutex::default() };
+        cache.evict();
+        Ok(cache)
     }
 
-    /// Finds the module with this hash, and tells whether it is pre-initialized. Deletes files that are damaged.
+    /// Finds the module with this hash, and tells whether it is a snapshot. Deletes files that are damaged.
     pub(crate) fn load(&self, engine: &Engine, hash: [u8; 32]) -> Option<(Module, bool)> {
         let key = self.key(hash);
-        let found = self.files().into_iter().find(|file| file.name.key == key)?;
-        match load(engine, &found) {
-            Ok(module) => Some((module, found.name.preinitialized)),
+        let name = self.find(&key)?;
+        let path = self.dir.join(name.to_string());
+        match load(engine, &path, &name.checksum) {
+            Ok(module) => Some((module, name.is_snapshot)),
             Err(reason) => {
-                tracing::warn!(file = %found.path.display(), reason, "a compiled module is damaged and is made again");
+                tracing::warn!(file = %path.display(), reason, "a compiled module is damaged and is made again");
                 // What cannot be deleted is found damaged, and reported, the next time too.
-                let _ = fs::remove_file(&found.path);
+                let _ = fs::remove_file(&path);
+                self.known().by_key.remove(&key);
                 None
             }
         }
     }
 
     /// Keeps a module, and makes room for it.
-    pub(crate) fn store(&self, module: &Module, hash: [u8; 32], preinitialized: bool) {
+    pub(crate) fn store(&self, module: &Module, hash: [u8; 32], is_snapshot: bool) {
         let stored = module.serialize().map_err(io::Error::other).and_then(|code| {
-            let name = FileName { key: self.key(hash), preinitialized, digest: digest(&code) };
-            write_whole(&self.dir, &name.to_string(), &code)
+            let name = FileName { key: self.key(hash), is_snapshot, checksum: checksum(xxh3_128(&code)) };
+            write_whole(&self.dir, &name.to_string(), &code).map(|()| (name, code.len() as u64))
         });
-        match stored {
-            Ok(()) => self.evict(),
-            Err(error) => tracing::warn!(dir = %self.dir.display(), %error, "a compiled module could not be kept"),
+        let (name, bytes) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(dir = %self.dir.display(), %error, "a compiled module could not be kept");
+                return;
+            }
+        };
+        let mut known = self.known();
+        known.by_key.insert(name.key.clone(), name);
+        known.bytes = known.bytes.saturating_add(bytes);
+        let is_full = known.bytes > self.max_bytes;
+        drop(known);
+        if is_full {
+            self.evict();
         }
+    }
+
+    /// Finds a file's name; in the folder itself only if nobody has seen it yet: another process may have made it.
+    fn find(&self, key: &str) -> Option<FileName> {
+        if let Some(name) = self.known().by_key.get(key) {
+            return Some(name.clone());
+        }
+        let found = self.entries().find_map(|(_, name)| (name.key == key).then_some(name))?;
+        self.known().by_key.insert(key.to_owned(), found.clone());
+        Some(found)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it is locked; what lies in it is whole anyway.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self, hash: [u8; 32]) -> String {
@@ -75,34 +118,37 @@ impl CompileCache {
     }
 
     /// Lists our files. Others in the folder are none of our business.
-    fn files(&self) -> Vec<CachedFile> {
+    fn entries(&self) -> impl Iterator<Item = (fs::DirEntry, FileName)> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let ours = entries.filter_map(|entry| {
+        entries.filter_map(|entry| {
             let name = FileName::parse(entry.file_name().to_str()?)?;
+            Some((entry, name))
+        })
+    }
+
+    /// Looks through the folder: deletes the files unused for longest until the rest fits, and temporary files nobody
+    /// will finish.
+    fn evict(&self) {
+        let files = self.entries().filter_map(|(entry, name)| {
             let facts = entry.metadata().ok()?;
             let used = facts.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             Some(CachedFile { path: entry.path(), name, bytes: facts.len(), used })
         });
-        ours.collect()
-    }
-
-    /// Deletes the files unused for longest until the rest fits, and temporary files nobody will finish.
-    fn evict(&self) {
-        let mut files = self.files();
+        let mut files: Vec<_> = files.collect();
         files.sort_by_key(|file| file.used);
-        let mut total: u64 = files.iter().map(|file| file.bytes).sum();
+        let mut known = Known { by_key: FxHashMap::default(), bytes: files.iter().map(|file| file.bytes).sum() };
         for file in files {
-            if total <= self.max_bytes {
-                break;
-            }
-            if fs::remove_file(&file.path).is_ok() {
-                total = total.saturating_sub(file.bytes);
+            if known.bytes > self.max_bytes && fs::remove_file(&file.path).is_ok() {
+                known.bytes = known.bytes.saturating_sub(file.bytes);
+            } else {
+                known.by_key.insert(file.name.key.clone(), file.name);
             }
         }
+        *self.known() = known;
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
-            let temporary = entry.file_name().to_string_lossy().ends_with(TEMPORARY);
-            if temporary && age.is_some_and(|age| age > TEMPORARY_LIFE) {
+            let is_temporary = entry.file_name().to_string_lossy().ends_with(TEMPORARY);
+            let age = || entry.metadata().and_then(|facts| facts.modified()).ok()?.elapsed().ok();
+            if is_temporary && age().is_some_and(|age| age > TEMPORARY_LIFE) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -117,45 +163,45 @@ struct CachedFile {
     used: SystemTime,
 }
 
+#[derive(Clone)]
 struct FileName {
     key: String,
-    preinitialized: bool,
-    digest: String,
+    is_snapshot: bool,
+    checksum: String,
 }
 
 impl FileName {
     fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(SUFFIX)?.split('.');
-        let (key, kind, digest) = (parts.next()?, parts.next()?, parts.next()?);
-        let preinitialized = match kind {
+        let (key, kind, checksum) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_snapshot = match kind {
             "pre" => true,
             "raw" => false,
             _ => return None,
         };
-        let whole = parts.next().is_none() && key.len() == 64 && digest.len() == 64;
-        whole.then(|| Self { key: key.to_owned(), preinitialized, digest: digest.to_owned() })
+        let whole = parts.next().is_none() && key.len() == 64 && checksum.len() == 32;
+        whole.then(|| Self { key: key.to_owned(), is_snapshot, checksum: checksum.to_owned() })
     }
 }
 
 impl std::fmt::Display for FileName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if self.preinitialized { "pre" } else { "raw" };
-        write!(f, "{}.{kind}.{}{SUFFIX}", self.key, self.digest)
+        let kind = if self.is_snapshot { "pre" } else { "raw" };
+        write!(f, "{}.{kind}.{}{SUFFIX}", self.key, self.checksum)
     }
 }
 
-/// Checks a file against the digest in its name and maps it.
-fn load(engine: &Engine, file: &CachedFile) -> Result<Module, String> {
-    let mut code = File::open(&file.path).map_err(|error| error.to_string())?;
-    let mut hasher = DigestHasher(Sha256::new());
-    io::copy(&mut code, &mut hasher).map_err(|error| error.to_string())?;
-    if HEXLOWER.encode(&hasher.0.finalize()) != file.name.digest {
+/// Checks a file against the checksum in its name and maps it.
+fn load(engine: &Engine, path: &Path, expected: &str) -> Result<Module, String> {
+    let mut code = File::open(path).map_err(|error| error.to_string())?;
+    let found = checksum_of(&mut code).map_err(|error| error.to_string())?;
+    if found != expected {
         return Err("its bytes are not those that were written".into());
     }
     // Only decides which file is evicted first.
     let _ = code.set_modified(SystemTime::now());
     // SAFETY: the file must be what `Module::serialize` made and must not change while it is mapped. It is the very
-    // file whose digest was just checked, by the same handle. Nobody but this user can write to the folder, and we
+    // file whose checksum was just checked, by the same handle. Nobody but this user can write to the folder, and we
     // write to no file in place: files appear by renaming and go by unlinking. A process of the same user that forges
     // or truncates files here could just as well replace our executable.
     #[expect(unsafe_code, reason = "mapping machine code that we made ourselves; argued above")]
@@ -163,8 +209,20 @@ fn load(engine: &Engine, file: &CachedFile) -> Result<Module, String> {
     module.map_err(|error| format!("{error:#}"))
 }
 
-fn digest(bytes: &[u8]) -> String {
-    HEXLOWER.encode(&Sha256::digest(bytes))
+fn checksum(value: u128) -> String {
+    HEXLOWER.encode(&value.to_be_bytes())
+}
+
+fn checksum_of(file: &mut File) -> io::Result<String> {
+    const PIECE_BYTES: usize = 256 << 10;
+    let (mut hasher, mut piece) = (Xxh3::new(), vec![0; PIECE_BYTES]);
+    loop {
+        let read = file.read(&mut piece)?;
+        match piece.get(..read) {
+            Some(bytes) if read > 0 => hasher.update(bytes),
+            _ => return Ok(checksum(hasher.digest128())),
+        }
+    }
 }
 
 /// Writes a file so that it is there whole or not at all, also after a crash.
@@ -199,7 +257,7 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Feeds a digest with what is hashed or written.
+/// Feeds a digest with what is hashed.
 struct DigestHasher(Sha256);
 
 impl Hasher for DigestHasher {
@@ -210,16 +268,5 @@ impl Hasher for DigestHasher {
     fn finish(&self) -> u64 {
         // Nobody asks: the digest itself is read.
         0
-    }
-}
-
-impl Write for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

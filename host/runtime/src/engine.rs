@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
+use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig};
 
 use crate::{
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     /// Counts the generations made, to tell them apart.
     pub(crate) generations: AtomicU64,
     pub(crate) compile: CompilePool,
+    /// Turns of those who bring up what was compiled before.
+    loading: Arc<Semaphore>,
     pub(crate) cache: Option<CompileCache>,
     pub(crate) config: EngineConfig,
     _ticker: Ticker,
@@ -51,6 +54,7 @@ impl Engine {
             linker: abi::base_linker(&wasmtime)?,
             slots: Slots::new(config.pool_size),
             compile: CompilePool::new(config.compile_threads)?,
+            loading: Arc::new(Semaphore::new(config.compile_threads.max(1))),
             cache,
             _ticker: Ticker::start(wasmtime.weak(), Arc::downgrade(&warm), config.epoch_tick)?,
             warm,
@@ -63,7 +67,7 @@ impl Engine {
 
     /// Makes one generation of an actor from a module: compile (or find compiled), pre-initialize, probe.
     ///
-    /// Works on threads of low priority; `report` is called there after each step. Must run within a tokio runtime with
+    /// Compiles on threads of low priority; `report` is called there after each step. Must run within a tokio runtime with
     /// a clock. Dropping the future lets a compile that runs go on to its end, for the cache.
     ///
     /// # Errors
@@ -74,9 +78,40 @@ impl Engine {
         limits: Limits,
         report: impl FnMut(PrepareStep) + Send + 'static,
     ) -> Result<Prepared, EngineError> {
+        let limits = Arc::new(limits);
+        let report = match self.load(image.hash, limits.clone(), report).await {
+            Loaded::Found(prepared) => return prepared,
+            Loaded::Missing(report) => report,
+        };
         let (shared, hash, wasm) = (self.0.clone(), image.hash, image.wasm.to_vec());
-        self.0.compile.run(move || prepare::prepare(shared, hash, &wasm, limits, report)).await
+        self.0.compile.run(move || prepare::prepare(shared, hash, &wasm, &limits, report)).await
     }
+
+    /// Looks for the module in the cache, at normal priority: nobody's call waits for as little as that.
+    async fn load<R: FnMut(PrepareStep) + Send + 'static>(
+        &self,
+        hash: [u8; 32],
+        limits: Arc<Limits>,
+        mut report: R,
+    ) -> Loaded<R> {
+        let shared = self.0.clone();
+        let Ok(turn) = shared.loading.clone().acquire_owned().await else { return Loaded::Missing(report) };
+        let loading = tokio::task::spawn_blocking(move || {
+            let loaded = prepare::load(&shared, hash, &limits, &mut report);
+            drop(turn);
+            loaded.map_or(Loaded::Missing(report), Loaded::Found)
+        });
+        loading.await.unwrap_or_else(|error| {
+            Loaded::Found(Err(EngineError::Internal(format!("a compiled module could not be loaded: {error}"))))
+        })
+    }
+}
+
+/// What came of looking into the cache.
+enum Loaded<R> {
+    Found(Result<Prepared, EngineError>),
+    /// With whom to tell of the steps.
+    Missing(R),
 }
 
 impl std::fmt::Debug for Engine {
@@ -85,9 +120,9 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Makes room for the sandboxes of calls, for those that are being prepared, and one to look at.
+/// Makes room for the sandboxes of calls, for those that are being prepared or loaded, and one to look at.
 fn wasmtime_config(config: &EngineConfig) -> Result<Config, EngineError> {
-    let others = u32::try_from(config.compile_threads.max(1).saturating_add(1)).ok();
+    let others = u32::try_from(config.compile_threads.max(1).saturating_mul(2).saturating_add(1)).ok();
     let sandboxes = others.and_then(|others| config.pool_size.checked_add(others));
     let sandboxes = sandboxes.ok_or_else(|| EngineError::Config("too many sandboxes".into()))?;
     let mut wasmtime = Config::new();

@@ -149,47 +149,57 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// Does all of it, on the calling thread.
+/// Brings up a module that is in the cache, on the calling thread. `None` if it is not.
+pub(crate) fn load(
+    shared: &Arc<Shared>,
+    hash: [u8; 32],
+    limits: &Arc<Limits>,
+    report: &mut impl FnMut(PrepareStep),
+) -> Option<Result<Prepared, EngineError>> {
+    let began = Instant::now();
+    let (module, is_snapshot) = shared.cache.as_ref()?.load(&shared.wasmtime, hash)?;
+    report(PrepareStep::Compiled { cached: true, elapsed: began.elapsed() });
+    Some(bring_up(shared, &module, is_snapshot, limits, report))
+}
+
+/// Compiles a module and brings it up, on the calling thread.
 pub(crate) fn prepare(
     shared: Arc<Shared>,
     hash: [u8; 32],
     wasm: &[u8],
-    limits: Limits,
+    limits: &Arc<Limits>,
     mut report: impl FnMut(PrepareStep),
 ) -> Result<Prepared, EngineError> {
-    let limits = Arc::new(limits);
-    let (module, is_snapshot) = compiled(&shared, hash, wasm, &limits, &mut report)?;
-    let image = link(&shared, &module, is_snapshot, &limits)?;
-    let began = Instant::now();
-    start(&shared, &image, &limits)?;
-    report(PrepareStep::Probed { elapsed: began.elapsed() });
-    let id = shared.generations.fetch_add(1, Ordering::Relaxed);
-    Ok(Prepared(Arc::new(Generation { id, image, limits, shared })))
-}
-
-/// Finds machine code in the cache, or makes it. Returns whether it is that of a snapshot.
-fn compiled(
-    shared: &Shared,
-    hash: [u8; 32],
-    wasm: &[u8],
-    limits: &Arc<Limits>,
-    report: &mut impl FnMut(PrepareStep),
-) -> Result<(Module, bool), EngineError> {
-    let began = Instant::now();
-    let cached = shared.cache.as_ref().and_then(|cache| cache.load(&shared.wasmtime, hash));
-    if let Some(found) = cached {
-        report(PrepareStep::Compiled { cached: true, elapsed: began.elapsed() });
-        return Ok(found);
-    }
     Module::validate(&shared.wasmtime, wasm).map_err(|error| EngineError::WasmMalformed(format!("{error:#}")))?;
     let (module, is_snapshot) = match preinit::instrument(wasm) {
-        Some(instrumented) => compile_snapshot(shared, wasm, &instrumented, limits, report)?,
-        None => (compile_plain(shared, wasm, report)?, false),
+        Some(instrumented) => compile_snapshot(&shared, wasm, &instrumented, limits, &mut report)?,
+        None => (compile_plain(&shared, wasm, &mut report)?, false),
     };
-    if let Some(cache) = &shared.cache {
-        cache.store(&module, hash, is_snapshot);
-    }
-    Ok((module, is_snapshot))
+    let (module, is_snapshot) = kept(&shared, module, hash, is_snapshot);
+    bring_up(&shared, &module, is_snapshot, limits, &mut report)
+}
+
+/// Keeps a module in the cache and returns it as it is there: mapped, its code is memory the kernel may take back.
+fn kept(shared: &Shared, module: Module, hash: [u8; 32], is_snapshot: bool) -> (Module, bool) {
+    let Some(cache) = &shared.cache else { return (module, is_snapshot) };
+    cache.store(&module, hash, is_snapshot);
+    cache.load(&shared.wasmtime, hash).unwrap_or((module, is_snapshot))
+}
+
+/// Joins a module with its imports and lets one instance come up.
+fn bring_up(
+    shared: &Arc<Shared>,
+    module: &Module,
+    is_snapshot: bool,
+    limits: &Arc<Limits>,
+    report: &mut impl FnMut(PrepareStep),
+) -> Result<Prepared, EngineError> {
+    let image = link(shared, module, is_snapshot, limits)?;
+    let began = Instant::now();
+    start(shared, &image, limits)?;
+    report(PrepareStep::Probed { elapsed: began.elapsed() });
+    let id = shared.generations.fetch_add(1, Ordering::Relaxed);
+    Ok(Prepared(Arc::new(Generation { id, image, limits: limits.clone(), shared: shared.clone() })))
 }
 
 fn compile_plain(shared: &Shared, wasm: &[u8], report: &mut impl FnMut(PrepareStep)) -> Result<Module, EngineError> {

@@ -50,18 +50,16 @@ async fn damage_is_noticed_and_repaired() {
 }
 
 #[tokio::test]
-async fn a_file_with_a_right_digest_but_foreign_content_is_not_loaded() {
-    use sha2::{Digest, Sha256};
+async fn a_file_with_a_right_checksum_but_foreign_content_is_not_loaded() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = engine(dir.path(), 1 << 30);
-    assert!(!cached(&engine, &fixture("minimal"), "ok").await);
+    assert!(!cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
     let path = files(dir.path()).remove(0);
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
     let (key, _) = name.split_once('.').unwrap();
-    let digest = Sha256::digest(b"no code").iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let checksum = xxhash_rust::xxh3::xxh3_128(b"no code");
     fs::remove_file(&path).unwrap();
-    fs::write(path.with_file_name(format!("{key}.raw.{digest}.cwasm")), b"no code").unwrap();
-    assert!(!cached(&engine, &fixture("minimal"), "ok").await);
+    fs::write(path.with_file_name(format!("{key}.raw.{checksum:032x}.cwasm")), b"no code").unwrap();
+    assert!(!cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
     assert_eq!(files(dir.path()), [path]);
 }
 
@@ -78,6 +76,14 @@ async fn the_longest_unused_code_goes_first_and_foreign_files_stay() {
     assert!(!cached(&small, &fixture("minimal"), "ok").await, "it should have gone");
     assert!(foreign.exists());
     assert_eq!(files(dir.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn what_another_process_has_compiled_meanwhile_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (engine(dir.path(), 1 << 30), engine(dir.path(), 1 << 30));
+    assert!(!cached(&one, &fixture("minimal"), "ok").await);
+    assert!(cached(&other, &fixture("minimal"), "ok").await);
 }
 
 #[cfg(unix)]
