@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use wattle_bus::{Bus, Message, Subscription};
 use wattle_types::{LatticeId, subject};
 
+use permit::Asker;
 pub(crate) use permit::Permits;
 
 pub use permit::PermitError;
@@ -149,15 +150,15 @@ impl Desk {
 
     async fn handle(&self, audience: Audience, verb: &str, request: Message) {
         let (host, payload) = (&self.host, &request.payload);
-        let by_leader = match host.permits().check(verb, &request, unix_now()) {
-            Ok(by_leader) => by_leader,
+        let asker = match host.permits().check(verb, &request, unix_now()) {
+            Ok(asker) => asker,
             Err(error) => return self.refuse(audience, verb, &request, error).await,
         };
         let answer = match audience {
             Audience::All => verbs::for_all(host, verb, payload).await,
             Audience::OneOfAll => Some(verbs::for_one_of_all(host, verb, payload).await),
             Audience::ThisHost => match verb.strip_prefix(commands::PREFIX) {
-                Some(command) => return commands::answer(host, self.bus.as_ref(), command, &request, by_leader).await,
+                Some(command) => return commands::answer(host, self.bus.as_ref(), command, &request, asker).await,
                 None => Some(verbs::for_this_host(host, verb, payload).await),
             },
         };

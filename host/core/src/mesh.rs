@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Weak};
 
 use bytes::Bytes;
+use serde_json::json;
 use wattle_lattice::{
     beat::{RunningActor, RunningProvider},
-    node::{LocalHost, Told},
+    node::{ClocksApart, LocalHost, Told},
     rpc::{Refusal, RemoteCall, Serve},
 };
 use wattle_types::{BoxFuture, ErrorKind, HostId, InvokeError};
@@ -18,6 +19,13 @@ pub(crate) struct Part(pub(crate) Weak<Inner>);
 impl LocalHost for Part {
     fn told(&self) -> Told {
         self.0.upgrade().map(Host).map(|host| told(&host)).unwrap_or_default()
+    }
+
+    fn heard_of_clocks(&self, notice: &ClocksApart) {
+        let Some(host) = self.0.upgrade().map(Host) else { return };
+        let ahead: BTreeMap<_, _> = notice.ahead.iter().map(|(host, seconds)| (host.to_string(), *seconds)).collect();
+        let data = json!({ "host_id": host.id(), "seconds_ahead": ahead, "is_outvoted": notice.is_outvoted });
+        host.events_sink().announce("clocks_apart", data);
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Beat {
     pub version: u64,
     /// Milliseconds until the next notice at the latest.
     pub interval_ms: u64,
+    /// What the host's clock showed, in seconds since 1970; 0 where the host does not tell.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clock: u64,
     /// Takes no new work, and its work is to be moved away.
     #[serde(default)]
     pub draining: bool,
@@ -42,6 +45,11 @@ pub struct Beat {
     /// Providers that run here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<ProviderId, RunningProvider>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+const fn is_zero(clock: &u64) -> bool {
+    *clock == 0
 }
 
 /// Most labels of a host.

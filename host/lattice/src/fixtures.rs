@@ -24,6 +24,7 @@ pub(crate) fn beat(n: u8) -> Beat {
         incarnation: 1,
         version: 1,
         interval_ms: 1000,
+        clock: 0,
         draining: false,
         brief: false,
         last: false,

@@ -30,8 +30,10 @@ pub const TICK_EVERY: Duration = Duration::from_millis(100);
 const JITTER_MS: u64 = 300;
 /// How long a candidate waits after a write that failed.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// How long a leader that hosts do not obey leaves it to others.
+/// How long a leader that hosts do not obey leaves it to others: the first time, and at most when it happens again and
+/// again.
 const STEPS_DOWN_FOR: Duration = Duration::from_secs(60);
+const STEPS_DOWN_FOR_MAX: Duration = Duration::from_secs(16 * 60);
 /// Writes whose outcome may still become known.
 const ATTEMPTS_MAX: usize = 8;
 
@@ -100,9 +102,11 @@ pub enum Event {
         /// The term it has seen.
         term: u64,
     },
-    /// Most hosts do not obey this one, as when its clock is wrong: it lets go of the lease and leaves it to others
-    /// for a minute.
+    /// Most hosts do not obey this one, as when they do not trust its key: it lets go of the lease and leaves it to
+    /// others for a minute; twice as long each time it happens again soon, up to 16 minutes.
     StepDown,
+    /// Whether more hosts agree with another host's clock than with this one's: then it does not lead.
+    Outvoted(bool),
     /// This host drains or stops: it lets go of the lease and does not try for it any more.
     Resign,
 }
@@ -162,6 +166,8 @@ pub struct Election {
     not_before: Option<Instant>,
     /// Until then the lease is left to others.
     steps_down_until: Option<Instant>,
+    steps_down_for: Duration,
+    is_outvoted: bool,
     counter: u64,
     highest_term: u64,
     is_connected: bool,
@@ -182,6 +188,8 @@ impl Election {
             writing: None,
             not_before: None,
             steps_down_until: None,
+            steps_down_for: STEPS_DOWN_FOR,
+            is_outvoted: false,
             counter: 0,
             highest_term: 0,
             is_connected: true,
@@ -243,8 +251,21 @@ impl Election {
                 }
             }
             Event::StepDown => {
-                self.steps_down_until = Some(now + STEPS_DOWN_FOR);
+                // Soon again: the others are no better, or nobody has done anything about it.
+                let pause = match self.steps_down_until {
+                    Some(until) if now < until + self.steps_down_for => {
+                        (self.steps_down_for * 2).min(STEPS_DOWN_FOR_MAX)
+                    }
+                    _ => STEPS_DOWN_FOR,
+                };
+                (self.steps_down_for, self.steps_down_until) = (pause, Some(now + pause));
                 self.release(&mut effects);
+            }
+            Event::Outvoted(is_outvoted) => {
+                self.is_outvoted = is_outvoted;
+                if is_outvoted {
+                    self.release(&mut effects);
+                }
             }
             Event::Resign => {
                 self.is_resigned = true;
@@ -300,7 +321,7 @@ impl Election {
             self.seen = Some(Seen { lease: Some(lease), revision, since: now, is_held: true });
         }
         self.highest_term = self.highest_term.max(attempt.term);
-        if self.is_resigned || now.saturating_duration_since(attempt.sent) >= LEAD_MAX {
+        if self.is_resigned || self.is_outvoted || now.saturating_duration_since(attempt.sent) >= LEAD_MAX {
             return;
         }
         match &mut self.leading {
@@ -334,7 +355,8 @@ impl Election {
         }
         let waits = |time: Option<Instant>| time.is_some_and(|time| now < time);
         let must_wait = waits(self.not_before) || waits(self.steps_down_until);
-        if self.writing.is_some() || !self.is_connected || self.is_resigned || must_wait {
+        let is_barred = self.is_resigned || self.is_outvoted;
+        if self.writing.is_some() || !self.is_connected || is_barred || must_wait {
             return;
         }
         let term = match &self.leading {

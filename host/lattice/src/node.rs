@@ -2,6 +2,7 @@
 
 mod beats;
 mod calls;
+mod clocks;
 mod gate;
 mod hearing;
 mod leading;
@@ -18,6 +19,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use clocks::Clocks;
 use gate::Gate;
 use hearing::Hearing;
 pub use shared::{Shared, SharedError};
@@ -53,6 +55,19 @@ pub struct Told {
 pub trait LocalHost: Serve {
     /// Returns what is to be told of it now.
     fn told(&self) -> Told;
+
+    /// Hears that clocks are too far apart, or together again, where this host has to do with it: it leads, or leaves
+    /// leading to others for that. Told once for each change.
+    fn heard_of_clocks(&self, _notice: &ClocksApart) {}
+}
+
+/// Hosts whose clocks are too far from one host's: they refuse each other what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClocksApart {
+    /// By how many seconds each is ahead; behind if negative. Empty when all are together again.
+    pub ahead: BTreeMap<HostId, i64>,
+    /// More hosts agree with another clock: it is likely this one that is wrong.
+    pub is_outvoted: bool,
 }
 
 /// How a host joins a lattice.
@@ -85,6 +100,7 @@ struct Inner {
     shared: Shared,
     election: Mutex<Election>,
     hearing: Mutex<Hearing>,
+    clocks: Mutex<Clocks>,
     /// Whether this host is cut off, or was until not long ago.
     was_cut_off: AtomicBool,
     directory: Mutex<Directory>,
@@ -131,6 +147,7 @@ impl Node {
             shared,
             election: Mutex::new(Election::new(host)),
             hearing,
+            clocks: Mutex::default(),
             was_cut_off: AtomicBool::new(false),
             directory: Mutex::default(),
             snapshot: ArcSwap::default(),
@@ -192,6 +209,10 @@ impl Node {
 
     fn hearing(&self) -> MutexGuard<'_, Hearing> {
         self.0.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clocks(&self) -> MutexGuard<'_, Clocks> {
+        self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn election(&self) -> MutexGuard<'_, Election> {

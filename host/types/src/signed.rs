@@ -15,8 +15,9 @@ const TIME: &str = "Wattle-Time";
 const NONCE: &str = "Wattle-Nonce";
 /// Base64url, without padding.
 const SIGNATURE: &str = "Wattle-Signature";
-/// How old a request may be, in seconds, and how far ahead its sender's clock.
-pub const FRESH_SECS: u64 = 30;
+/// How far the clocks of a lattice's hosts, and of whoever commands them, may be apart, in seconds. The one window for
+/// all that is signed with a time: requests, leaders' orders, the first contact of two hosts.
+pub const CLOCKS_APART_MAX_SECS: u64 = 60;
 /// Longest nonce, in characters.
 const NONCE_LEN_MAX: usize = 64;
 
@@ -42,8 +43,15 @@ pub enum SignatureError {
     #[error("the request's signature is not its signer's over this subject and body")]
     Invalid,
     /// It was made too long ago, or ahead of time.
-    #[error("the request was signed more than {FRESH_SECS} seconds ago, or ahead of time: check both clocks")]
-    Stale,
+    #[error(
+        "by this host's clock the request was signed {} seconds {}; only {CLOCKS_APART_MAX_SECS} are allowed",
+        .ahead.unsigned_abs(),
+        if *.ahead < 0 { "ago" } else { "ahead of time" }
+    )]
+    Stale {
+        /// How far the signer's clock is ahead of this one, in seconds; behind, or the request was slow, if negative.
+        ahead: i64,
+    },
 }
 
 /// Returns the headers that sign a request. `nonce` is random.
@@ -84,13 +92,21 @@ pub fn verify(
     let time: u64 = header(TIME).and_then(|text| text.parse().ok()).ok_or(malformed(TIME))?;
     let nonce = header(NONCE).filter(|nonce| !nonce.is_empty() && nonce.len() <= NONCE_LEN_MAX);
     let nonce = nonce.ok_or(malformed(NONCE))?.to_owned();
-    if time.saturating_add(FRESH_SECS) < now || time > now.saturating_add(FRESH_SECS) {
-        return Err(SignatureError::Stale);
+    let ahead = ahead_of(time, now);
+    if ahead.unsigned_abs() > CLOCKS_APART_MAX_SECS {
+        return Err(SignatureError::Stale { ahead });
     }
     match signer.verify(text(subject, time, &nonce, body).as_bytes(), &signature) {
         Ok(true) => Ok(Some(Signature { signer, time, nonce })),
         Ok(false) | Err(_) => Err(SignatureError::Invalid),
     }
+}
+
+/// Returns by how many seconds one clock is ahead of another, both in seconds since 1970; negative if it is behind.
+#[must_use]
+pub fn ahead_of(theirs: u64, ours: u64) -> i64 {
+    let apart = i64::try_from(theirs.abs_diff(ours)).unwrap_or(i64::MAX);
+    if theirs < ours { -apart } else { apart }
 }
 
 fn text(subject: &str, time: u64, nonce: &str, body: &[u8]) -> String {
@@ -109,13 +125,15 @@ mod tests {
     fn a_signature_holds_for_its_subject_body_and_time_only() {
         let key = KeyPair::from_seed_bytes(KeyKind::Account, [7; 32]).unwrap();
         let headers = sign(&key, "a.b", b"body", NOW, [1; 16]);
-        let signature = verify(&headers, "a.b", b"body", NOW + FRESH_SECS).unwrap().unwrap();
+        let signature = verify(&headers, "a.b", b"body", NOW + CLOCKS_APART_MAX_SECS).unwrap().unwrap();
         assert_eq!((signature.signer, signature.time), (key.public_key(), NOW));
         for (subject, body, now, error) in [
             ("a.c", b"body".as_slice(), NOW, SignatureError::Invalid),
             ("a.b", b"Body", NOW, SignatureError::Invalid),
-            ("a.b", b"body", NOW + FRESH_SECS + 1, SignatureError::Stale),
-            ("a.b", b"body", NOW - FRESH_SECS - 1, SignatureError::Stale),
+            ("a.b", b"body", NOW + 61, SignatureError::Stale { ahead: -61 }),
+            ("a.b", b"body", NOW - 61, SignatureError::Stale { ahead: 61 }),
+            ("a.b", b"body", 0, SignatureError::Stale { ahead: 1_800_000_000 }),
+            ("a.b", b"body", u64::MAX, SignatureError::Stale { ahead: -i64::MAX }),
         ] {
             assert_eq!(verify(&headers, subject, body, now), Err(error), "{subject} {now}");
         }

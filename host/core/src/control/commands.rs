@@ -9,7 +9,7 @@ use wattle_bus::{Bus, Message};
 use wattle_lattice::spec::{DeclaredProvider, Spread};
 use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
 
-use super::PermitError;
+use super::Asker;
 use crate::{
     error::HostError,
     host::{Host, StartActor, StartProvider},
@@ -56,19 +56,18 @@ pub(super) async fn refuse(bus: &dyn Bus, request: &Message, error: HostError) {
 }
 
 /// Carries out one command, telling each step. `verb` is the subject's, by which NATS decides who may send it.
-/// Only an order `by_leader`, which its signature proves, may say its term.
-pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Message, by_leader: bool) {
+/// Only an order of a host of the cluster, which its signature proves, may say its term.
+pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Message, asker: Asker) {
     let begun = crate::dispatch::now();
     let (sender, mut steps) = mpsc::channel(STEPS_MAX);
     let work = async {
         let command = read(verb, &request.payload);
         let steps = Steps::to(sender);
         match command {
-            Ok((_, Some(_))) if !by_leader => finish(Err(PermitError::NoLeader.into())),
-            Ok((_, Some(term))) if !host.admits(term) => {
-                finish(Err(HostError::TermOutdated { seen: host.highest_term() }))
-            }
-            Ok((command, _)) => finish(carry_out(host, bus, command, &steps).await),
+            Ok((command, term)) => match term.map_or(Ok(()), |term| check_term(host, asker, term)) {
+                Ok(()) => finish(carry_out(host, bus, command, &steps).await),
+                Err(error) => finish(Err(error)),
+            },
             Err(error) => Progress::Failed {
                 code: "request_invalid".into(),
                 message: format!("the command cannot be read: {error}"),
@@ -85,6 +84,12 @@ pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Mes
     // `tell` ends when `work` has dropped the sender, so all steps are told before the outcome.
     let (outcome, ()) = tokio::join!(work, tell);
     send(bus, request, &outcome).await;
+}
+
+/// Checks that an order is a leader's, and not of one that leads no more.
+fn check_term(host: &Host, asker: Asker, term: u64) -> Result<(), HostError> {
+    asker.may_lead()?;
+    if host.admits(term) { Ok(()) } else { Err(HostError::TermOutdated { seen: host.highest_term() }) }
 }
 
 /// Reads a command, which must be the one its subject names, and the term if a leader gives it.

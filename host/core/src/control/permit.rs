@@ -7,7 +7,7 @@ use std::{
 
 use wattle_bus::Message;
 use wattle_types::{
-    signed::{self, FRESH_SECS, SignatureError},
+    signed::{self, CLOCKS_APART_MAX_SECS, SignatureError},
     wascap::{Digest, PublicKey},
 };
 
@@ -54,6 +54,7 @@ impl PermitError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unsigned => "request_unsigned",
+            Self::Signature(SignatureError::Stale { .. }) => "clocks_apart",
             Self::Signature(_) => "request_signature_invalid",
             Self::NotPermitted(_) | Self::NoLeader => "request_not_permitted",
             Self::Repeated(_) => "request_repeated",
@@ -67,7 +68,8 @@ impl PermitError {
             Self::Unsigned => "sign it: wattle --sign-with KEY; tools that cannot sign need a host without \
                                --require-signed"
                 .into(),
-            Self::Signature(_) => "check the clocks, and that nothing between changes messages".into(),
+            Self::Signature(SignatureError::Stale { .. }) => "set the clocks of both machines by NTP".into(),
+            Self::Signature(_) => "check that nothing between changes messages".into(),
             Self::NotPermitted(key) => format!("start the host with --controller {key}, if that key may control it"),
             Self::NoLeader => "leave out the term, or give both hosts the same --cluster-key".into(),
             Self::Repeated(_) => "ask anew: a request is taken once".into(),
@@ -78,6 +80,28 @@ impl PermitError {
 impl From<Replayed> for PermitError {
     fn from(error: Replayed) -> Self {
         Self::Repeated(error.to_string())
+    }
+}
+
+/// What a request's signature proves of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// A host of a trusted cluster: it may ask as the lattice's leader.
+    Cluster,
+    /// Nothing, or nothing that matters.
+    Anybody,
+    /// Nothing, as it is not fresh; and none is required.
+    Late(SignatureError),
+}
+
+impl Asker {
+    /// Checks that orders of a leader may be taken.
+    pub(super) const fn may_lead(self) -> Result<(), PermitError> {
+        match self {
+            Self::Cluster => Ok(()),
+            Self::Late(error) => Err(PermitError::Signature(error)),
+            Self::Anybody => Err(PermitError::NoLeader),
+        }
     }
 }
 
@@ -94,29 +118,29 @@ pub(crate) struct Permits {
 impl Permits {
     pub(crate) fn new(required: bool, controllers: &[PublicKey], clusters: BTreeSet<PublicKey>) -> Self {
         let signers = controllers.iter().copied().chain(clusters.iter().copied()).collect();
-        Self { required, signers, clusters, taken: Mutex::new(ReplayWindow::of(FRESH_SECS)) }
+        Self { required, signers, clusters, taken: Mutex::new(ReplayWindow::of(CLOCKS_APART_MAX_SECS)) }
     }
 
-    /// Checks one request, and returns whether a host of a trusted cluster has signed it. A signature, where there is
-    /// one, must hold even if none is required.
-    pub(super) fn check(&self, verb: &str, request: &Message, now: u64) -> Result<bool, PermitError> {
+    /// Checks one request, and returns what its signature proves. A signature, where there is one, must hold even if
+    /// none is required.
+    pub(super) fn check(&self, verb: &str, request: &Message, now: u64) -> Result<Asker, PermitError> {
         let signature = match signed::verify(&request.headers, &request.subject, &request.payload, now) {
             // Who need not sign may have a wrong clock. It proves nothing then.
-            Err(SignatureError::Stale) if !self.required => return Ok(false),
+            Err(error @ SignatureError::Stale { .. }) if !self.required => return Ok(Asker::Late(error)),
             signature => signature?,
         };
         let Some(signature) = signature else {
             let may_be_open = !self.required || OPEN.contains(&verb);
-            return if may_be_open { Ok(false) } else { Err(PermitError::Unsigned) };
+            return if may_be_open { Ok(Asker::Anybody) } else { Err(PermitError::Unsigned) };
         };
         if !self.signers.contains(&signature.signer) {
             // Whoever need not sign is not worse off for having done so.
-            return if self.required { Err(PermitError::NotPermitted(signature.signer)) } else { Ok(false) };
+            return if self.required { Err(PermitError::NotPermitted(signature.signer)) } else { Ok(Asker::Anybody) };
         }
         let id = Digest::of(format!("{} {}", signature.signer, signature.nonce).as_bytes());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.take(*id.as_bytes(), signature.time, now)?;
-        Ok(self.clusters.contains(&signature.signer))
+        Ok(if self.clusters.contains(&signature.signer) { Asker::Cluster } else { Asker::Anybody })
     }
 }
 
@@ -144,12 +168,14 @@ mod tests {
         let permits = Permits::new(true, &[controller.public_key()], [cluster.public_key()].into());
         let code = |request: &Message, verb| permits.check(verb, request, NOW).map_err(|error| error.code());
         assert_eq!(code(&request(vec![]), "provider.stop"), Err("request_unsigned"));
-        assert_eq!(code(&request(vec![]), "host.ping"), Ok(false));
+        assert_eq!(code(&request(vec![]), "host.ping"), Ok(Asker::Anybody));
         assert_eq!(code(&signed_by(&stranger, 1), "provider.stop"), Err("request_not_permitted"));
-        assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Ok(false));
+        assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Ok(Asker::Anybody));
         assert_eq!(code(&signed_by(&controller, 1), "provider.stop"), Err("request_repeated"));
-        assert_eq!(code(&signed_by(&controller, 2), "provider.stop"), Ok(false));
-        assert_eq!(code(&signed_by(&cluster, 1), "provider.stop"), Ok(true));
+        assert_eq!(code(&signed_by(&controller, 2), "provider.stop"), Ok(Asker::Anybody));
+        assert_eq!(code(&signed_by(&cluster, 1), "provider.stop"), Ok(Asker::Cluster));
+        let late = permits.check("provider.stop", &signed_by(&cluster, 2), NOW + 61).map_err(|error| error.code());
+        assert_eq!(late, Err("clocks_apart"));
         let mut changed = signed_by(&controller, 3);
         changed.payload = Bytes::from_static(b"[]");
         assert_eq!(code(&changed, "provider.stop"), Err("request_signature_invalid"));
@@ -159,11 +185,15 @@ mod tests {
     fn a_host_that_does_not_require_them_refuses_only_what_is_forged_or_repeated() {
         let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
         let permits = Permits::new(false, &[controller.public_key()], BTreeSet::new());
-        assert_eq!(permits.check("provider.stop", &request(vec![]), NOW), Ok(false));
-        assert_eq!(permits.check("provider.stop", &signed_by(&stranger, 1), NOW), Ok(false));
-        assert_eq!(permits.check("provider.stop", &signed_by(&controller, 1), NOW), Ok(false));
+        assert_eq!(permits.check("provider.stop", &request(vec![]), NOW), Ok(Asker::Anybody));
+        assert_eq!(permits.check("provider.stop", &signed_by(&stranger, 1), NOW), Ok(Asker::Anybody));
+        assert_eq!(permits.check("provider.stop", &signed_by(&controller, 1), NOW), Ok(Asker::Anybody));
         assert!(permits.check("provider.stop", &signed_by(&controller, 1), NOW).is_err());
-        assert_eq!(permits.check("provider.stop", &signed_by(&controller, 3), NOW + 1000), Ok(false));
+        let late = permits.check("provider.stop", &signed_by(&controller, 3), NOW + 1000).unwrap();
+        assert_eq!(late, Asker::Late(SignatureError::Stale { ahead: -1000 }));
+        let why = late.may_lead().unwrap_err();
+        assert!(why.code() == "clocks_apart" && why.to_string().contains("1000 seconds ago"), "{why}");
+        assert_eq!(Asker::Anybody.may_lead(), Err(PermitError::NoLeader));
         let mut forged = signed_by(&controller, 2);
         forged.subject = "a.c".into();
         assert!(permits.check("provider.stop", &forged, NOW).is_err());

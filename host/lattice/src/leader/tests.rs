@@ -350,3 +350,40 @@ fn a_leader_that_is_not_obeyed_leaves_it_to_others_for_a_minute() {
     assert_eq!(tick(&mut election, start, t, t + 59_950), None);
     assert_eq!(tick(&mut election, start, t, t + 60_000), Some((t + 60_000, vec!["2.3@11".into()])));
 }
+
+#[test]
+fn a_leader_that_is_not_obeyed_again_leaves_it_to_others_for_longer() {
+    let start = Instant::now();
+    let mut election = Election::new(host(1));
+    let (mut t, mut pauses) = (0, Vec::new());
+    for round in 0..7 {
+        election.handle(at(start, t), Event::StepDown);
+        let mut pause = 0;
+        let wrote = |election: &mut Election, ms| {
+            election.handle(at(start, ms), Event::Saw { lease: None, revision: 1 + round });
+            !election.handle(at(start, ms + 3_000), Event::Tick).is_empty()
+        };
+        while !wrote(&mut election, t + pause) {
+            pause += 1_000;
+        }
+        pauses.push((pause + 3_000) / 60_000);
+        t += pause + 3_000;
+        election = Election { writing: None, leading: None, ..election };
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 16, 16]);
+    // It went well for long: as the first time.
+    election.handle(at(start, t + 3_600_000), Event::StepDown);
+    assert_eq!(election.steps_down_for, STEPS_DOWN_FOR);
+}
+
+#[test]
+fn who_is_outvoted_lets_go_and_does_not_try() {
+    let start = Instant::now();
+    let (mut election, t) = leader(start);
+    assert_eq!(told(&election.handle(at(start, t), Event::Outvoted(true))), ["follow", "released 1.2@10"]);
+    let released = Lease { released: true, ..lease(1, 1, 2) };
+    election.handle(at(start, t), Event::Saw { lease: Some(released), revision: 11 });
+    assert_eq!(tick(&mut election, start, t, t + 600_000), None);
+    let again = told(&election.handle(at(start, t + 600_000), Event::Outvoted(false)));
+    assert_eq!(again, ["2.3@11"]);
+}

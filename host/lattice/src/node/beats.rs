@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use wattle_bus::{BusError, Message, Subscription};
 use wattle_types::subject;
 
-use super::{LocalHost, Node, Told, now};
+use super::{ClocksApart, LocalHost, Node, Told, now};
 use crate::{
     beat::{Beat, INTERVAL_MS},
     directory::Heard,
@@ -33,7 +33,7 @@ const GREETERS_MAX: usize = 16;
 pub(super) async fn start(node: &Node, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
     let everybody = subject::beat(&node.0.lattice, "*");
     let beats = node.0.bus.subscribe(&everybody, None).await?;
-    node.0.tasks.spawn(hear(node.clone(), beats));
+    node.0.tasks.spawn(hear(node.clone(), host.clone(), beats));
     node.0.tasks.spawn(tell(node.clone(), host));
     Ok(())
 }
@@ -109,6 +109,7 @@ impl Node {
             incarnation: self.0.incarnation,
             version,
             interval_ms: u64::try_from(self.beat_every().as_millis()).unwrap_or(u64::MAX),
+            clock: self.0.surroundings.unix_now(),
             draining: told.draining,
             brief: false,
             last,
@@ -120,7 +121,7 @@ impl Node {
 }
 
 /// Hears beats until the node leaves, and notices who fell silent.
-pub(super) async fn hear(node: Node, mut beats: Subscription) {
+pub(super) async fn hear(node: Node, host: Arc<dyn LocalHost>, mut beats: Subscription) {
     let mut expiry = tokio::time::interval_at(Instant::now() + EXPIRY_EVERY, EXPIRY_EVERY);
     expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -134,8 +135,31 @@ pub(super) async fn hear(node: Node, mut beats: Subscription) {
                     None => return,
                 },
             },
-            _ = expiry.tick() => look_for_silent(&node),
+            _ = expiry.tick() => {
+                look_for_silent(&node);
+                look_at_clocks(&node, host.as_ref());
+            }
         }
+    }
+}
+
+/// Tells whose clocks are too far apart, when that has changed.
+fn look_at_clocks(node: &Node, host: &dyn LocalHost) {
+    let directory = node.directory();
+    let mut clocks = node.clocks();
+    let Some(view) = clocks.look(now(), |host| directory.hosts().contains_key(host)).cloned() else { return };
+    drop(clocks);
+    for (host, ahead) in &view.apart {
+        tracing::warn!(
+            %host, seconds_ahead = ahead, is_ours_wrong = view.is_outvoted,
+            "the clock of a host is too far from ours: the two refuse each other's calls and orders; set both by NTP"
+        );
+    }
+    if view.apart.is_empty() {
+        tracing::info!("the clocks of all hosts are near enough to ours again");
+    }
+    if view.is_outvoted || node.leads().is_some() || view.apart.is_empty() {
+        host.heard_of_clocks(&ClocksApart { ahead: view.apart, is_outvoted: view.is_outvoted });
     }
 }
 
@@ -210,6 +234,9 @@ fn heard(node: &Node, message: &Message) {
     }
     if beat.host == node.0.host && beat.incarnation != node.0.incarnation {
         return heard_of_ourselves(node, &beat);
+    }
+    if beat.clock > 0 && beat.host != node.0.host {
+        node.clocks().heard(beat.host, beat.clock, node.0.surroundings.unix_now());
     }
     let (host, name) = (beat.host, beat.name.clone());
     let was_known = node.directory().hosts().contains_key(&host);

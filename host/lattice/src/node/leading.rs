@@ -57,6 +57,8 @@ struct Leading {
     connection: (bool, u64),
     /// How many times the watch had begun anew when the lease was shown last.
     resets: u64,
+    /// Whether others agree with another clock than ours.
+    is_outvoted: bool,
 }
 
 /// Takes part until the node leaves.
@@ -66,7 +68,8 @@ pub(super) async fn lead(node: Node) {
     let mut changes = node.0.shared.changes();
     let (writes, left) = (JoinSet::new(), node.0.left.clone());
     let connection = (true, node.0.bus.connections());
-    let mut leading = Leading { node, writes, work: None, shown: None, was_connected: true, connection, resets: 0 };
+    let (shown, was_connected, resets, is_outvoted) = (None, true, 0, false);
+    let mut leading = Leading { node, writes, work: None, shown, was_connected, connection, resets, is_outvoted };
     loop {
         tokio::select! {
             biased;
@@ -82,6 +85,7 @@ pub(super) async fn lead(node: Node) {
             }
             _ = ticks.tick() => {
                 leading.check_connection();
+                leading.look_at_clock();
                 leading.handle(Event::Tick);
                 leading.work_on();
             }
@@ -160,6 +164,14 @@ impl Leading {
         self.handle(Event::Saw { lease: seen.0, revision: seen.1 });
     }
 
+    /// Tells the election when our clock turns out to be the wrong one, or right again.
+    fn look_at_clock(&mut self) {
+        let is_outvoted = self.node.clocks().is_outvoted();
+        if std::mem::replace(&mut self.is_outvoted, is_outvoted) != is_outvoted {
+            self.handle(Event::Outvoted(is_outvoted));
+        }
+    }
+
     fn check_connection(&mut self) {
         let is_connected = self.node.0.bus.is_connected();
         let connection = (is_connected, self.node.0.bus.connections());
@@ -190,7 +202,7 @@ impl Leading {
         match self.work.as_mut().and_then(Work::go_on) {
             Some(Over::Outdated { by }) => self.handle(Event::Refused { term: by }),
             Some(Over::Unheeded) => {
-                tracing::error!("most hosts refuse this leader's signature: check this host's clock and key");
+                tracing::error!("most hosts refuse this leader's signature: check this host's cluster key");
                 self.handle(Event::StepDown);
             }
             None => {}

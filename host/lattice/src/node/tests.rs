@@ -44,13 +44,33 @@ impl LocalHost for Fake {
     }
 }
 
+/// A clock that is wrong.
+struct Wrong {
+    ahead: i64,
+    begun: tokio::time::Instant,
+}
+
+impl Surroundings for Wrong {
+    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), crate::rpc::NoRandomness> {
+        System.fill_random(bytes)
+    }
+
+    fn unix_now(&self) -> u64 {
+        (1_800_000_000 + self.begun.elapsed().as_secs()).saturating_add_signed(self.ahead)
+    }
+}
+
 async fn node(bus: Arc<dyn Bus>, n: u8, runs: bool) -> Node {
+    node_with(bus, n, runs, Arc::new(System)).await
+}
+
+async fn node_with(bus: Arc<dyn Bus>, n: u8, runs: bool, surroundings: Arc<dyn Surroundings>) -> Node {
     let key = |kind, n| KeyPair::from_seed_bytes(kind, [n; 32]).unwrap();
     let host = key(KeyKind::Host, n).public_key().try_into().unwrap();
     let lattice = "default".parse().unwrap();
     let identity = Identity { lattice, host, cluster: key(KeyKind::Cluster, 1), issuers: vec![] };
     let (name, beat_every) = (format!("h{n}"), Duration::from_millis(500));
-    let options = NodeOptions { identity, name, beat_every, surroundings: Arc::new(System) };
+    let options = NodeOptions { identity, name, beat_every, surroundings };
     let node = Node::new(bus, options).await.unwrap();
     node.join(Arc::new(Fake { runs })).await.unwrap();
     node
@@ -272,4 +292,30 @@ async fn who_cannot_open_the_shared_state_leaves_no_task_behind() {
     tasks.close();
     tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await.expect("no task is left");
     assert!(!end.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_with_a_wrong_clock_leaves_leading_to_those_who_agree() {
+    let net = SimNet::new(1);
+    let begun = tokio::time::Instant::now();
+    let join = async |n: u8, ahead: i64| {
+        let bus = Arc::new(net.connect(&format!("h{n}")));
+        node_with(bus, n, false, Arc::new(Wrong { ahead, begun })).await
+    };
+    let wrong = join(1, 95).await;
+    assert!(leads_within(&[&wrong], 5).await);
+    // Two that disagree cannot tell who is wrong: whoever leads stays.
+    let two = join(2, 0).await;
+    for _ in 0..300 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(wrong.leads().is_some() && two.leads().is_none());
+    }
+    // A third one decides.
+    let three = join(3, 3).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(wrong.leads().is_none() && leads_within(&[&two, &three], 5).await);
+    for _ in 0..300 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(wrong.leads().is_none() && leads_within(&[&two, &three], 1).await);
+    }
 }

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 use wattle_types::{
     HostId,
+    signed::CLOCKS_APART_MAX_SECS,
     wascap::{KeyKind, PublicKey},
 };
 use x25519_dalek::{PublicKey as Point, StaticSecret};
@@ -18,9 +19,6 @@ use super::{
     keys::Keys,
     wire::{Malformed, Reader, cut},
 };
-
-/// Furthest the clocks of two hosts may be apart, in seconds.
-pub(super) const SKEW_MAX_SECS: u64 = 60;
 
 const SIGNATURE_LEN: usize = 64;
 const KEY_LEN: usize = 32;
@@ -39,7 +37,7 @@ pub(super) enum NoSession {
     Untrusted(PublicKey),
     #[error("the signature is not right")]
     Forged,
-    #[error("the first contact is not fresh: the hosts' clocks differ by more than {SKEW_MAX_SECS} seconds")]
+    #[error("the first contact is not fresh: the hosts' clocks differ by more than {CLOCKS_APART_MAX_SECS} seconds")]
     Stale,
     #[error("the first contact was sent before")]
     Repeated,
@@ -199,7 +197,7 @@ impl Proven {
         if !is_ours || to != identity.host {
             return Err(NoSession::Misdirected);
         }
-        if sent_at.abs_diff(now) > SKEW_MAX_SECS {
+        if sent_at.abs_diff(now) > CLOCKS_APART_MAX_SECS {
             return Err(NoSession::Stale);
         }
         Ok(Self { from, nonce, sent_at, frame: frame.clone(), ephemeral })

@@ -10,12 +10,12 @@ use std::{
 };
 
 use tokio::time::Instant;
-use wattle_types::HostId;
+use wattle_types::{HostId, signed::CLOCKS_APART_MAX_SECS};
 
 use super::{
     Limits,
     gauge::Gauge,
-    handshake::{NoSession, Proven, SKEW_MAX_SECS},
+    handshake::{NoSession, Proven},
     keys::Keys,
     window::Window,
 };
@@ -162,7 +162,7 @@ impl Nonces {
         while let Some((_, old)) = self.order.pop_front_if(|(until, _)| *until < now) {
             self.seen.remove(&old);
         }
-        if sent_at.abs_diff(now) > SKEW_MAX_SECS {
+        if sent_at.abs_diff(now) > CLOCKS_APART_MAX_SECS {
             return Err(NoSession::Stale);
         }
         if self.seen.contains(&nonce) {
@@ -172,7 +172,7 @@ impl Nonces {
             return Err(NoSession::Busy);
         }
         self.seen.insert(nonce);
-        self.order.push_back((now.saturating_add(2 * SKEW_MAX_SECS), nonce));
+        self.order.push_back((now.saturating_add(2 * CLOCKS_APART_MAX_SECS), nonce));
         Ok(())
     }
 }

@@ -37,9 +37,10 @@ enum Outcome {
     Written { target: Target, result: Result<(), String> },
 }
 
-/// How a host refuses an order when the signature is bad or, by its clock, too old: the first if it requires
-/// signatures.
+/// How a host refuses an order when its signature is bad, or is of a key it does not trust.
 const UNHEEDED: [&str; 2] = ["request_signature_invalid", "request_not_permitted"];
+/// How it does when its clock and ours are too far apart. Who then leads is decided by the clocks, not by refusals.
+const CLOCKS_APART: &str = "clocks_apart";
 /// The first pause until a rollout is written the same way again; each further one is twice as long.
 const WRITE_PAUSE: Duration = Duration::from_millis(250);
 /// The longest.
@@ -155,7 +156,11 @@ impl Work {
                     let ended = match result {
                         Ok(()) => Ended::Done,
                         // That it is we who ask is what it refuses.
-                        Err(Failed::Refused { code, .. }) if UNHEEDED.contains(&code.as_str()) => Ended::Unknown,
+                        Err(Failed::Refused { code, .. })
+                            if code == CLOCKS_APART || UNHEEDED.contains(&code.as_str()) =>
+                        {
+                            Ended::Unknown
+                        }
                         Err(Failed::Refused { message, .. }) => Ended::Refused(message),
                         Err(Failed::Silent(why)) => {
                             tracing::debug!(why, "a host of a rollout did not answer");
@@ -199,6 +204,7 @@ impl Work {
             && code == TERM_OUTDATED
         {
             // The message ends with the term that was seen.
+            Some(Failed::Refused { code, .. }) if code == CLOCKS_APART => {}
             let seen = message.rsplit(' ').next().and_then(|term| term.parse().ok());
             self.outdated_by = seen.or(Some(self.term + 1));
         }
