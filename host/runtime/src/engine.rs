@@ -135,6 +135,9 @@ fn wasmtime_config(config: &EngineConfig) -> Result<Config, EngineError> {
         .memory_init_cow(true)
         // Traps are told by their kind; collecting frames of a guest would cost a hostile one nothing and us much.
         .wasm_backtrace_max_frames(None)
+        // Nobody reads backtraces of guests: what they would need makes files larger and loading slower.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         // Only components use it, and each store would pay for it.
         .concurrency_support(false)
         .wasm_multi_memory(false)
