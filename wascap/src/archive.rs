@@ -58,7 +58,6 @@ impl Archive {
 pub struct VerifiedArchive {
     claims: Verified<Provider>,
     archive: Archive,
-    file_digest: Digest,
 }
 
 impl VerifiedArchive {
@@ -99,12 +98,6 @@ impl VerifiedArchive {
     pub const fn world(&self) -> Option<&Arc<[u8]>> {
         self.archive.world.as_ref()
     }
-
-    /// Returns the hash of the whole file.
-    #[must_use]
-    pub const fn file_digest(&self) -> &Digest {
-        &self.file_digest
-    }
 }
 
 /// Returns this machine's platform as archives spell it.
@@ -124,7 +117,7 @@ pub fn verify_archive(bytes: &[u8], now: u64, policy: &TrustPolicy) -> Result<Ve
     let claims: Verified<Provider> = verify::check_token(&Token::parse(&token)?, now, policy)?;
     match archive.check_hashes(claims.metadata()).into_iter().next() {
         Some(error) => Err(error),
-        None => Ok(VerifiedArchive { claims, archive, file_digest: Digest::of(bytes) }),
+        None => Ok(VerifiedArchive { claims, archive }),
     }
 }
 

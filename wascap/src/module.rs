@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{
     Actor, Claims, ClaimsError, Digest, KeyPair, PublicKey, Token, TrustPolicy, Verified, WASCAP_REVISION,
     claims::Metadata, verify, wasm,
@@ -23,16 +25,15 @@ pub enum HashCheck {
 #[derive(Debug, Clone)]
 pub struct VerifiedModule {
     claims: Arc<Verified<Actor>>,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     hash: Digest,
-    file_digest: Digest,
     hash_check: HashCheck,
 }
 
 impl VerifiedModule {
     /// Returns the whole signed file.
     #[must_use]
-    pub const fn bytes(&self) -> &Arc<[u8]> {
+    pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
@@ -42,12 +43,6 @@ impl VerifiedModule {
     #[must_use]
     pub const fn hash(&self) -> &Digest {
         &self.hash
-    }
-
-    /// Returns the hash of the whole file, its token included.
-    #[must_use]
-    pub const fn file_digest(&self) -> &Digest {
-        &self.file_digest
     }
 
     /// Returns how firmly the claims are tied to the code.
@@ -111,11 +106,7 @@ impl VerifiedModule {
 ///
 /// # Errors
 /// The first reason to refuse it, in that order.
-pub fn verify_module(
-    bytes: impl Into<Arc<[u8]>>,
-    now: u64,
-    policy: &TrustPolicy,
-) -> Result<VerifiedModule, ClaimsError> {
+pub fn verify_module(bytes: impl Into<Bytes>, now: u64, policy: &TrustPolicy) -> Result<VerifiedModule, ClaimsError> {
     let bytes = bytes.into();
     let (tokens, hash) = walk_hashing(&bytes)?;
     let token = Token::parse(tokens.only()?)?;
@@ -127,8 +118,7 @@ pub fn verify_module(
         }
         Err(error) => return Err(error),
     };
-    let file_digest = Digest::of(&bytes);
-    Ok(VerifiedModule { claims: Arc::new(claims), bytes, hash, file_digest, hash_check })
+    Ok(VerifiedModule { claims: Arc::new(claims), bytes, hash, hash_check })
 }
 
 /// Signs a module or component: hashes it, and embeds the token of `claims` as its last section.

@@ -53,7 +53,7 @@ fn verdict(bytes: &[u8], lenient: bool) -> String {
     let policy = said.iter().fold(TrustPolicy::new().allow_unverifiable_legacy(lenient), |policy, inspection| {
         policy.trust_account(inspection.claims.issuer.parse().unwrap()).unwrap()
     });
-    match verify_module(bytes, now(), &policy) {
+    match verify_module(bytes.to_vec(), now(), &policy) {
         Ok(module) => {
             let check = if module.hash_check() == HashCheck::Matches { "verified" } else { "allowed unverified" };
             format!("{check}: {} {} {:?}", module.name().unwrap(), module.actor_id(), module.capabilities())
@@ -87,7 +87,7 @@ fn every_signed_file_is_read_and_judged() {
 #[test]
 fn none_of_their_issuers_is_trusted_unasked() {
     for (name, bytes) in files() {
-        let refusal = verify_module(bytes, now(), &TrustPolicy::new()).unwrap_err();
+        let refusal = verify_module(bytes.to_vec(), now(), &TrustPolicy::new()).unwrap_err();
         assert!(matches!(refusal, ClaimsError::IssuerNotTrusted { .. } | ClaimsError::Missing), "{name}: {refusal}");
     }
 }

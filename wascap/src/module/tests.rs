@@ -53,14 +53,14 @@ fn sample() -> Vec<u8> {
 }
 
 fn code(bytes: &[u8], policy: &TrustPolicy) -> &'static str {
-    verify_module(bytes, NOW, policy).unwrap_err().code()
+    verify_module(bytes.to_vec(), NOW, policy).unwrap_err().code()
 }
 
 #[test]
 fn a_signed_module_says_who_and_what_it_is() {
     let signer = Signer::new();
     let signed = signer.sign(&sample());
-    let verified = verify_module(&signed[..], NOW, &signer.policy()).unwrap();
+    let verified = verify_module(signed.clone(), NOW, &signer.policy()).unwrap();
     assert_eq!(verified.actor_id(), signer.module.public_key());
     assert_eq!(verified.issuer(), signer.account.public_key());
     assert_eq!(verified.name(), Some("Counter"));
@@ -69,7 +69,6 @@ fn a_signed_module_says_who_and_what_it_is() {
     assert_eq!(verified.hash_check(), HashCheck::Matches);
     assert_eq!(&verified.bytes()[..], &signed[..]);
     assert_eq!(*verified.hash(), module_hash(&sample()).unwrap());
-    assert_eq!(*verified.file_digest(), Digest::of(&signed));
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn refusals_come_with_their_names() {
     assert_eq!(code(&signed, &TrustPolicy::new()), "issuer_not_trusted");
     let expired = signer.claims().expires_at(NOW - 1);
     assert_eq!(code(&sign_module(EMPTY, &expired, &signer.account).unwrap(), &signer.policy()), "claims_expired");
-    let unknown = verify_module(&signed[..], NOW, &TrustPolicy::new()).unwrap_err();
+    let unknown = verify_module(signed.clone(), NOW, &TrustPolicy::new()).unwrap_err();
     assert_eq!(unknown, ClaimsError::IssuerNotTrusted { issuer: signer.account.public_key(), why: Distrust::Unknown });
 }
 
@@ -149,7 +148,7 @@ fn a_component_hides_no_second_token() {
     component.extend([1, inner.len() as u8]);
     component.extend(&inner);
     let signed = signer.sign(&component);
-    assert!(verify_module(&signed[..], NOW, &signer.policy()).is_ok(), "signing removes it");
+    assert!(verify_module(signed.clone(), NOW, &signer.policy()).is_ok(), "signing removes it");
     let mut smuggled = component;
     wasm::append_custom(&mut smuggled, "wasmcloud_jwt", extract_token(&signed).unwrap().as_bytes());
     assert_eq!(code(&smuggled, &signer.policy()), "claims_ambiguous");
@@ -175,7 +174,7 @@ fn no_cut_or_grown_module_verifies() {
     let signer = Signer::new();
     let signed = signer.sign(&sample());
     for len in 0..signed.len() {
-        assert!(verify_module(&signed[..len], NOW, &signer.policy()).is_err(), "cut to {len}");
+        assert!(verify_module(signed[..len].to_vec(), NOW, &signer.policy()).is_err(), "cut to {len}");
     }
     for more in [&[0][..], &[0, 1], &[0, 1, 0], &[11, 1, 0]] {
         assert!(verify_module([&signed, more].concat(), NOW, &signer.policy()).is_err(), "grown by {more:x?}");

@@ -370,7 +370,7 @@ impl Host {
 
     pub(super) async fn verify(&self, module: Bytes, steps: &Steps) -> Result<VerifiedModule, HostError> {
         let inner = self.0.clone();
-        let verified = tokio::task::spawn_blocking(move || verify_module(&*module, unix_now(), &inner.trust));
+        let verified = tokio::task::spawn_blocking(move || verify_module(module, unix_now(), &inner.trust));
         let verified = verified.await.map_err(|error| HostError::Internal(error.to_string()))??;
         steps.done("verified", format!("issuer {}", verified.issuer()));
         Ok(verified)
