@@ -133,9 +133,17 @@ impl Work {
         if self.unheeding.len() * 2 > others && others > 0 {
             return Some(Over::Unheeded);
         }
-        self.reconcile();
-        self.roll();
+        if self.knows_all() {
+            self.reconcile();
+            self.roll();
+        }
         None
+    }
+
+    /// Whether the copy of the shared state shows this leadership, and with it all that was written before it. A host
+    /// that was cut off may lead before its watch tells what it has missed.
+    fn knows_all(&self) -> bool {
+        self.node.0.shared.read(|data| data.lease().is_some_and(|lease| lease.term >= self.term))
     }
 
     fn take(&mut self, outcome: Outcome) {
@@ -196,6 +204,7 @@ impl Work {
                 self.unheeding.insert(host);
             }
             Some(Failed::Silent(_)) => {}
+            Some(Failed::Refused { code, .. }) if code == CLOCKS_APART => {}
             _ => {
                 self.unheeding.remove(&host);
             }
@@ -204,7 +213,6 @@ impl Work {
             && code == TERM_OUTDATED
         {
             // The message ends with the term that was seen.
-            Some(Failed::Refused { code, .. }) if code == CLOCKS_APART => {}
             let seen = message.rsplit(' ').next().and_then(|term| term.parse().ok());
             self.outdated_by = seen.or(Some(self.term + 1));
         }
@@ -338,13 +346,13 @@ impl Work {
 
     fn measure(&mut self, target: Target, host: HostId) {
         let (node, term) = (self.node.clone(), self.term);
+        let asked = now();
         self.doing.spawn(async move {
             let command = Command::MeasureActor { actor: target.to_string() };
             let answer = node.order(host, &command, term, ASK_TIMEOUT).await;
             let measured = answer.ok().and_then(|answer| serde_json::from_value(answer).ok());
             Outcome::Measured { target, host, asked, measured }
         });
-        let asked = now();
     }
 }
 
