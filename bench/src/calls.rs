@@ -1,6 +1,7 @@
 //! Calls of one guest in this process: ours in a fresh sandbox, bare wasmtime doing the same, and the `wapc` crates.
 
 mod bare;
+mod hosted;
 mod ours;
 pub(crate) mod threads;
 mod wapc;
@@ -20,6 +21,7 @@ use crate::{guest, report::Report, settings::Settings};
 
 const SIZES: [(usize, &str); 4] = [(16, "16 B"), (1 << 10, "1 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")];
 pub(crate) const OURS: &str = "ours, fresh";
+pub(crate) const HOSTED: &str = "ours, fresh, through the host";
 pub(crate) const BARE: &str = "bare wasmtime 48, tuned pool, fresh";
 pub(crate) const WAPC_FRESH: &str = "wapc 2.2 + provider 2.25, fresh";
 pub(crate) const WAPC_REUSED: &str = "wapc 2.2 + provider 2.25, reused";
@@ -74,6 +76,7 @@ pub(crate) fn run(settings: Settings) -> Result<Report> {
         }
     }
     report.add_ratios(TIME, OURS, "x ours");
+    report.note("through the host: with routing, admission and slot, called in process");
     report.note("x ours: how many times as long as ours a call takes; above 1 is slower than ours");
     report.note("fresh: every call gets its own sandbox; reused: one instance keeps its memory from call to call");
     report.note("the last answer of each batch of about 2 ms is compared byte by byte, outside the measured time");
@@ -94,6 +97,7 @@ fn contestants() -> Result<Vec<Box<dyn Contestant>>> {
     let wasm = guest::echo()?;
     Ok(vec![
         Box::new(Ours::new(&wasm)?),
+        Box::new(hosted::Hosted::new()?),
         Box::new(BareFresh::new(&wasm)?),
         Box::new(wapc::Fresh::new(&wasm)?),
         Box::new(wapc::Reused::new(&wasm)?),

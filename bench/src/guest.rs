@@ -25,9 +25,13 @@ pub(crate) fn example(name: &str) -> Result<(Vec<u8>, String)> {
 
 /// Returns a guest of `bench/guests`, not signed.
 pub(crate) fn heavy(name: &str) -> Result<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-guests");
-    let file = folder.join(name).with_extension("wasm");
+    let file = folder().join(name).with_extension("wasm");
     std::fs::read(&file).with_context(|| format!("{}: run by way of `cargo xtask bench`", file.display()))
+}
+
+/// Returns where `cargo xtask bench` leaves the guests of `bench/guests`.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-guests")
 }
 
 /// Signs guests as actors, each with a subject of its own.

@@ -34,7 +34,8 @@ impl Helper {
         Self::spawn(&mut command)
     }
 
-    fn spawn(command: &mut Command) -> Result<Self> {
+    /// Starts another program.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("no helper starts")?;
         let input = child.stdin.take().context("a helper without input")?;
         let output = BufReader::new(child.stdout.take().context("a helper without output")?);

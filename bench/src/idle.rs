@@ -16,7 +16,7 @@ pub(crate) const ACTOR: &str = "a further idle actor";
 pub(crate) const CALL: &str = "a call in flight";
 /// Everything resident, compiled code in the page cache included.
 pub(crate) const RESIDENT: &str = "KiB resident";
-const OWN: &str = "KiB its own";
+pub(crate) const OWN: &str = "KiB its own";
 /// Actors that come up before the first look: what a first one costs is not what a further one costs.
 const FIRST: usize = 10;
 

@@ -5,6 +5,7 @@ mod calls;
 mod cold;
 mod compare;
 mod compute;
+mod document;
 mod first_start;
 mod goals;
 mod guest;
@@ -46,7 +47,8 @@ const TURN_MS: [u64; 2] = [400, 60];
     disable_help_subcommand = true,
     after_help = "Examples:\n  cargo xtask bench\n  \
     cargo xtask bench --list\n  cargo xtask bench calls http --rounds 9\n  cargo xtask bench --quick\n  \
-    cargo xtask bench --compare bench/results/A.json bench/results/B.json"
+    cargo xtask bench --compare bench/results/A.json bench/results/B.json\n  \
+    cargo xtask bench --show bench/results/A.json --into docs/performance.md"
 )]
 struct Args {
     /// What to measure; everything unless said.
@@ -72,7 +74,10 @@ struct Args {
     /// Show a kept run again: its tables and goals. Plots are drawn anew.
     #[arg(long, value_name = "RUN")]
     show: Option<PathBuf>,
-    /// Write the record to standard output, too.
+    /// Put the shown run into a page between its marks, with its plots.
+    #[arg(long, value_name = "PAGE", requires = "show")]
+    into: Option<PathBuf>,
+    /// Write the record to standard output, instead of tables.
     #[arg(long)]
     json: bool,
     #[command(subcommand)]
@@ -125,7 +130,11 @@ fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     if let Some(file) = &args.show {
-        return show(&Record::read(file)?, args.json);
+        let record = Record::read(file)?;
+        return match &args.into {
+            Some(page) => document::put(&record, page),
+            None => show(&record, args.json),
+        };
     }
     let record = measure(args)?;
     let file = record.write()?;
@@ -157,7 +166,7 @@ fn measure(args: &Args) -> Result<Record> {
 }
 
 fn show(record: &Record, json: bool) -> Result<()> {
-    for file in plots::draw(record)? {
+    for (_, file) in plots::draw(record)? {
         eprintln!("drawn: {}", file.display());
     }
     if json {

@@ -1,6 +1,7 @@
 //! `bench`: what a call costs, beside what others and the bare parts cost, all in one run.
 
 mod guests;
+mod peers;
 
 use anyhow::{Context, Result};
 
@@ -29,7 +30,7 @@ pub(crate) struct Args {
 /// Runs the task.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if !args.words.iter().any(|word| LOOKING.contains(&word.as_str())) {
-        prepare(workspace)?;
+        prepare(workspace, args.words.iter().any(|word| word == "--peers"))?;
     }
     say("bench: the benchmark (some minutes to build the first time)");
     let mut bench = cargo(workspace.root());
@@ -40,11 +41,14 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     run_command(&mut bench).context("the benchmark failed")
 }
 
-fn prepare(workspace: &Workspace) -> Result<()> {
+fn prepare(workspace: &Workspace, peers: bool) -> Result<()> {
     setup::npm()?;
     setup::nats(workspace)?;
     actors::build(workspace)?;
-    guests::build(workspace)?;
+    guests::build(workspace, peers)?;
+    if peers {
+        peers::build(workspace)?;
+    }
     say("bench: the guests of others");
     let mut guests = cargo(workspace.root());
     guests.args(["run", "--quiet", "--package", "wattle-lattice-tests", "--bin", "third-party"]);

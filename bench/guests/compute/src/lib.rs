@@ -1,4 +1,4 @@
-//! Computes: SHA-256, a JSON document; and holds a call, waiting for its key-value provider.
+//! Computes: SHA-256, a JSON document, a regular expression; and holds a call, waiting for its key-value provider.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -8,6 +8,7 @@ wattle_actor::actor! {
     "ping" => ping,
     "sha256" => sha256,
     "json" => json,
+    "regex" => matches,
     "hold" => hold,
 }
 
@@ -31,6 +32,14 @@ fn nodes(value: &Value) -> usize {
         Value::Object(values) => 1 + values.values().map(nodes).sum::<usize>(),
         _ => 1,
     }
+}
+
+/// First line: the pattern. The rest: where it is looked for.
+fn matches(payload: Raw) -> Result<Raw> {
+    let text = std::str::from_utf8(&payload.0).map_err(|error| Error::new(error.to_string()))?;
+    let (pattern, text) = text.split_once('\n').ok_or_else(|| Error::new("a pattern and a text are needed"))?;
+    let regex = regex_lite::Regex::new(pattern).map_err(|error| Error::new(error.to_string()))?;
+    Ok(Raw(regex.find_iter(text).count().to_string().into_bytes()))
 }
 
 /// Comes back when the provider answers.

@@ -11,6 +11,7 @@ wattle_actor::actor! {
     "markdown" => html,
     "json" => pretty,
     "sql" => parse,
+    "unsql" => unparse,
 }
 
 fn ping(payload: Raw) -> Raw {
@@ -28,7 +29,7 @@ fn matches(payload: Raw) -> Result<Raw> {
 fn render(payload: Raw) -> Result<Raw> {
     let (values, template) = split(&payload)?;
     let values: serde_json::Value = serde_json::from_str(values).map_err(said)?;
-    let text = minijinja::Environment::new().render_str(template, minijinja::Value::from_serialize(values));
+    let text = minijinja::Environment::new().render_str(template, minijinja::value::Serde(values));
     Ok(Raw(text.map_err(said)?.into_bytes()))
 }
 
@@ -42,16 +43,29 @@ fn pretty(payload: Raw) -> Result<Raw> {
     Ok(Raw(serde_json::to_vec_pretty(&document).map_err(said)?))
 }
 
+/// First line: the dialect. The rest: statements, which come back as JSON.
 #[cfg(feature = "sql")]
 fn parse(payload: Raw) -> Result<Raw> {
     let (dialect, query) = split(&payload)?;
     let dialect = sqlparser::dialect::dialect_from_str(dialect).ok_or_else(|| Error::new("no such dialect"))?;
     let statements = sqlparser::parser::Parser::parse_sql(dialect.as_ref(), query).map_err(said)?;
-    Ok(Raw(format!("{statements:#?}").into_bytes()))
+    Ok(Raw(serde_json::to_vec(&statements).map_err(said)?))
+}
+
+/// Statements as JSON, which come back as SQL.
+#[cfg(feature = "sql")]
+fn unparse(payload: Raw) -> Result<Raw> {
+    let statements: Vec<sqlparser::ast::Statement> = serde_json::from_slice(&payload.0).map_err(said)?;
+    Ok(Raw(statements.iter().map(|statement| format!("{statement};\n")).collect::<String>().into_bytes()))
 }
 
 #[cfg(not(feature = "sql"))]
 fn parse(_: Raw) -> Result<Raw> {
+    Err(Error::new("this guest knows no SQL"))
+}
+
+#[cfg(not(feature = "sql"))]
+fn unparse(_: Raw) -> Result<Raw> {
     Err(Error::new("this guest knows no SQL"))
 }
 
