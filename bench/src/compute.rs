@@ -1,4 +1,5 @@
-//! A guest that computes: what our isolation costs it, beside an instance that is used again and again behind guard pages.
+//! A guest that computes: what our isolation costs it, beside an instance that is used again and again behind guard
+//! pages.
 
 use anyhow::Result;
 use bytes::Bytes;

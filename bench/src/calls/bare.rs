@@ -1,4 +1,5 @@
-//! wasmtime with nothing but what a waPC guest needs: what isolation costs without us, and what a call costs without it.
+//! wasmtime with nothing but what a waPC guest needs: what isolation costs without us, and what a call costs without
+//! isolation.
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;

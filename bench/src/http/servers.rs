@@ -60,7 +60,7 @@ impl Server {
 
 /// Serves, tells the address on standard output, and ends when standard input does.
 ///
-/// A host understands `start FILE ISSUER` there: it starts an actor whose issuer is trusted beforehand, answers with the
+/// A host understands `start FILE` there: it starts an actor whose issuer is trusted beforehand, answers with the
 /// milliseconds that took, and stops it.
 pub(crate) fn serve(server: Server, trusted: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -126,7 +126,7 @@ async fn get() {
 async fn one_of_several_hosts_is_chosen_by_name_and_prefix() {
     let mut rig = Rig::with_host(|_| done(json!([]))).await;
     rig.add_host("loud-reed", OTHER_HOST, |_| done(json!([]))).await;
-    for wanted in ["quiet-reed", "NAB2", super::rig::HOST] {
+    for wanted in ["quiet-reed", "NAB2", HOST] {
         let ran = rig.run(&["start", "provider", "httpserver", "--host", wanted]).await;
         assert_eq!(ran.code, 0, "{wanted}: {ran}");
     }

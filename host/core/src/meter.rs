@@ -45,7 +45,8 @@ impl Meter {
         Reading { calls, failed: self.failed.load(Ordering::Relaxed), p99_us: percentile_99(&counts, calls) }
     }
 
-    /// Returns calls, failures, and pairs of a bucket's upper end in microseconds and the calls in it, as counted so far.
+    /// Returns calls, failures, and pairs of a bucket's upper end in microseconds and the calls in it, as counted so
+    /// far.
     pub(crate) fn counts(&self) -> (u64, u64, Vec<(u64, u64)>) {
         let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         let filled = counts.enumerate().filter(|(_, count)| *count > 0);

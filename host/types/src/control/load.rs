@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What `get_load` answers. Counting begins with the first question and ends a while after the last one, so rates follow
-/// from two answers.
+/// What `get_load` answers. Counting begins with the first question and ends a while after the last one, so rates
+/// follow from two answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostLoad {
     /// `N...`.
