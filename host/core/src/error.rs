@@ -6,7 +6,7 @@ use wattle_types::{
     ActorId, ContractId, ErrorKind, IdError, InvokeError, ProviderError, ProviderId, wascap::ClaimsError,
 };
 
-use crate::{configs::ConfigError, control::PermitError, fetch::FetchError, links::LinkError};
+use crate::{configs::ConfigError, control::PermitError, fetch::FetchError, labels::LabelError, links::LinkError};
 
 /// Why the host did not do what it was told. What ran before still runs.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,14 @@ pub enum HostError {
         running: i32,
         /// The module's.
         found: i32,
+    },
+    /// A label the host is to start with is refused.
+    #[error("the label {key:?} is refused: {error}")]
+    Label {
+        /// Its name.
+        key: String,
+        /// Why.
+        error: LabelError,
     },
     /// The module's claims are refused.
     #[error("the module's claims are refused: {0}")]
@@ -252,6 +260,7 @@ impl HostError {
             Self::AliasTaken { .. } => "alias_taken",
             Self::SubjectChanged { .. } | Self::ProviderChanged { .. } => "subject_changed",
             Self::RevisionTooLow { .. } => "revision_too_low",
+            Self::Label { error, .. } => error.code(),
             Self::Claims(error) => error.code(),
             Self::Id(error) => error.code(),
             Self::Engine(error) => error.code(),

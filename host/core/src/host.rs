@@ -175,6 +175,7 @@ impl HostBuilder {
         let key = self.key.map_or_else(|| KeyPair::generate(KeyKind::Host), Ok).map_err(key_error)?;
         let id = key.public_key().try_into()?;
         let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
+        let labels = Labels::new(&self.config.labels).map_err(|(key, error)| HostError::Label { key, error })?;
         cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
         let clusters = self.cluster_issuers.iter().copied().chain([cluster.public_key()]).collect();
         let permits = Permits::new(self.config.require_signed, &self.config.controllers, clusters);
@@ -197,7 +198,7 @@ impl HostBuilder {
         let processes = processes.map(|(bus, rpc)| Processes::new(bus, id, &self.config, rpc, cluster));
         let host = Host(Arc::new(Inner {
             id,
-            labels: Mutex::new(Labels::new(&self.config.labels)),
+            labels: Mutex::new(labels),
             registries: Registries::default(),
             configs: Configs::new(self.bus.clone(), &self.config.lattice),
             config: self.config,

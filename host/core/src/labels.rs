@@ -41,15 +41,21 @@ impl LabelError {
 pub(crate) struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    /// Begins with what is configured, and what the machine is.
-    pub(crate) fn new(configured: &BTreeMap<String, String>) -> Self {
-        let mut labels = configured.clone();
-        labels.extend([
+    /// Begins with what the machine is, and what is configured: by the same rules as what is put later.
+    ///
+    /// # Errors
+    /// The name of a label that is refused, and why.
+    pub(crate) fn new(configured: &BTreeMap<String, String>) -> Result<Self, (String, LabelError)> {
+        let own = [
             ("hostcore.arch".to_owned(), std::env::consts::ARCH.to_owned()),
             ("hostcore.os".to_owned(), std::env::consts::OS.to_owned()),
             ("hostcore.osfamily".to_owned(), std::env::consts::FAMILY.to_owned()),
-        ]);
-        Self(labels)
+        ];
+        let mut labels = Self(own.into());
+        for (key, value) in configured {
+            labels.put(key, value).map_err(|error| (key.chars().take(80).collect(), error))?;
+        }
+        Ok(labels)
     }
 
     pub(crate) const fn all(&self) -> &BTreeMap<String, String> {
@@ -87,7 +93,8 @@ mod tests {
     #[test]
     fn the_machine_s_own_labels_are_there_and_stay() {
         let spoofed = BTreeMap::from([("hostcore.arch".to_owned(), "pdp11".to_owned())]);
-        let mut labels = Labels::new(&spoofed);
+        assert_eq!(Labels::new(&spoofed).unwrap_err(), ("hostcore.arch".into(), LabelError::Reserved));
+        let mut labels = Labels::new(&BTreeMap::new()).unwrap();
         assert_eq!(labels.all()["hostcore.arch"], std::env::consts::ARCH);
         assert_eq!(labels.put("HostCore.os", "vms"), Err(LabelError::Reserved));
         assert_eq!(labels.put(" hostcore.zone", "a"), Err(LabelError::Reserved));
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn labels_are_put_changed_and_deleted_once() {
-        let mut labels = Labels::new(&BTreeMap::new());
+        let mut labels = Labels::new(&BTreeMap::from([("zone".to_owned(), "0".to_owned())])).unwrap();
         labels.put("zone", "a").unwrap();
         labels.put("zone", "b").unwrap();
         assert_eq!(labels.all()["zone"], "b");
@@ -105,10 +112,12 @@ mod tests {
 
     #[test]
     fn labels_are_bounded() {
-        let mut labels = Labels::new(&BTreeMap::new());
+        let mut labels = Labels::new(&BTreeMap::new()).unwrap();
         for (key, value) in [("", "a"), ("  ", "a"), (&*"k".repeat(300), "a"), ("k", &*"v".repeat(2000)), ("a\nb", "c")]
         {
             assert_eq!(labels.put(key, value), Err(LabelError::Invalid), "{key:?}");
+            let configured = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            assert_eq!(Labels::new(&configured).unwrap_err().1, LabelError::Invalid, "{key:?}");
         }
         for number in labels.all().len()..LABELS_MAX {
             labels.put(&format!("key{number}"), "").unwrap();
