@@ -361,6 +361,8 @@ fn inventory(name: &str, id: &str) -> HostInventory {
                 issuer: ACCOUNT.into(),
                 capabilities: vec!["wasmcloud:keyvalue".into()],
                 in_flight: 7,
+                expires: None,
+                lapsed: None,
             }),
         }],
         providers: vec![ProviderDescription {
@@ -375,6 +377,7 @@ fn inventory(name: &str, id: &str) -> HostInventory {
                 links: 1,
                 in_flight: 0,
                 unhealthy: Some("connection refused".into()),
+                expires: None,
             }),
         }],
     }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use wattle_runtime::{Interrupt, Prepared};
 use wattle_types::{ActorId, ContractId, InvokeError, IssuerId, control::Reading};
 
-use crate::{admission::Admission, load::Counted, meter::Meter, slot::Slot};
+use crate::{admission::Admission, load::Counted, meter::Meter, slot::Slot, validity::Validity};
 
 /// What the claims of a verified module say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,7 @@ pub(crate) struct ActorModule {
     pub(crate) interrupt: Interrupt,
     /// How its calls did, while somebody wants to know.
     pub(crate) meter: Meter,
+    pub(crate) validity: Validity,
 }
 
 /// An actor's place on this host.

@@ -49,6 +49,15 @@ pub(crate) fn check_provider_update(running: &ProviderId, new: &ProviderId) -> R
     Ok(())
 }
 
+/// Decides whether an archive of revision `new` may take the place of one of revision `running`. What ships with the
+/// host has none, and may come and go.
+pub(crate) fn check_provider_revision(running: Option<i32>, new: Option<i32>, force: bool) -> Result<(), HostError> {
+    match (running, new) {
+        (Some(running), Some(found)) if found < running && !force => Err(HostError::RevisionTooLow { running, found }),
+        _ => Ok(()),
+    }
+}
+
 fn is_key(id: &ProviderId) -> bool {
     id.as_str().parse::<PublicKey>().is_ok()
 }
@@ -63,6 +72,14 @@ mod tests {
     use wattle_types::wascap::KeyKind;
 
     use super::*;
+
+    #[test]
+    fn an_archive_gives_way_to_a_lower_revision_only_by_force() {
+        let check = |running, new, force| check_provider_revision(running, new, force).is_ok();
+        assert!(check(Some(2), Some(2), false) && check(Some(2), Some(3), false));
+        assert!(!check(Some(2), Some(1), false) && check(Some(2), Some(1), true));
+        assert!(check(Some(2), None, false) && check(None, Some(-1), false));
+    }
 
     fn facts(id: u8, revision: i32) -> ActorFacts {
         ActorFacts {

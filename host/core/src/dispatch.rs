@@ -305,6 +305,7 @@ impl Dispatcher {
         })?;
         let stopped = || InvokeError::ActorNotFound { target: slot.id.to_string() };
         let inside = slot.slot.enter().ok_or_else(stopped)?;
+        inside.validity.check(|| format!("actor {}", slot.id))?;
         if let Some(contract) = call.contract.filter(|contract| !inside.facts.claims(contract.as_str())) {
             return Err(inside.facts.not_claimed(contract.clone()));
         }
@@ -392,6 +393,7 @@ async fn run_provider(
     let inside = route.provider.as_deref().and_then(|slot: &ProviderSlot| slot.slot.enter());
     let inside = inside
         .ok_or_else(|| InvokeError::ProviderUnavailable { link: link.key.clone(), provider: link.provider.clone() })?;
+    inside.validity.check(|| format!("provider {}", link.provider))?;
     let call = ProviderCall { link: link.clone(), operation: operation.into(), payload, context };
     inside.provider.handle(call).await.map_err(|error| InvokeError::ProviderFailed {
         link: link.key.clone(),

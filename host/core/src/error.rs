@@ -68,12 +68,12 @@ pub enum HostError {
         /// What the archive is.
         found: ProviderId,
     },
-    /// The new module is older than the running one.
-    #[error("the module has revision {found}, the running one {running}")]
+    /// The new module or archive is older than the running one.
+    #[error("the new version has revision {found}, the running one {running}")]
     RevisionTooLow {
         /// The running revision.
         running: i32,
-        /// The module's.
+        /// The new one's.
         found: i32,
     },
     /// A label the host is to start with is refused.

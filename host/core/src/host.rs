@@ -1,6 +1,7 @@
 //! The host: what an embedder, the control interface and the program use.
 
 mod actors;
+mod claims;
 mod health;
 mod heartbeat;
 mod labels;
@@ -174,8 +175,8 @@ impl HostBuilder {
         let key_error = |error: KeyError| HostError::Internal(format!("the host's key: {error}"));
         let key = self.key.map_or_else(|| KeyPair::generate(KeyKind::Host), Ok).map_err(key_error)?;
         let id = key.public_key().try_into()?;
-        let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
         let labels = Labels::new(&self.config.labels).map_err(|(key, error)| HostError::Label { key, error })?;
+        let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
         cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
         let clusters = self.cluster_issuers.iter().copied().chain([cluster.public_key()]).collect();
         let permits = Permits::new(self.config.require_signed, &self.config.controllers, clusters);
@@ -236,6 +237,7 @@ impl Host {
     async fn open(&self, builtins: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
         self.start_builtins(builtins).await?;
         self.start_health_checks();
+        self.start_claims_checks();
         self.start_heartbeat();
         match self.0.bus.clone() {
             Some(bus) => {

@@ -88,6 +88,8 @@ fn describe_actor(slot: &Arc<ActorSlot>) -> control::ActorDescription {
             issuer: facts.issuer.to_string(),
             capabilities: facts.capabilities.iter().map(ToString::to_string).collect(),
             in_flight: module.in_flight() as u64,
+            expires: module.validity.expires(),
+            lapsed: module.validity.why_not(),
         }),
     }
 }
@@ -99,13 +101,17 @@ fn describe_provider(slot: &Arc<ProviderSlot>, links: usize) -> control::Provide
         image_ref: Some(running.reference.clone()),
         name: None,
         annotations: Some(slot.origin.annotations.clone()).filter(|annotations| !annotations.is_empty()),
-        revision: 0,
+        revision: running.revision.unwrap_or(0),
         wattle: Some(control::ProviderDetails {
             generation: running.number(),
             contracts: running.provider.contracts().iter().map(ToString::to_string).collect(),
             links,
             in_flight: running.in_flight() as u64,
-            unhealthy: slot.unhealthy.load_full().map(|reason| reason.to_string()),
+            unhealthy: running
+                .validity
+                .why_not()
+                .or_else(|| slot.unhealthy.load_full().map(|reason| reason.to_string())),
+            expires: running.validity.expires(),
         }),
     }
 }

@@ -39,6 +39,7 @@ mod routes;
 mod slot;
 mod state;
 mod steps;
+mod validity;
 
 pub use actor::ActorFacts;
 pub use config::HostConfig;

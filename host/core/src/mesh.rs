@@ -47,6 +47,7 @@ fn refusal(error: &InvokeError) -> Refusal {
             | InvokeError::ProviderUnavailable { .. }
             | InvokeError::CapabilityNotClaimed { .. }
             | InvokeError::Overloaded { .. }
+            | InvokeError::ClaimsLapsed { .. }
             | InvokeError::Draining
     );
     // What the other host can act on is what is missing, not that an actor passed it on.

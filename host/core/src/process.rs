@@ -26,7 +26,7 @@ use wattle_types::{
     wascap::{KeyPair, PublicKey},
 };
 
-pub(crate) use factory::resolve;
+pub(crate) use factory::{Resolved, resolve};
 
 /// What provider processes need to join the lattice by themselves, and where their binaries are kept.
 #[derive(Clone)]

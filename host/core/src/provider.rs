@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use wattle_types::{LinkDefinition, LinkKey, Provider, ProviderId};
 
-use crate::{load::Counted, slot::Slot};
+use crate::{load::Counted, slot::Slot, validity::Validity};
 
 /// One version of a provider.
 pub(crate) struct RunningProvider {
@@ -19,6 +19,9 @@ pub(crate) struct RunningProvider {
     /// Where it came from.
     pub(crate) reference: String,
     pub(crate) config: BTreeMap<String, String>,
+    /// The place of an archive in the order of its versions; built-in kinds have none.
+    pub(crate) revision: Option<i32>,
+    pub(crate) validity: Validity,
 }
 
 impl fmt::Debug for RunningProvider {

@@ -1,6 +1,9 @@
 //! Starting, calling, replacing and stopping actors.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use wattle_host::{Host, HostConfig, StartActor, Steps};
@@ -163,4 +166,23 @@ async fn a_call_alias_belongs_to_one_actor() {
     let second = author.another().sign(wat, Actor::new("B").call_alias("the/alias"));
     let refused = host.start_actor(second, StartActor::default(), &Steps::ignore()).await.unwrap_err();
     assert_eq!(refused.code(), "alias_taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_whose_claims_end_takes_no_calls_until_it_is_signed_anew() {
+    let author = Author::new();
+    let host = host(&author, &Arc::default()).await;
+    let mut events = host.events();
+    let ends = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 4;
+    let id = start(&host, author.echo_until("1:", 1, ends)).await;
+    assert_eq!(call(&host, &id.to_string(), "hello").await.unwrap(), "1:hello");
+    let ended = async { while events.recv().await.unwrap().name != "claims_lapsed" {} };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+    assert_eq!(call(&host, &id.to_string(), "hello").await, Err("claims_expired"));
+    let inventory = host.inventory();
+    let details = inventory.components[0].wattle.as_ref().unwrap();
+    assert!(details.expires == Some(ends) && details.lapsed.as_ref().is_some_and(|why| why.contains("ended")));
+    host.update_actor(id, author.echo("2:", 2), "v2", false, &Steps::ignore()).await.unwrap();
+    assert_eq!(call(&host, &id.to_string(), "hello").await.unwrap(), "2:hello");
+    assert_eq!(host.inventory().components[0].wattle.as_ref().unwrap().lapsed, None);
 }

@@ -63,7 +63,13 @@ impl Stage {
     /// Packs and signs the fixture for one platform and returns a reference to it.
     fn archive(&self, target: &str) -> String {
         let binary = std::fs::read(env!("CARGO_BIN_EXE_process-provider-fixture")).unwrap();
-        archive(self.folder.path(), &self.author.account, &self.provider, target, &binary)
+        archive(self.folder.path(), &self.author.account, &self.provider, (target, 1), &binary)
+    }
+
+    /// Another revision of the archive.
+    fn revision(&self, revision: i32) -> String {
+        let binary = std::fs::read(env!("CARGO_BIN_EXE_process-provider-fixture")).unwrap();
+        archive(self.folder.path(), &self.author.account, &self.provider, (&current_target(), revision), &binary)
     }
 
     async fn start(&self, config: &str) -> Result<(), wattle_host::HostError> {
@@ -100,11 +106,18 @@ impl Stage {
     }
 }
 
-fn archive(folder: &Path, account: &KeyPair, provider: &KeyPair, target: &str, binary: &[u8]) -> String {
+fn archive(
+    folder: &Path,
+    account: &KeyPair,
+    provider: &KeyPair,
+    (target, revision): (&str, i32),
+    binary: &[u8],
+) -> String {
     let archive = Archive { binaries: BTreeMap::from([(target.to_owned(), binary.into())]), world: None };
-    let claims = Claims::new(Provider::new("Fixture", KEYVALUE, "Wattle"), provider.public_key(), 1_700_000_000);
+    let facts = Provider::new("Fixture", KEYVALUE, "Wattle").revision(revision);
+    let claims = Claims::new(facts, provider.public_key(), 1_700_000_000);
     let bytes = sign_archive(&archive, &claims, account, Compression::None).unwrap();
-    let path = folder.join(format!("{target}.par"));
+    let path = folder.join(format!("{target}-{revision}.par"));
     std::fs::write(&path, bytes).unwrap();
     format!("file://{}", path.display())
 }
@@ -224,16 +237,32 @@ async fn an_update_moves_links_to_a_new_process_and_ends_the_old_one() {
     let stage = Stage::started("").await;
     let old = stage.pid().await;
     let (kv, reference) = ("kv".parse().unwrap(), stage.archive(&current_target()));
-    stage.host.update_provider(&kv, &reference, None, &Steps::ignore()).await.unwrap();
+    stage.host.update_provider(&kv, &reference, None, false, &Steps::ignore()).await.unwrap();
     let new = stage.pid().await;
     assert!(new != old && !exists(old) && exists(new));
     assert_eq!(stage.call("CallActor", "x").await.unwrap(), "back: x");
     let exit = Some(BTreeMap::from([("mode".to_owned(), "exit".to_owned())]));
-    let refused = stage.host.update_provider(&kv, &reference, exit, &Steps::ignore()).await;
+    let refused = stage.host.update_provider(&kv, &reference, exit, false, &Steps::ignore()).await;
     assert_eq!(refused.unwrap_err().code(), "process_exited");
     assert_eq!(stage.pid().await, new);
     stage.host.shutdown().await;
     assert!(!exists(new));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_gives_way_to_a_lower_revision_only_by_force() {
+    let stage = Stage::started("").await;
+    let kv = "kv".parse().unwrap();
+    let update = async |reference: &str, force| {
+        let updated = stage.host.update_provider(&kv, reference, None, force, &Steps::ignore()).await;
+        (updated.map_err(|error| error.code()), stage.host.inventory().providers[0].revision)
+    };
+    assert_eq!(update(&stage.revision(3), false).await, (Ok(()), 3));
+    let pid = stage.pid().await;
+    assert_eq!(update(&stage.revision(2), false).await, (Err("revision_too_low"), 3));
+    assert_eq!(stage.pid().await, pid);
+    assert_eq!(update(&stage.revision(2), true).await, (Ok(()), 2));
+    stage.host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +281,7 @@ async fn each_refusal_has_its_name() {
     std::fs::write(path, bytes).unwrap();
     assert_eq!(start(&tampered).await, ("target_hash_mismatch", true));
     let stranger = KeyPair::generate(KeyKind::Account).unwrap();
-    let foreign = archive(stage.folder.path(), &stranger, &stage.provider, &current_target(), b"program");
+    let foreign = archive(stage.folder.path(), &stranger, &stage.provider, (&current_target(), 1), b"program");
     assert_eq!(start(&foreign).await, ("issuer_not_trusted", true));
     let exiting = stage.start("exit").await.unwrap_err();
     assert_eq!((exiting.code(), exiting.remedy().is_some()), ("process_exited", true));

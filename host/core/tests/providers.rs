@@ -17,7 +17,7 @@ async fn a_successor_gets_links_and_handover_before_it_is_used() {
     let id = start(&host, author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
     start_script(&host, "kv").await;
     host.put_link(link(id, "kv"), false).await.unwrap();
-    host.update_provider(&"kv".parse().unwrap(), "builtin:script", None, &Steps::ignore()).await.unwrap();
+    host.update_provider(&"kv".parse().unwrap(), "builtin:script", None, false, &Steps::ignore()).await.unwrap();
     assert_eq!(
         script.log(),
         ["kv #1 created", "kv #1 linked", "kv #2 created after kv #1", "kv #2 linked", "kv #1 quiet", "kv #1 closed"]
@@ -35,9 +35,9 @@ async fn a_successor_that_does_not_come_up_changes_nothing() {
     host.put_link(link(id, "kv"), false).await.unwrap();
     script.refuse.store(true, Ordering::SeqCst);
     let kv = "kv".parse().unwrap();
-    let refused = host.update_provider(&kv, "builtin:script", None, &Steps::ignore()).await.unwrap_err();
+    let refused = host.update_provider(&kv, "builtin:script", None, false, &Steps::ignore()).await.unwrap_err();
     assert_eq!(refused.code(), "config_invalid");
-    let unknown = host.update_provider(&kv, "builtin:nothing", None, &Steps::ignore()).await.unwrap_err();
+    let unknown = host.update_provider(&kv, "builtin:nothing", None, false, &Steps::ignore()).await.unwrap_err();
     assert_eq!(unknown.to_string(), "\"builtin:nothing\" names no provider; this host has builtin:script");
     assert_eq!(host.call(&id.to_string(), "Get", Bytes::new(), None).await.unwrap(), "kv #1: Get");
 }

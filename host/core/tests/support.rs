@@ -46,27 +46,24 @@ impl Author {
     }
 
     pub(crate) fn sign(&self, wat: &str, actor: Actor) -> Bytes {
+        self.sign_claims(wat, &Claims::new(actor, self.module.public_key(), 1_700_000_000))
+    }
+
+    fn sign_claims(&self, wat: &str, claims: &Claims<Actor>) -> Bytes {
         let wasm = wat::parse_str(wat).unwrap();
-        let claims = Claims::new(actor, self.module.public_key(), 1_700_000_000);
-        sign_module(&wasm, &claims, &self.account).unwrap().into()
+        sign_module(&wasm, claims, &self.account).unwrap().into()
     }
 
     /// A guest that answers `prefix` followed by its payload.
     pub(crate) fn echo(&self, prefix: &str, revision: i32) -> Bytes {
-        self.sign(
-            &guest(
-                &format!(
-                    "(memory.copy (i32.const 8192) (i32.const 512) (i32.const {len}))
-             (memory.copy (i32.add (i32.const 8192) (i32.const {len})) (i32.const 4096) (local.get $payload_len))
-             (call $response (i32.const 8192) (i32.add (i32.const {len}) (local.get $payload_len)))
-             (i32.const 1)",
-                    len = prefix.len()
-                ),
-                "",
-                prefix,
-            ),
-            Actor::new("Echo").revision(revision),
-        )
+        self.sign(&echo(prefix), Actor::new("Echo").revision(revision))
+    }
+
+    /// The same, with claims that end.
+    pub(crate) fn echo_until(&self, prefix: &str, revision: i32, expires: u64) -> Bytes {
+        let actor = Actor::new("Echo").revision(revision);
+        let claims = Claims::new(actor, self.module.public_key(), 1_700_000_000).expires_at(expires);
+        self.sign_claims(&echo(prefix), &claims)
     }
 
     /// A guest that passes every call on to `namespace`, and the answer or error back.
@@ -76,6 +73,17 @@ impl Author {
             .fold(Actor::new("Forward").revision(revision), |actor, capability| actor.capability(*capability));
         self.sign(&guest(FORWARD, namespace, ""), actor)
     }
+}
+
+fn echo(prefix: &str) -> String {
+    let body = format!(
+        "(memory.copy (i32.const 8192) (i32.const 512) (i32.const {len}))
+         (memory.copy (i32.add (i32.const 8192) (i32.const {len})) (i32.const 4096) (local.get $payload_len))
+         (call $response (i32.const 8192) (i32.add (i32.const {len}) (local.get $payload_len)))
+         (i32.const 1)",
+        len = prefix.len()
+    );
+    guest(&body, "", prefix)
 }
 
 fn key(kind: KeyKind) -> KeyPair {

@@ -141,6 +141,12 @@ pub struct ActorDetails {
     pub capabilities: Vec<String>,
     /// Calls running now.
     pub in_flight: u64,
+    /// When its claims end, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+    /// Why its calls are refused: its claims have ended. `None` while they hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<String>,
 }
 
 /// One provider in an inventory.
@@ -176,9 +182,12 @@ pub struct ProviderDetails {
     pub links: usize,
     /// Calls running now.
     pub in_flight: u64,
-    /// `None` when its last health check passed, otherwise why not.
+    /// `None` when its last health check passed and its claims hold, otherwise why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unhealthy: Option<String>,
+    /// When its claims end, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
 }
 
 /// A link on the control interface: `source` calls `target`.
@@ -401,6 +410,9 @@ pub enum Command {
         /// New configuration; the old one when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         config: Option<BTreeMap<String, String>>,
+        /// Allows a lower revision.
+        #[serde(default)]
+        force: bool,
     },
     /// Stops a provider after its calls in flight. Its links stay.
     StopProvider {

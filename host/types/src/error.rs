@@ -137,6 +137,16 @@ pub enum InvokeError {
     /// The host is shutting down and takes no new work.
     #[error("the host is draining")]
     Draining,
+    /// The claims of the target have ended while it ran, or have not begun by the host's clock.
+    #[error("{target} may not be called: {message}")]
+    ClaimsLapsed {
+        /// Who was called.
+        target: String,
+        /// `claims_expired` or `claims_not_yet_valid`.
+        code: &'static str,
+        /// Since when, or from when.
+        message: String,
+    },
     /// The host was cut off from its lattice a moment ago and takes no calls of others yet.
     #[error("the host was cut off from the lattice and has not heard again who runs what")]
     CutOff,
@@ -149,12 +159,14 @@ pub enum InvokeError {
 }
 
 /// Names other hosts may give their errors.
-const KNOWN_CODES: [&str; 32] = [
+const KNOWN_CODES: [&str; 34] = [
     "actor_not_found",
     "backend_unavailable",
     "bus_disconnected",
     "call_depth_exceeded",
     "capability_not_claimed",
+    "claims_expired",
+    "claims_not_yet_valid",
     "config_invalid",
     "deadline_exceeded",
     "draining",
@@ -205,6 +217,7 @@ impl InvokeError {
             Self::Remote { code: None, .. } => "remote_failed",
             Self::Draining => "draining",
             Self::CutOff => "host_cut_off",
+            Self::ClaimsLapsed { code, .. } => code,
             Self::Internal { .. } => "internal",
         }
     }
@@ -214,7 +227,7 @@ impl InvokeError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::PayloadTooLarge { .. } => ErrorKind::Caller,
-            Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
+            Self::CapabilityNotClaimed { .. } | Self::ClaimsLapsed { .. } => ErrorKind::Denied,
             Self::ActorNotFound { .. }
             | Self::LinkNotFound { .. }
             | Self::ProviderUnavailable { .. }
@@ -291,6 +304,9 @@ impl InvokeError {
                 Some(format!("see the log of host {host}, and what runs where: wattle get hosts"))
             }
             Self::Draining => Some("send the request to another host".into()),
+            Self::ClaimsLapsed { .. } => Some(
+                "sign it anew and update it: wattle update actor ACTOR MODULE.wasm; or set the host's clock".into(),
+            ),
             Self::CutOff => Some("try again in a second, or send the request to another host".into()),
             _ => None,
         }

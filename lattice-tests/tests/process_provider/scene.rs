@@ -103,7 +103,7 @@ impl Scene {
     /// Moves all calls to a new generation of the provider.
     pub(super) async fn swap(&self, config: BTreeMap<String, String>) {
         let id = PROVIDER.parse().unwrap();
-        timely(self.host.update_provider(&id, &self.archive, Some(config), &Steps::ignore())).await.unwrap();
+        timely(self.host.update_provider(&id, &self.archive, Some(config), false, &Steps::ignore())).await.unwrap();
     }
 
     /// Ends the provider, of which nothing may be left, and the host.

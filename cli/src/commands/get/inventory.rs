@@ -59,7 +59,11 @@ fn actors(actors: &[ActorDescription]) -> String {
         .column("actor", |actor: &ActorDescription| actor.name.clone().unwrap_or_default())
         .column("id", |actor| actor.id.clone())
         .column("rev", |actor| actor.revision.to_string())
-        .column("version", move |actor| details(actor).and_then(|details| details.version).unwrap_or_default())
+        .column("version", move |actor| {
+            let Some(details) = details(actor) else { return String::new() };
+            let lapsed = details.lapsed.map(|_| "(claims lapsed)".to_owned());
+            details.version.into_iter().chain(lapsed).collect::<Vec<_>>().join(" ")
+        })
         .column("alias", move |actor| details(actor).and_then(|details| details.call_alias).unwrap_or_default())
         .column("generation", move |actor| {
             details(actor).map(|details| details.generation.to_string()).unwrap_or_default()

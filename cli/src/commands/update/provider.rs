@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   wattle update provider httpserver httpserver
   wattle update provider store keyvalue-redb --config path=/var/lib/store.redb
+  wattle update provider VDX3 /srv/kv.par.gz --force     back to a lower revision
 
 Its links and listening sockets go over to the new one, calls in flight end on the old one. If the new one does not \
 come up, the old one goes on serving.
@@ -39,6 +40,9 @@ pub(crate) struct UpdateProviderArgs {
     /// New configuration, or @FILE for a JSON object; repeat for more [default: the old one's].
     #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::pair_or_file)]
     config: Vec<Pair>,
+    /// Allow an archive of a lower revision.
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) async fn run(context: &Context, args: UpdateProviderArgs) -> Result<(), CliError> {
@@ -48,12 +52,12 @@ pub(super) async fn run(context: &Context, args: UpdateProviderArgs) -> Result<(
     let client = context.client().await?;
     if let Some(wanted) = &context.connection.host {
         let host = client.host(Some(wanted)).await?;
-        return on_host(context, &client, &host, provider, reference, config).await;
+        return on_host(context, &client, &host, (provider, args.force), reference, config).await;
     }
     let fleet = client.fleet().await?;
     let on = fleet.running_provider(&provider);
     if let Some(host) = only_host(&client, &fleet, provider.as_str(), &on).await? {
-        return on_host(context, &client, &host, provider, reference, config).await;
+        return on_host(context, &client, &host, (provider, args.force), reference, config).await;
     }
     if config.is_some() {
         return Err(CliError::usage(format!("provider {provider} is replaced host by host, with its configuration"))
@@ -61,7 +65,7 @@ pub(super) async fn run(context: &Context, args: UpdateProviderArgs) -> Result<(
             .hint("or declare it anew: wattle scale provider REFERENCE --config KEY=VALUE --replicas N"));
     }
     let target = provider.to_string();
-    let command = Command::StartRollout { target: target.clone(), reference, force: false, canary: None };
+    let command = Command::StartRollout { target: target.clone(), reference, force: args.force, canary: None };
     let result = rollout::watch(context, &client, &fleet, &target, command).await?;
     context.output.result(&result, |_| format!("Updated provider {provider} on all hosts that run it"))
 }
@@ -70,11 +74,11 @@ async fn on_host(
     context: &Context,
     client: &Client,
     host: &HostId,
-    provider: ProviderId,
+    (provider, force): (ProviderId, bool),
     reference: String,
     config: Option<BTreeMap<String, String>>,
 ) -> Result<(), CliError> {
-    let command = Command::UpdateProvider { provider: provider.clone(), reference, config };
+    let command = Command::UpdateProvider { provider: provider.clone(), reference, config, force };
     let result = client.command(host, &command, context.steps()).await?;
     context.output.result(&result, |_| format!("Updated provider {provider}"))
 }

@@ -154,8 +154,8 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             let id = host.start_provider(options, steps).await?;
             Ok(json!({ "provider": id }))
         }
-        Command::UpdateProvider { provider, reference, config } => {
-            host.update_provider(&provider, &reference, config, steps).await?;
+        Command::UpdateProvider { provider, reference, config, force } => {
+            host.update_provider(&provider, &reference, config, force, steps).await?;
             Ok(json!({ "provider": provider }))
         }
         Command::StopProvider { provider } => {

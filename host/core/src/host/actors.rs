@@ -24,6 +24,7 @@ use crate::{
     meter::Meter,
     slot::Generation,
     steps::Steps,
+    validity::Validity,
 };
 
 /// How long interrupted guests may take to notice: an epoch tick is a few milliseconds.
@@ -388,7 +389,8 @@ impl Host {
         let report = move |step: wattle_runtime::PrepareStep| told.done(step.name(), step.to_string());
         let prepared = self.0.engine.prepare(image, self.0.config.limits.clone(), report).await?;
         let (interrupt, meter) = (Interrupt::default(), Meter::default());
-        Ok(ActorModule { facts, reference, prepared, interrupt, meter })
+        let validity = Validity::of(verified.claims().claims());
+        Ok(ActorModule { facts, reference, prepared, interrupt, meter, validity })
     }
 }
 

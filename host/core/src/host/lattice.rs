@@ -87,7 +87,7 @@ impl Host {
         steps: &Steps,
     ) -> Result<ProviderId, HostError> {
         let node = self.lattice()?;
-        let (kind, _) = self.factory(&declared.reference).await?;
+        let kind = self.source(&declared.reference).await?.kind;
         let id = id.unwrap_or_else(|| kind.clone());
         authz::check_provider_id(&id, &kind)?;
         let missing =

@@ -16,6 +16,7 @@ use crate::{
     provider::{Links, Origin, ProviderSlot, RunningProvider},
     slot::Generation,
     steps::Steps,
+    validity::Validity,
 };
 
 /// Longest a provider may take to accept or forget a link: it may have to connect to something first.
@@ -50,6 +51,15 @@ impl StartProvider {
     }
 }
 
+/// What a reference stands for.
+pub(super) struct Source {
+    /// The id it has when none is given: a built-in kind, or an archive's key (`V...`).
+    pub(super) kind: ProviderId,
+    factory: Arc<dyn ProviderFactory>,
+    revision: Option<i32>,
+    validity: Validity,
+}
+
 impl Host {
     /// Starts a provider and gives it the links that name it.
     ///
@@ -69,15 +79,14 @@ impl Host {
 
     async fn try_start_provider(&self, options: &StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
         self.check_accepting()?;
-        let (kind, factory) = self.factory(&options.reference).await?;
-        let id = options.id.clone().unwrap_or_else(|| kind.clone());
-        authz::check_provider_id(&id, &kind)?;
+        let source = self.source(&options.reference).await?;
+        let id = options.id.clone().unwrap_or_else(|| source.kind.clone());
+        authz::check_provider_id(&id, &source.kind)?;
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         if self.state().providers.contains_key(&id) {
             return Err(HostError::ProviderRunning { provider: id });
         }
-        let origin = (kind, options.reference.clone());
-        let running = self.create(&id, factory.as_ref(), origin, options.config.clone(), None).await?;
+        let running = self.create(&id, source, &options.reference, options.config.clone(), None).await?;
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
         let links = self.replay_links(&id, running.provider.as_ref(), steps).await;
         let provider = running.provider.clone();
@@ -99,24 +108,26 @@ impl Host {
     /// configuration is kept. Any failure before it is published leaves the old one serving.
     ///
     /// # Errors
-    /// Why the new one does not come up.
+    /// Why the new one does not come up, or is refused: another key, or a lower revision without `force`.
     pub async fn update_provider(
         &self,
         id: &ProviderId,
         reference: &str,
         config: Option<BTreeMap<String, String>>,
+        force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
         self.check_accepting()?;
         // Fetched before anybody has to wait for it.
-        let (kind, factory) = self.factory(reference).await?;
+        let source = self.source(reference).await?;
         let _change = self.0.locks.lock(format!("provider {id}")).await;
         let slot = self.provider_slot(id)?;
         let old = slot.slot.current();
-        authz::check_provider_update(&old.kind, &kind)?;
+        authz::check_provider_update(&old.kind, &source.kind)?;
+        authz::check_provider_revision(old.revision, source.revision, force)?;
         let config = config.unwrap_or_else(|| old.config.clone());
         let handover = old.provider.handover();
-        let running = self.create(id, factory.as_ref(), (kind, reference.to_owned()), config, handover).await?;
+        let running = self.create(id, source, reference, config, handover).await?;
         steps.done("started", format!("the new {id} is up"));
         let links = self.must_replay_links(id, running.provider.as_ref(), steps).await?;
         let provider = running.provider.clone();
@@ -173,8 +184,8 @@ impl Host {
     pub(super) async fn start_builtins(&self, factories: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
         for factory in factories {
             let id: ProviderId = "builtin".parse()?;
-            let running =
-                self.create(&id, factory.as_ref(), (id.clone(), "builtin".into()), BTreeMap::new(), None).await?;
+            let source = Source { kind: id.clone(), factory, revision: None, validity: Validity::default() };
+            let running = self.create(&id, source, "builtin", BTreeMap::new(), None).await?;
             let contracts = running.provider.contracts().to_vec();
             let slot = ProviderSlot::new(id, running, Origin::default(), Links::default());
             self.change(|state| {
@@ -187,15 +198,16 @@ impl Host {
     async fn create(
         &self,
         id: &ProviderId,
-        factory: &dyn ProviderFactory,
-        (kind, reference): (ProviderId, String),
+        source: Source,
+        reference: &str,
         config: BTreeMap<String, String>,
         predecessor: Option<Handover>,
     ) -> Result<RunningProvider, HostError> {
         let gate = ProviderGate { dispatcher: self.0.dispatcher.clone(), provider: id.clone() };
         let context = ProviderContext { id: id.clone(), config: config.clone(), actors: Arc::new(gate) };
+        let Source { kind, factory, revision, validity } = source;
         let provider = factory.create(context, predecessor).await.map_err(|error| failed(id, error))?;
-        Ok(RunningProvider { provider, kind, reference, config })
+        Ok(RunningProvider { provider, kind, reference: reference.to_owned(), config, revision, validity })
     }
 
     /// Gives a new provider its links, and returns what became of them.
@@ -283,17 +295,23 @@ impl Host {
         })
     }
 
-    /// Returns what makes the provider a reference names, and the id it has when none is given.
-    pub(super) async fn factory(&self, reference: &str) -> Result<(ProviderId, Arc<dyn ProviderFactory>), HostError> {
+    /// Returns what makes the provider a reference names.
+    pub(super) async fn source(&self, reference: &str) -> Result<Source, HostError> {
         if reference.contains("://") {
             let inner = &self.0;
             let archive =
                 process::resolve(reference, &inner.trust, inner.processes.as_ref(), &inner.registries).await?;
-            return Ok((archive.key, archive.factory));
+            let process::Resolved { key, factory, revision, validity } = archive;
+            return Ok(Source { kind: key, factory, revision: Some(revision), validity });
         }
         let kind = reference.strip_prefix("builtin:").unwrap_or(reference);
         match self.0.kinds.get(kind) {
-            Some(factory) => Ok((kind.parse()?, factory.clone())),
+            Some(factory) => Ok(Source {
+                kind: kind.parse()?,
+                factory: factory.clone(),
+                revision: None,
+                validity: Validity::default(),
+            }),
             None => {
                 let known = kind_names(&self.0.kinds);
                 Err(HostError::ProviderUnknown { reference: reference.to_owned(), known })

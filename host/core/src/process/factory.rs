@@ -19,13 +19,16 @@ use super::{
     supervisor::{Launch, Status, supervise},
     unix_now,
 };
-use crate::{error::HostError, fetch::fetch, registries::Registries};
+use crate::{error::HostError, fetch::fetch, registries::Registries, validity::Validity};
 
 /// What a reference to an archive stands for.
 pub(crate) struct Resolved {
     /// The archive's subject (`V...`).
     pub(crate) key: ProviderId,
     pub(crate) factory: Arc<dyn ProviderFactory>,
+    /// Its place in the order of versions; without one it comes before all that have one.
+    pub(crate) revision: i32,
+    pub(crate) validity: Validity,
 }
 
 /// Fetches and verifies the archive `reference` names and stores its program for this machine.
@@ -49,7 +52,9 @@ pub(crate) async fn resolve(
         binary: store(reference, &archive, processes).await?,
         processes: processes.clone(),
     };
-    Ok(Resolved { key: factory.key.clone(), factory: Arc::new(factory) })
+    let revision = archive.claims().metadata().revision.unwrap_or(0);
+    let validity = Validity::of(archive.claims().claims());
+    Ok(Resolved { key: factory.key.clone(), factory: Arc::new(factory), revision, validity })
 }
 
 fn contract(archive: &VerifiedArchive) -> Result<&str, ClaimsError> {

@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(view(&[-50, 50]), (vec![], false));
         assert_eq!(view(&[0, 0, -90, -90]), (vec![-90, -90], false));
         assert_eq!(view(&[0, -90, -90, -90]), (vec![-90, -90, -90], true));
-        assert_eq!(view(&[i64::MAX, i64::MIN]).1, false);
+        assert!(!view(&[i64::MAX, i64::MIN]).1);
     }
 
     #[test]

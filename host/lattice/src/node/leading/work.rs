@@ -417,7 +417,9 @@ fn update(target: &Target, reference: &str, force: bool) -> Command {
     let reference = reference.to_owned();
     match target {
         Target::Actor(actor) => Command::UpdateActor { actor: actor.to_string(), reference, force },
-        Target::Provider(provider) => Command::UpdateProvider { provider: provider.clone(), reference, config: None },
+        Target::Provider(provider) => {
+            Command::UpdateProvider { provider: provider.clone(), reference, config: None, force }
+        }
     }
 }
 
