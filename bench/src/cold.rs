@@ -29,7 +29,7 @@ struct Module {
     file: PathBuf,
 }
 
-/// The sizes, as the table of goals has them.
+/// The sizes as the table of goals has them; the exact ones are told with the figures.
 pub(crate) const SIZES: [&str; 3] = ["22 KB", "2.5 MB", "7 MB"];
 
 /// Measures.
@@ -62,11 +62,11 @@ pub(crate) fn run(settings: Settings) -> Result<Report> {
 }
 
 fn modules(folder: &Path, signer: &Signer) -> Result<Vec<Module>> {
-    let guests = [guest::echo()?, guest::heavy("heavy")?, guest::heavy("heavy-sql")?];
+    let guests = ["ping", "heavy", "heavy-sql"];
     let mut modules = Vec::new();
-    for (under, wasm) in SIZES.into_iter().zip(guests) {
+    for (under, guest) in SIZES.into_iter().zip(guests) {
         let file = folder.join(format!("{}.wasm", under.replace(' ', "-")));
-        std::fs::write(&file, signer.sign(&wasm, under, &[])?)?;
+        std::fs::write(&file, signer.sign(&guest::heavy(guest)?, under, &[])?)?;
         modules.push(Module { under, file });
     }
     Ok(modules)
@@ -97,9 +97,7 @@ async fn one_round(folder: &Path, signer: &Signer, modules: &[Module], report: &
 async fn first_answer(host: &Host, module: &Module) -> Result<wattle_types::ActorId> {
     let reference = format!("file://{}", module.file.display());
     let actor = host.start_actor_from(&reference, StartActor::default(), &Steps::ignore()).await?;
-    // The echo guest has its own word for it.
-    let operation = if module.under == SIZES[0] { "echo" } else { "ping" };
-    let answer = host.call(&actor.to_string(), operation, Bytes::from_static(PING), None).await?;
+    let answer = host.call(&actor.to_string(), "ping", Bytes::from_static(PING), None).await?;
     ensure!(answer == PING, "{} answers wrongly", module.under);
     Ok(actor)
 }

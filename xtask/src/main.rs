@@ -10,6 +10,7 @@ mod ci;
 mod demo;
 mod fleet;
 mod ground;
+mod guard;
 mod live;
 mod load;
 mod probe;
@@ -41,6 +42,7 @@ enum Task {
     Setup(setup::Args),
     BuildActors(actors::Args),
     Bench(bench::Args),
+    Guard(guard::Args),
     Demo(demo::Args),
     Live(live::Args),
     Soak(soak::Args),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::BuildActors(args) => actors::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Guard(args) => guard::run(&workspace, &args),
         Task::Demo(args) => demo::run(&workspace, &args),
         Task::Live(args) => live::run(&workspace, &args),
         Task::Soak(args) => soak::run(&workspace, &args),

@@ -65,6 +65,11 @@ pub(crate) fn npm() -> Result<PathBuf> {
     server::npm()
 }
 
+/// Finds or brings valgrind.
+pub(crate) fn valgrind() -> Result<PathBuf> {
+    server::valgrind()
+}
+
 /// Finds or brings the servers.
 pub(crate) fn servers(workspace: &Workspace) -> Result<Servers> {
     Ok(Servers { nats: server::nats(workspace)?, redis: server::redis()? })

@@ -47,6 +47,15 @@ pub(super) fn npm() -> Result<PathBuf> {
     on_path("npm").context("no npm: install Node.js")
 }
 
+/// Finds or brings valgrind, which counts instructions: `PATH`, apt-get.
+pub(super) fn valgrind() -> Result<PathBuf> {
+    if let Some(found) = on_path("valgrind") {
+        return Ok(found);
+    }
+    apt::install(&["valgrind"])?;
+    on_path("valgrind").context("no valgrind: install it")
+}
+
 fn named_by(variable: &str) -> Result<Option<PathBuf>> {
     match env::var_os(variable).map(PathBuf::from) {
         Some(path) if !path.is_file() => bail!("{variable} names {}, which is no file", path.display()),
