@@ -78,7 +78,8 @@ pub(crate) struct UpArgs {
     /// `up` starts; otherwise the host's].
     #[arg(long, value_name = "FILE")]
     provider_nats_creds: Option<PathBuf>,
-    /// The JetStream domain of the lattice's state, for a NATS that is a leaf node [default: that NATS's own JetStream].
+    /// The JetStream domain of the lattice's state, for a NATS that is a leaf node [default: that NATS's own
+    /// JetStream].
     #[arg(long, env = "WATTLE_JS_DOMAIN", hide_env_values = true, value_name = "DOMAIN", value_parser = js_domain)]
     js_domain: Option<String>,
     /// Where our nats-server listens on this machine; 0 for any free port.

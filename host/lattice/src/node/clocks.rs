@@ -1,8 +1,8 @@
 //! Whose clock is wrong, as far as hosts can tell from each other's beats.
 //!
-//! What is signed with a time is refused when two clocks are too far apart. Nobody knows the right time here; but a host
-//! that fewer others agree with than with another host would lead in vain, so it leaves leading to that one. Where
-//! nobody is agreed with more, as between two hosts, whoever leads goes on: taking turns would help no one.
+//! What is signed with a time is refused when two clocks are too far apart. Nobody knows the right time here; but a
+//! host that fewer others agree with than with another host would lead in vain, so it leaves leading to that one.
+//! Where nobody is agreed with more, as between two hosts, whoever leads goes on: taking turns would help no one.
 
 use std::{
     collections::BTreeMap,
