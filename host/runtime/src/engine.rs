@@ -67,8 +67,8 @@ impl Engine {
 
     /// Makes one generation of an actor from a module: compile (or find compiled), pre-initialize, probe.
     ///
-    /// Compiles on threads of low priority; `report` is called there after each step. Must run within a tokio runtime with
-    /// a clock. Dropping the future lets a compile that runs go on to its end, for the cache.
+    /// Compiles on threads of low priority; `report` is called there after each step. Must run within a tokio runtime
+    /// with a clock. Dropping the future lets a compile that runs go on to its end, for the cache.
     ///
     /// # Errors
     /// Why the module cannot be run.

@@ -136,8 +136,8 @@ impl Image {
     }
 }
 
-/// Whether it is worth to let the sandboxes of a module serve again: not those that are called once, nor those that grow
-/// or fill their memory in each call.
+/// Whether it is worth to let the sandboxes of a module serve again: not those that are called once, nor those that
+/// grow their memory in each call.
 struct Worth {
     /// How many fresh sandboxes are left alone until one is tried again.
     skip: AtomicU32,

@@ -27,8 +27,8 @@ impl Node {
     /// Calls an actor or provider on another host that runs it.
     ///
     /// Another host is asked when one certainly did not run the call; or, for a call that is `repeatable`, when one did
-    /// not answer within its share of the time. At most three are asked; those that do not run it any more, which cost no
-    /// time, are not counted.
+    /// not answer within its share of the time. At most three are asked; those that do not run it any more, which cost
+    /// no time, are not counted.
     ///
     /// # Errors
     /// [`InvokeError::ActorNotFound`] or [`InvokeError::ProviderUnavailable`] when no other host runs the target;

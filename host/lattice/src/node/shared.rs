@@ -128,8 +128,8 @@ impl Shared {
 
     /// Changes an entry by compare-and-set, and waits until the copy has it.
     ///
-    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile. Returns the revision that
-    /// was written, or `None` if the entry said so already.
+    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile. Returns the revision
+    /// that was written, or `None` if the entry said so already.
     ///
     /// # Errors
     /// [`SharedError::Edit`] with what `edit` says; [`SharedError::Store`] when the store cannot be written, or others
