@@ -3,7 +3,7 @@
 //! What a guest can change is its memory, its mutable globals, its tables and its passive segments. Modules with an
 //! instruction that changes the last two are never snapshots, and so have no baseline: each of their calls gets a new
 //! instance. Of the memory only the pages that were written are copied back; the kernel knows which. A page once
-//! written counts as written from then on, so that when these become too many, those that were all zeros are given back.
+//! written counts as written from then on; when these become too many, those that were all zeros are given back.
 
 use std::{cell::Cell, ops::Range, sync::Arc};
 
