@@ -10,7 +10,7 @@ use std::{cell::Cell, ops::Range, sync::Arc};
 use wasmtime::{Global, Memory, ModuleExport, Store, Val};
 
 use crate::{
-    dirty_pages::{DirtyPages, faults_of_this_thread, forbid_huge_pages, give_back},
+    dirty_pages::{DirtyPages, faults_of_this_thread, forbid_merging, give_back},
     sandbox::Sandbox,
     state::CallState,
 };
@@ -19,6 +19,8 @@ use crate::{
 const PAGE_BYTES: usize = 4 << 10;
 /// Memories up to this size are copied back whole where the kernel does not tell what was written.
 const SMALL_MEMORY_BYTES: usize = 128 << 10;
+/// Most bytes a baseline keeps. Guests with more data get a new instance for each call.
+const MAX_CONTENTS_BYTES: usize = 4 << 20;
 /// Most bytes copied back after each call. What is written beyond is given back to the kernel first.
 const MAX_RESTORED_BYTES: usize = 256 << 10;
 
@@ -43,9 +45,13 @@ impl Baseline {
         if DirtyPages::get().is_none() && memory.len() > SMALL_MEMORY_BYTES {
             return None;
         }
+        let is_zero = |page: &&[u8]| page.iter().all(|byte| *byte == 0);
+        if memory.chunks(PAGE_BYTES).filter(|page| !is_zero(page)).count() > MAX_CONTENTS_BYTES / PAGE_BYTES {
+            return None;
+        }
         let (mut pages, mut contents) = (Vec::new(), Vec::new());
         for page in memory.chunks(PAGE_BYTES) {
-            let is_zero = page.iter().all(|byte| *byte == 0);
+            let is_zero = is_zero(&page);
             pages.push(if is_zero { None } else { Some(u32::try_from(contents.len() / PAGE_BYTES).ok()?) });
             if !is_zero {
                 contents.extend_from_slice(page);
@@ -53,6 +59,11 @@ impl Baseline {
         }
         let zeros = zeros(&pages);
         Some(Self { memory_bytes: memory.len(), pages: pages.into(), contents: contents.into(), zeros, globals })
+    }
+
+    /// Returns whether both are the same, as far as memory goes.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.pages == other.pages && self.contents == other.contents
     }
 
     /// Gives the pages back that hold only zeros when fresh. Returns `false` if that is not possible.
@@ -97,7 +108,7 @@ impl Restorer {
     /// Prepares a fresh sandbox for being restored to `baseline`.
     pub(crate) fn new(sandbox: &mut Sandbox, exports: &[ModuleExport], baseline: Arc<Baseline>) -> Option<Self> {
         let globals = globals(sandbox, exports)?;
-        let faults_tell = forbid_huge_pages(sandbox.memory.data_mut(&mut sandbox.store));
+        let faults_tell = forbid_merging(sandbox.memory.data_mut(&mut sandbox.store));
         Some(Self { baseline, globals, written: None, faults_tell, faults: None })
     }
 

@@ -6,7 +6,7 @@
 //! a page fault, and the kernel counts those of each thread: where none was counted, no further page was written. That
 //! holds as long as the kernel makes no huge page of several, which it is told not to.
 
-pub(crate) use imp::{DirtyPages, faults_of_this_thread, forbid_huge_pages, give_back};
+pub(crate) use imp::{DirtyPages, faults_of_this_thread, forbid_merging, give_back};
 
 /// Most runs of written pages told apart.
 const MAX_REGIONS: usize = 64;
@@ -106,17 +106,25 @@ mod imp {
         }
     }
 
-    /// Forbids the kernel to make huge pages in `memory`. Returns whether it obeys.
-    pub(crate) fn forbid_huge_pages(memory: &mut [u8]) -> bool {
-        // SAFETY: the range is borrowed mutably, and the advice changes none of its bytes.
-        #[expect(unsafe_code, reason = "the standard library gives no advice to the kernel")]
-        let result = unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), libc::MADV_NOHUGEPAGE) };
-        // A kernel built without huge pages does not know the advice, and needs none.
-        result == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+    /// Forbids the kernel to put together what it finds in `memory`: pages into huge ones, or equal ones into one.
+    /// Returns whether it obeys.
+    pub(crate) fn forbid_merging(memory: &mut [u8]) -> bool {
+        [libc::MADV_NOHUGEPAGE, libc::MADV_UNMERGEABLE].into_iter().all(|advice| {
+            // SAFETY: the range is borrowed mutably, and neither advice changes any of its bytes.
+            #[expect(unsafe_code, reason = "the standard library gives no advice to the kernel")]
+            let result = unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), advice) };
+            // A kernel built without either does not know the advice, and needs none.
+            result == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+        })
     }
 
-    /// Gives whole pages back: `memory` then is as it was mapped. Returns `false` if it still is as it was.
+    /// Gives the whole pages of `memory` back, which starts with a page: they then are as they were mapped. Returns
+    /// `false` if they still are as they were.
     pub(crate) fn give_back(memory: &mut [u8]) -> bool {
+        // The kernel would take a page in part for a whole one.
+        let Some(known) = DirtyPages::get() else { return false };
+        let whole = memory.len() - memory.len() % known.page_bytes;
+        let Some(memory) = memory.get_mut(..whole) else { return false };
         // SAFETY: the range is borrowed mutably. It stays mapped: reading it gives the bytes of the mapping, which any
         // `u8` may be. The kernel refuses a range that does not start with a page.
         #[expect(unsafe_code, reason = "the standard library gives no advice to the kernel")]
@@ -156,7 +164,7 @@ mod imp {
         }
     }
 
-    pub(crate) const fn forbid_huge_pages(_memory: &mut [u8]) -> bool {
+    pub(crate) const fn forbid_merging(_memory: &mut [u8]) -> bool {
         false
     }
 

@@ -154,7 +154,8 @@ fn pool(config: &EngineConfig, sandboxes: u32) -> PoolingAllocationConfig {
         .table_elements(MAX_TABLE_ELEMENTS)
         .max_unused_warm_slots(config.max_warm_sandboxes)
         .linear_memory_keep_resident(if has_swap() { 0 } else { config.keep_resident_bytes })
-        .table_keep_resident(64 << 10)
+        // What a table kept of another instance would be pointers into it: the kernel clears tables.
+        .table_keep_resident(0)
         .pagemap_scan(if has_swap() { Enabled::No } else { Enabled::Auto });
     pool
 }
@@ -162,6 +163,6 @@ fn pool(config: &EngineConfig, sandboxes: u32) -> PoolingAllocationConfig {
 /// Returns whether pages may be swapped out. wasmtime's own scan passes over those, and so would not reset them.
 fn has_swap() -> bool {
     let swaps = std::fs::read_to_string("/proc/swaps");
-    // The first line is the heading of a table.
-    swaps.is_ok_and(|swaps| swaps.lines().count() > 1)
+    // The first line is the heading of a table. Where it cannot be read there may be some.
+    swaps.map_or(true, |swaps| swaps.lines().count() > 1)
 }

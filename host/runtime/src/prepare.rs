@@ -126,15 +126,15 @@ impl Generation {
     /// Finds a sandbox that waits for a call, or makes one.
     async fn sandbox(&self, call: GuestCall<'_>, host: Arc<dyn HostCalls>) -> Result<Sandbox, GuestError> {
         let shared = &*self.shared;
+        let (deadline, interrupt) = (call.deadline, call.interrupt);
+        let call = Call::new(call, host);
+        call.check(call.began)?;
         if let Some(mut sandbox) = shared.warm.take(self.id) {
-            let call = Call::new(call, host);
-            call.check(call.began)?;
             sandbox.begin(call);
             return Ok(sandbox);
         }
-        let slot = shared.slots.take(call.deadline, call.interrupt, || shared.warm.evict()).await?;
-        let call = Call::new(call, host);
-        call.check(call.began)?;
+        let slot = shared.slots.take(deadline, interrupt, || shared.warm.evict()).await?;
+        call.check(Instant::now())?;
         let mut sandbox = self.image.instantiate(CallState::new(call, self.limits.clone())).await?;
         sandbox.keep(slot);
         self.image.remember(&mut sandbox, &shared.turn);

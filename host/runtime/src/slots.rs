@@ -1,8 +1,13 @@
 //! How many sandboxes may exist at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -39,10 +44,15 @@ impl Slots {
         }
         // Said before looking for an idle one: whoever puts one away later sees it, and drops the sandbox instead.
         let _waiting = Waiting::new(&self.waiting);
+        let mut slot = pin!(self.free.clone().acquire_owned());
+        // Queued before one is evicted, so that nobody who comes later takes its slot.
+        if let Some(Ok(slot)) = now_or_never(slot.as_mut()).await {
+            return Ok(slot);
+        }
         evict();
         tokio::select! {
             biased;
-            slot = self.free.clone().acquire_owned() => slot.map_err(|_| GuestError::Overloaded { limit: self.all }),
+            slot = slot => slot.map_err(|_| GuestError::Overloaded { limit: self.all }),
             () = interrupt.triggered() => Err(GuestError::Interrupted),
             () = tokio::time::sleep_until(deadline.instant().into()) => Err(GuestError::Overloaded { limit: self.all }),
         }
@@ -68,4 +78,15 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Polls a future once.
+async fn now_or_never<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
