@@ -14,7 +14,7 @@
 //! let signed = sign_module(b"\0asm\x01\0\0\0", &claims, &account)?;
 //!
 //! let policy = TrustPolicy::new().trust_account(account.public_key())?;
-//! let verified = verify_module(signed, now, &policy)?;
+//! let verified = verify_module(&signed, now, &policy)?;
 //! assert_eq!(verified.actor_id(), module.public_key());
 //! assert_eq!(verified.capabilities(), ["wasmcloud:keyvalue"]);
 //! # Ok::<(), wattle_wascap::ClaimsError>(())
@@ -46,7 +46,8 @@ pub use inspect::{Container, Inspection, inspect};
 pub use invocation::{InvocationFacts, VerifiedInvocation, sign_invocation, verify_invocation};
 pub use keys::{KeyError, KeyKind, KeyPair, PUBLIC_KEY_LEN, PublicKey, SEED_LEN};
 pub use module::{
-    HashCheck, VerifiedModule, embed_token, extract_token, module_hash, sign_module, strip_token, verify_module,
+    HashCheck, ModuleSeal, VerifiedModule, embed_token, extract_token, module_hash, sign_module, strip_token,
+    verify_module,
 };
 pub use token::{MAX_TOKEN_LEN, Token};
 pub use trust::TrustPolicy;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::{
     Actor, Claims, ClaimsError, Digest, KeyPair, PublicKey, Token, TrustPolicy, Verified, WASCAP_REVISION,
     claims::Metadata, verify, wasm,
@@ -21,22 +19,73 @@ pub enum HashCheck {
     UnverifiableLegacy,
 }
 
-/// A module whose claims hold: the only road to an actor that may start. Cheap to clone.
+/// What decides whether a module may start: its token, *unverified*, and the hash of its code.
+///
+/// Says all that the module's bytes say to [`ModuleSeal::verify`]: whoever knows that these are still the same need not
+/// read them again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleSeal {
+    token: String,
+    hash: Digest,
+}
+
+impl ModuleSeal {
+    /// Reads it from a module.
+    ///
+    /// # Errors
+    /// [`ClaimsError::Missing`], [`ClaimsError::Ambiguous`] or [`ClaimsError::WasmMalformed`].
+    pub fn read(bytes: &[u8]) -> Result<Self, ClaimsError> {
+        let (tokens, hash) = walk_hashing(bytes)?;
+        Ok(Self { token: tokens.only()?.to_owned(), hash })
+    }
+
+    /// Puts together again what [`Self::token`] and [`Self::hash`] returned.
+    #[must_use]
+    pub const fn new(token: String, hash: Digest) -> Self {
+        Self { token, hash }
+    }
+
+    /// Returns the token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Returns the hash of the code as it is, its token left out.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// Checks it: form, key kinds, signature, times, issuer and hash.
+    ///
+    /// `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// The first reason to refuse the module, in that order.
+    pub fn verify(&self, now: u64, policy: &TrustPolicy) -> Result<VerifiedModule, ClaimsError> {
+        let token = Token::parse(&self.token)?;
+        let claims: Verified<Actor> = verify::check_token(&token, now, policy)?;
+        let hash_check = match check_hash(&claims.metadata().module_hash, claims.claims().revision, self.hash) {
+            Ok(()) => HashCheck::Matches,
+            Err(ClaimsError::ModuleHashUnverifiable { .. }) if policy.allows_unverifiable_legacy() => {
+                HashCheck::UnverifiableLegacy
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(VerifiedModule { claims: Arc::new(claims), hash: self.hash, hash_check })
+    }
+}
+
+/// The claims of a module, which hold: the only road to an actor that may start. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct VerifiedModule {
     claims: Arc<Verified<Actor>>,
-    bytes: Bytes,
     hash: Digest,
     hash_check: HashCheck,
 }
 
 impl VerifiedModule {
-    /// Returns the whole signed file.
-    #[must_use]
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
     /// Returns the hash of the code as it is, its token left out.
     ///
     /// The same code signed anew has the same hash.
@@ -106,19 +155,8 @@ impl VerifiedModule {
 ///
 /// # Errors
 /// The first reason to refuse it, in that order.
-pub fn verify_module(bytes: impl Into<Bytes>, now: u64, policy: &TrustPolicy) -> Result<VerifiedModule, ClaimsError> {
-    let bytes = bytes.into();
-    let (tokens, hash) = walk_hashing(&bytes)?;
-    let token = Token::parse(tokens.only()?)?;
-    let claims: Verified<Actor> = verify::check_token(&token, now, policy)?;
-    let hash_check = match check_hash(&claims.metadata().module_hash, claims.claims().revision, hash) {
-        Ok(()) => HashCheck::Matches,
-        Err(ClaimsError::ModuleHashUnverifiable { .. }) if policy.allows_unverifiable_legacy() => {
-            HashCheck::UnverifiableLegacy
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(VerifiedModule { claims: Arc::new(claims), bytes, hash, hash_check })
+pub fn verify_module(bytes: &[u8], now: u64, policy: &TrustPolicy) -> Result<VerifiedModule, ClaimsError> {
+    ModuleSeal::read(bytes)?.verify(now, policy)
 }
 
 /// Signs a module or component: hashes it, and embeds the token of `claims` as its last section.

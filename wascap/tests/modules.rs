@@ -37,7 +37,7 @@ fn what_they_sign_holds_here_and_what_we_sign_holds_there() {
     let module = KeyPair::generate(KeyKind::Module).unwrap();
     for (name, bytes) in samples() {
         let theirs = sign_theirs(&bytes, &their_account, &module);
-        let verified = verify_module(theirs.clone(), now(), &trusting(&account)).unwrap();
+        let verified = verify_module(&theirs, now(), &trusting(&account)).unwrap();
         assert_eq!((verified.name(), verified.actor_id()), (Some("theirs"), module.public_key()), "{name}");
 
         let claims = Claims::new(Actor::new("ours").revision(2), module.public_key(), now());

@@ -1,18 +1,21 @@
 //! Bringing the bytes a reference names: a local file, or an https URL pinned by a digest.
 
 use std::{
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 
-use crate::registries::Registries;
+use crate::{known_modules::FileIdentity, registries::Registries};
 
 /// Largest file a reference may name: a module or a provider archive.
 const FILE_LEN_MAX: u64 = 256 << 20;
+/// Before the path of a file.
+const FILE: &str = "file://";
 /// Before the digest of an https reference.
 const DIGEST: &str = "#sha256=";
 /// Longest a whole file may take: the largest one over a slow line.
@@ -45,7 +48,7 @@ pub enum FetchError {
         path: PathBuf,
         /// Why.
         #[source]
-        error: std::io::Error,
+        error: io::Error,
     },
     /// The server did not send it.
     #[error("{url} cannot be fetched: {message}")]
@@ -87,8 +90,21 @@ impl FetchError {
     }
 }
 
+/// What a reference names.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Bytes,
+    /// Which file these were read from, if it can be told from what is written to it later.
+    pub(crate) file: Option<FileIdentity>,
+}
+
+/// Returns the path of the file `reference` names, if it names one.
+pub(crate) fn path(reference: &str) -> Option<&Path> {
+    reference.strip_prefix(FILE).map(Path::new)
+}
+
 /// Reads what `reference` names. Servers are shown what `registries` knows for them.
-pub(crate) async fn fetch(reference: &str, registries: &Registries) -> Result<Bytes, FetchError> {
+pub(crate) async fn fetch(reference: &str, registries: &Registries) -> Result<Fetched, FetchError> {
     match tokio::time::timeout(FETCH_TIMEOUT, fetch_any(reference, registries)).await {
         Ok(fetched) => fetched,
         Err(_) => Err(FetchError::TooSlow { reference: reference.to_owned(), limit: FETCH_TIMEOUT }),
@@ -97,35 +113,46 @@ pub(crate) async fn fetch(reference: &str, registries: &Registries) -> Result<By
 
 /// Returns whether `reference` could be fetched, as far as can be told without asking anybody.
 pub(crate) async fn is_within_reach(reference: &str) -> bool {
-    match reference.strip_prefix("file://") {
+    match path(reference) {
         Some(path) => tokio::fs::metadata(path).await.is_ok_and(|file| file.is_file()),
         None => reference.starts_with("https://") && reference.contains(DIGEST),
     }
 }
 
-async fn fetch_any(reference: &str, registries: &Registries) -> Result<Bytes, FetchError> {
-    if let Some(path) = reference.strip_prefix("file://") {
-        return read_file(Path::new(path)).await;
+async fn fetch_any(reference: &str, registries: &Registries) -> Result<Fetched, FetchError> {
+    if let Some(path) = path(reference) {
+        let path = path.to_owned();
+        let failed = |error: tokio::task::JoinError| FetchError::Read { path: path.clone(), error: error.into() };
+        let reading = path.clone();
+        return tokio::task::spawn_blocking(move || read_file(&reading)).await.map_err(failed)?;
     }
     if reference.starts_with("https://") {
-        return fetch_https(reference, registries).await;
+        return Ok(Fetched { bytes: fetch_https(reference, registries).await?, file: None });
     }
     Err(FetchError::BadReference(reference.to_owned()))
 }
 
-async fn read_file(path: &Path) -> Result<Bytes, FetchError> {
+fn read_file(path: &Path) -> Result<Fetched, FetchError> {
     let failed = |error| FetchError::Read { path: path.to_owned(), error };
-    // Opening a pipe would wait for its other end.
-    if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
-        return Err(failed(std::io::Error::other("it is no file")));
-    }
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).await.map_err(failed)?;
-    if bytes.len() as u64 > FILE_LEN_MAX {
+    let fetched = try_read_file(path).map_err(failed)?;
+    if fetched.bytes.len() as u64 > FILE_LEN_MAX {
         return Err(FetchError::TooLarge { reference: path.display().to_string(), limit: FILE_LEN_MAX });
     }
-    Ok(bytes.into())
+    Ok(fetched)
+}
+
+fn try_read_file(path: &Path) -> io::Result<Fetched> {
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut file = File::open(path)?;
+    let before = file.metadata()?;
+    let expected = usize::try_from(before.len().min(FILE_LEN_MAX)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(expected + 1);
+    (&mut file).take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
+    let file = FileIdentity::settled(&before, &file.metadata()?, SystemTime::now());
+    Ok(Fetched { bytes: bytes.into(), file })
 }
 
 async fn fetch_https(reference: &str, registries: &Registries) -> Result<Bytes, FetchError> {
@@ -192,7 +219,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"bytes").unwrap();
         let reference = format!("file://{}", file.path().display());
-        assert_eq!(fetch(&reference, &Registries::default()).await.unwrap(), "bytes");
+        assert_eq!(fetch(&reference, &Registries::default()).await.unwrap().bytes, "bytes");
         assert!(is_within_reach(&reference).await);
     }
 

@@ -7,6 +7,7 @@ mod heartbeat;
 mod labels;
 mod lattice;
 mod links;
+mod modules;
 mod providers;
 mod shutdown;
 
@@ -43,6 +44,7 @@ use crate::{
     error::HostError,
     events::Events,
     inventory,
+    known_modules::KnownModules,
     labels::Labels,
     locks::ChangeLocks,
     mesh::Part,
@@ -69,6 +71,7 @@ pub(crate) struct Inner {
     state: Mutex<State>,
     labels: Mutex<Labels>,
     registries: Registries,
+    known_modules: KnownModules,
     configs: Configs,
     locks: ChangeLocks,
     /// Places for changes that were acknowledged before they are done.
@@ -201,6 +204,7 @@ impl HostBuilder {
             id,
             labels: Mutex::new(labels),
             registries: Registries::default(),
+            known_modules: KnownModules::open(self.engine.cache_dir().map(|dir| dir.join("known"))),
             configs: Configs::new(self.bus.clone(), &self.config.lattice),
             config: self.config,
             trust: self.trust,

@@ -24,6 +24,7 @@ mod flight;
 mod host;
 mod http;
 mod inventory;
+mod known_modules;
 mod labels;
 mod links;
 mod load;

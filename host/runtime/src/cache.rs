@@ -1,12 +1,13 @@
 //! Compiled modules kept on disk over restarts.
 //!
-//! One file per module, `{key}.{pre|raw}.{checksum}.cwasm`: `key` names what was compiled and by which engine, `pre`
-//! means a snapshot, and `checksum` is the XXH3 (128 bits) of the file itself, so that a damaged file is noticed and a
-//! file appears whole or not at all. It keeps nobody from forging a file; that only this user may write to the folder
-//! does. Nothing here fails a start: what cannot be read is compiled again.
+//! One file per module, `{key}.{pre|raw}.{checksum}.{written}.cwasm`: `key` names what was compiled and by which
+//! engine, `pre` means a snapshot, `checksum` is the XXH3 (128 bits) of the file itself, and `written` when that was
+//! written last, in nanoseconds since 1970. A file written to since is read, and refused if it is damaged; one that was
+//! not is mapped unread. That keeps nobody from forging a file; that only this user may write to the folder does. Files
+//! appear whole or not at all. Nothing here fails a start: what cannot be read is compiled again.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, FileTimes},
     hash::{Hash, Hasher},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use crate::EngineError;
 
 /// To be raised when files, pre-initialization or the guests' imports change so that old files would be wrong.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const SUFFIX: &str = ".cwasm";
 const TEMPORARY: &str = ".tmp";
 /// Temporary files older than this were left behind by a crash.
@@ -63,7 +64,7 @@ impl CompileCache {
         let key = self.key(hash);
         let name = self.find(&key)?;
         let path = self.dir.join(name.to_string());
-        match load(engine, &path, &name.checksum) {
+        match load(engine, &path, &name) {
             Ok(module) => Some((module, name.is_snapshot)),
             Err(reason) => {
                 tracing::warn!(file = %path.display(), reason, "a compiled module is damaged and is made again");
@@ -75,11 +76,17 @@ impl CompileCache {
         }
     }
 
+    /// Returns whether there is a file for the module with this hash.
+    pub(crate) fn has(&self, hash: [u8; 32]) -> bool {
+        self.find(&self.key(hash)).is_some_and(|name| self.dir.join(name.to_string()).exists())
+    }
+
     /// Keeps a module, and makes room for it.
     pub(crate) fn store(&self, module: &Module, hash: [u8; 32], is_snapshot: bool) {
         let stored = module.serialize().map_err(io::Error::other).and_then(|code| {
-            let name = FileName { key: self.key(hash), is_snapshot, checksum: checksum(xxh3_128(&code)) };
-            write_whole(&self.dir, &name.to_string(), &code).map(|()| (name, code.len() as u64))
+            let (key, checksum) = (self.key(hash), checksum(xxh3_128(&code)));
+            let name = |written| FileName { key, is_snapshot, checksum, written };
+            write_whole(&self.dir, &code, name).map(|name| (name, code.len() as u64))
         });
         let (name, bytes) = match stored {
             Ok(stored) => stored,
@@ -126,12 +133,12 @@ impl CompileCache {
         })
     }
 
-    /// Looks through the folder: deletes the files unused for longest until the rest fits, and temporary files nobody
-    /// will finish.
+    /// Looks through the folder: deletes the files unused for longest until the rest fits, those of older formats, and
+    /// temporary files nobody will finish.
     fn evict(&self) {
         let files = self.entries().filter_map(|(entry, name)| {
             let facts = entry.metadata().ok()?;
-            let used = facts.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let used = facts.accessed().unwrap_or(SystemTime::UNIX_EPOCH);
             Some(CachedFile { path: entry.path(), name, bytes: facts.len(), used })
         });
         let mut files: Vec<_> = files.collect();
@@ -146,10 +153,12 @@ impl CompileCache {
         }
         *self.known() = known;
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            let is_temporary = entry.file_name().to_string_lossy().ends_with(TEMPORARY);
+            let (file, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
             let age = || entry.metadata().and_then(|facts| facts.modified()).ok()?.elapsed().ok();
-            if is_temporary && age().is_some_and(|age| age > TEMPORARY_LIFE) {
-                let _ = fs::remove_file(entry.path());
+            let was_left_behind = name.ends_with(TEMPORARY) && age().is_some_and(|age| age > TEMPORARY_LIFE);
+            if was_left_behind || (name.ends_with(SUFFIX) && FileName::parse(&name).is_none()) {
+                let _ = fs::remove_file(file);
             }
         }
     }
@@ -159,7 +168,7 @@ struct CachedFile {
     path: PathBuf,
     name: FileName,
     bytes: u64,
-    /// Its time of change, which we set when we use it.
+    /// Its time of access, which we set when we use it.
     used: SystemTime,
 }
 
@@ -168,45 +177,63 @@ struct FileName {
     key: String,
     is_snapshot: bool,
     checksum: String,
+    written: u64,
 }
 
 impl FileName {
     fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(SUFFIX)?.split('.');
-        let (key, kind, checksum) = (parts.next()?, parts.next()?, parts.next()?);
+        let (key, kind, checksum, written) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let is_snapshot = match kind {
             "pre" => true,
             "raw" => false,
             _ => return None,
         };
         let whole = parts.next().is_none() && key.len() == 64 && checksum.len() == 32;
-        whole.then(|| Self { key: key.to_owned(), is_snapshot, checksum: checksum.to_owned() })
+        let written = written.parse().ok()?;
+        whole.then(|| Self { key: key.to_owned(), is_snapshot, checksum: checksum.to_owned(), written })
     }
 }
 
 impl std::fmt::Display for FileName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.is_snapshot { "pre" } else { "raw" };
-        write!(f, "{}.{kind}.{}{SUFFIX}", self.key, self.checksum)
+        write!(f, "{}.{kind}.{}.{}{SUFFIX}", self.key, self.checksum, self.written)
     }
 }
 
-/// Checks a file against the checksum in its name and maps it.
-fn load(engine: &Engine, path: &Path, expected: &str) -> Result<Module, String> {
-    let mut code = File::open(path).map_err(|error| error.to_string())?;
-    let found = checksum_of(&mut code).map_err(|error| error.to_string())?;
-    if found != expected {
-        return Err("its bytes are not those that were written".into());
-    }
-    // Only decides which file is evicted first.
-    let _ = code.set_modified(SystemTime::now());
+/// Checks a file and maps it.
+fn load(engine: &Engine, path: &Path, name: &FileName) -> Result<Module, String> {
+    let code = check(path, name).map_err(|error| error.to_string())?;
     // SAFETY: the file must be what `Module::serialize` made and must not change while it is mapped. It is the very
-    // file whose checksum was just checked, by the same handle. Nobody but this user can write to the folder, and we
-    // write to no file in place: files appear by renaming and go by unlinking. A process of the same user that forges
-    // or truncates files here could just as well replace our executable.
+    // file that was just checked, by the same handle. Nobody but this user can write to the folder, and we write to no
+    // file in place: files appear by renaming and go by unlinking. A process of the same user that forges or truncates
+    // files here could just as well replace our executable.
     #[expect(unsafe_code, reason = "mapping machine code that we made ourselves; argued above")]
     let module = unsafe { Module::deserialize_open_file(engine, code) };
     module.map_err(|error| format!("{error:#}"))
+}
+
+/// Opens a file if its bytes are those that were written.
+fn check(path: &Path, name: &FileName) -> io::Result<File> {
+    let mut code = File::open(path)?;
+    // It only decides which file is evicted first.
+    let mut times = FileTimes::new().set_accessed(SystemTime::now());
+    if modified(&code)? != name.written {
+        if checksum_of(&mut code)? != name.checksum {
+            return Err(io::Error::other("its bytes are not those that were written"));
+        }
+        // A copy of the folder, say. It need not be read again.
+        times = times.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(name.written));
+    }
+    let _ = code.set_times(times);
+    Ok(code)
+}
+
+/// Returns when a file was written last, in nanoseconds since 1970.
+fn modified(file: &File) -> io::Result<u64> {
+    let modified = file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
+    u64::try_from(modified.as_nanos()).map_err(io::Error::other)
 }
 
 fn checksum(value: u128) -> String {
@@ -225,16 +252,14 @@ fn checksum_of(file: &mut File) -> io::Result<String> {
     }
 }
 
-/// Writes a file so that it is there whole or not at all, also after a crash.
-fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = dir.join(format!("{name}.{}{TEMPORARY}", std::process::id()));
-    let mut file = private_file(&temporary)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let done = written.and_then(|()| fs::rename(&temporary, dir.join(name)));
-    if done.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    done
+/// Writes a file so that it is there whole or not at all, also after a crash. Its name depends on when it was written.
+fn write_whole(dir: &Path, bytes: &[u8], name: impl FnOnce(u64) -> FileName) -> io::Result<FileName> {
+    let mut file = tempfile::Builder::new().suffix(TEMPORARY).tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    let name = name(modified(file.as_file())?);
+    file.persist(dir.join(name.to_string()))?;
+    Ok(name)
 }
 
 #[cfg(unix)]
@@ -247,14 +272,6 @@ fn create_private(dir: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn create_private(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
-}
-
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Feeds a digest with what is hashed.

@@ -6,7 +6,7 @@
 //! a page fault, and the kernel counts those of each thread: where none was counted, no further page was written. That
 //! holds as long as the kernel makes no huge page of several, which it is told not to.
 
-pub(crate) use imp::{DirtyPages, faults_of_this_thread, forbid_merging, give_back};
+pub(crate) use imp::{DirtyPages, faults_of_this_thread, forbid_merging, give_back, give_back_file};
 
 /// Most runs of written pages told apart.
 const MAX_REGIONS: usize = 64;
@@ -132,6 +132,22 @@ mod imp {
         result == 0
     }
 
+    /// Lets the kernel have the whole pages back that `mapped`, which starts with a page, shares with a file, for as
+    /// long as nobody touches them. Returns `false` if it shares none, or not all.
+    pub(crate) fn give_back_file(mapped: &[u8]) -> bool {
+        let Some(known) = DirtyPages::get() else { return false };
+        let whole = mapped.len() - mapped.len() % known.page_bytes;
+        let Some(mapped) = mapped.get(..whole).filter(|mapped| !mapped.is_empty()) else { return false };
+        if known.scan(mapped, whole).is_none_or(|written| !written.is_empty()) {
+            return false;
+        }
+        // SAFETY: nobody wrote to these pages, so that each reads as the file does, before and after. Who maps a file
+        // that changes meanwhile has the same trouble without us.
+        #[expect(unsafe_code, reason = "the standard library gives no advice to the kernel")]
+        let result = unsafe { libc::madvise(mapped.as_ptr().cast_mut().cast(), mapped.len(), libc::MADV_DONTNEED) };
+        result == 0
+    }
+
     /// Returns how many page faults this thread has had.
     pub(crate) fn faults_of_this_thread() -> Option<u64> {
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
@@ -169,6 +185,10 @@ mod imp {
     }
 
     pub(crate) const fn give_back(_memory: &mut [u8]) -> bool {
+        false
+    }
+
+    pub(crate) const fn give_back_file(_mapped: &[u8]) -> bool {
         false
     }
 

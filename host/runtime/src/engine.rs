@@ -1,6 +1,9 @@
 //! The engine: what all actors of a host share.
 
-use std::sync::{Arc, Mutex, atomic::AtomicU64};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, atomic::AtomicU64},
+};
 
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig};
@@ -76,42 +79,50 @@ impl Engine {
         &self,
         image: ModuleImage<'_>,
         limits: Limits,
-        report: impl FnMut(PrepareStep) + Send + 'static,
+        report: impl FnMut(PrepareStep) + Clone + Send + 'static,
     ) -> Result<Prepared, EngineError> {
-        let limits = Arc::new(limits);
-        let report = match self.load(image.hash, limits.clone(), report).await {
-            Loaded::Found(prepared) => return prepared,
-            Loaded::Missing(report) => report,
-        };
+        if let Some(prepared) = self.load(image.hash, limits.clone(), report.clone()).await? {
+            return Ok(prepared);
+        }
         let (shared, hash, wasm) = (self.0.clone(), image.hash, image.wasm.to_vec());
-        self.0.compile.run(move || prepare::prepare(shared, hash, &wasm, &limits, report)).await
+        self.0.compile.run(move || prepare::prepare(shared, hash, &wasm, &Arc::new(limits), report)).await
     }
 
-    /// Looks for the module in the cache, at normal priority: nobody's call waits for as little as that.
-    async fn load<R: FnMut(PrepareStep) + Send + 'static>(
+    /// Makes one generation of an actor from what its module was compiled to before. `None` if it is not in the cache.
+    ///
+    /// Works at normal priority: nobody's call waits for as little as that. The rest is as in [`Engine::prepare`].
+    ///
+    /// # Errors
+    /// Why the module cannot be run.
+    pub async fn load(
         &self,
         hash: [u8; 32],
-        limits: Arc<Limits>,
-        mut report: R,
-    ) -> Loaded<R> {
+        limits: Limits,
+        mut report: impl FnMut(PrepareStep) + Send + 'static,
+    ) -> Result<Option<Prepared>, EngineError> {
         let shared = self.0.clone();
-        let Ok(turn) = shared.loading.clone().acquire_owned().await else { return Loaded::Missing(report) };
+        let Ok(turn) = shared.loading.clone().acquire_owned().await else { return Ok(None) };
         let loading = tokio::task::spawn_blocking(move || {
-            let loaded = prepare::load(&shared, hash, &limits, &mut report);
+            let loaded = prepare::load(&shared, hash, &Arc::new(limits), &mut report);
             drop(turn);
-            loaded.map_or(Loaded::Missing(report), Loaded::Found)
+            loaded.transpose()
         });
-        loading.await.unwrap_or_else(|error| {
-            Loaded::Found(Err(EngineError::Internal(format!("a compiled module could not be loaded: {error}"))))
-        })
+        loading
+            .await
+            .map_err(|error| EngineError::Internal(format!("a compiled module could not be loaded: {error}")))?
     }
-}
 
-/// What came of looking into the cache.
-enum Loaded<R> {
-    Found(Result<Prepared, EngineError>),
-    /// With whom to tell of the steps.
-    Missing(R),
+    /// Returns whether a module was compiled before, as far as is known without reading it.
+    #[must_use]
+    pub fn has_compiled(&self, hash: [u8; 32]) -> bool {
+        self.0.cache.as_ref().is_some_and(|cache| cache.has(hash))
+    }
+
+    /// Returns the folder compiled modules are kept in.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<&Path> {
+        self.0.config.cache_dir.as_deref()
+    }
 }
 
 impl std::fmt::Debug for Engine {

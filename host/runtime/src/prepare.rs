@@ -12,7 +12,7 @@ use wasmtime::{Module, Store};
 use wattle_types::Deadline;
 
 use crate::{
-    EngineError, GuestCall, GuestError, HostCalls, Limits, abi,
+    EngineError, GuestCall, GuestError, HostCalls, Limits, abi, dirty_pages,
     engine::Shared,
     preinit::{self, Instrumented},
     sandbox::{Image, Sandbox},
@@ -198,8 +198,19 @@ fn bring_up(
     let began = Instant::now();
     start(shared, &image, limits)?;
     report(PrepareStep::Probed { elapsed: began.elapsed() });
+    give_back_image(module);
     let id = shared.generations.fetch_add(1, Ordering::Relaxed);
     Ok(Prepared(Arc::new(Generation { id, image, limits: limits.clone(), shared: shared.clone() })))
+}
+
+/// Lets the kernel have back what loading and probing touched of a module's file: most actors wait long for a call, and
+/// a call needs little of it. Returns `false` if it has no file.
+fn give_back_image(module: &Module) -> bool {
+    let image = module.image_range();
+    // SAFETY: the range is readable memory that lives as long as the module, and nobody writes to it.
+    #[expect(unsafe_code, reason = "the image is told as a range of pointers")]
+    let image = unsafe { std::slice::from_raw_parts(image.start, image.end.addr() - image.start.addr()) };
+    dirty_pages::give_back_file(image)
 }
 
 fn compile_plain(shared: &Shared, wasm: &[u8], report: &mut impl FnMut(PrepareStep)) -> Result<Module, EngineError> {

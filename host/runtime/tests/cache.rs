@@ -1,6 +1,6 @@
 //! The compile cache: found again, never trusted blindly, never too large.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::SystemTime};
 
 use wattle_runtime::{Engine, EngineConfig, PrepareStep};
 
@@ -36,11 +36,11 @@ async fn damage_is_noticed_and_repaired() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path(), 1 << 30);
     assert!(!cached(&engine, &fixture("minimal"), "ok").await);
-    let path = files(dir.path()).remove(0);
-    let whole = fs::read(&path).unwrap();
+    let whole = fs::read(&files(dir.path())[0]).unwrap();
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     for damaged in [flipped, whole[..whole.len() / 2].to_vec(), Vec::new(), b"something else".to_vec()] {
+        let path = files(dir.path()).remove(0);
         // Replaced, not written in place: the old file is still mapped by the guest prepared above.
         fs::remove_file(&path).unwrap();
         fs::write(&path, damaged).unwrap();
@@ -58,9 +58,39 @@ async fn a_file_with_a_right_checksum_but_foreign_content_is_not_loaded() {
     let (key, _) = name.split_once('.').unwrap();
     let checksum = xxhash_rust::xxh3::xxh3_128(b"no code");
     fs::remove_file(&path).unwrap();
-    fs::write(path.with_file_name(format!("{key}.raw.{checksum:032x}.cwasm")), b"no code").unwrap();
+    let foreign = path.with_file_name(format!("{key}.raw.{checksum:032x}.1.cwasm"));
+    fs::write(&foreign, b"no code").unwrap();
     assert!(!cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
-    assert_eq!(files(dir.path()), [path]);
+    assert!(!foreign.exists());
+    assert_eq!(files(dir.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_folder_is_checked_once_and_used() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
+    let path = files(dir.path()).remove(0);
+    let written = modified(&path);
+    let code = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, code).unwrap();
+    assert_ne!(modified(&path), written);
+    assert!(cached(&engine(dir.path(), 1 << 30), &fixture("minimal"), "ok").await);
+    assert_eq!(modified(&path), written, "it would be read again at each start");
+}
+
+#[tokio::test]
+async fn files_of_older_formats_go() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("code")).unwrap();
+    let old = dir.path().join(format!("code/{:064}.pre.{:032}.cwasm", 1, 2));
+    fs::write(&old, "old").unwrap();
+    engine(dir.path(), 1 << 30);
+    assert!(!old.exists());
+}
+
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).unwrap().modified().unwrap()
 }
 
 #[tokio::test]

@@ -6,25 +6,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use wattle_runtime::{Interrupt, ModuleImage};
-use wattle_types::{
-    ActorId,
-    control::Measurement,
-    wascap::{VerifiedModule, verify_module},
-};
+use wattle_types::{ActorId, control::Measurement};
 
-use super::{Host, unix_now};
+use super::{Host, modules::Module};
 use crate::{
     actor::{ActorFacts, ActorModule, ActorSlot},
     admission::Admission,
     authz,
     error::HostError,
-    fetch::fetch,
     inventory,
-    meter::Meter,
     slot::Generation,
     steps::Steps,
-    validity::Validity,
 };
 
 /// How long interrupted guests may take to notice: an epoch tick is a few milliseconds.
@@ -57,10 +49,11 @@ impl Host {
         steps: &Steps,
     ) -> Result<ActorId, HostError> {
         options.reference = reference.to_owned();
-        match self.fetch_module(reference, steps).await {
-            Ok(module) => self.start_actor(module, options, steps).await,
-            Err(error) => Err(self.start_failed(&options, error)),
-        }
+        let result = match self.fetch_module(reference, steps).await {
+            Ok(module) => self.try_start_actor(module, &options, steps).await,
+            Err(error) => Err(error),
+        };
+        result.map_err(|error| self.start_failed(&options, error))
     }
 
     /// Verifies, compiles and probes a signed module, and starts to serve it.
@@ -68,6 +61,7 @@ impl Host {
     /// # Errors
     /// Why it is refused: its claims, the engine, or because it runs already.
     pub async fn start_actor(&self, module: Bytes, options: StartActor, steps: &Steps) -> Result<ActorId, HostError> {
+        let module = Module::of(module, &options.reference);
         let result = self.try_start_actor(module, &options, steps).await;
         result.map_err(|error| self.start_failed(&options, error))
     }
@@ -84,11 +78,10 @@ impl Host {
         error
     }
 
-    async fn try_start_actor(&self, module: Bytes, options: &StartActor, steps: &Steps) -> Result<ActorId, HostError> {
+    async fn try_start_actor(&self, module: Module, options: &StartActor, steps: &Steps) -> Result<ActorId, HostError> {
         self.check_accepting()?;
         let verified = self.verify(module, steps).await?;
-        let facts = facts(&verified)?;
-        let id = facts.id;
+        let id = verified.facts().id;
         if let Some(running) = options.expected.filter(|expected| *expected != id) {
             return Err(HostError::SubjectChanged { running, found: id });
         }
@@ -100,8 +93,9 @@ impl Host {
             }
             return self.rescale_actor(id, max_running, Some(options.annotations.clone())).map(|()| id);
         }
-        self.check_alias(&facts)?;
-        let module = self.prepare(&verified, facts.clone(), options.reference.clone(), steps).await?;
+        self.check_alias(verified.facts())?;
+        let module = self.prepare(verified, steps).await?;
+        let facts = module.facts.clone();
         let admission = Admission::new(max_running, self.0.config.max_queued);
         let slot = ActorSlot::new(module, admission, options.annotations.clone(), options.declared);
         self.change_open(|state| {
@@ -126,10 +120,11 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
-        match self.fetch_module(reference, steps).await {
-            Ok(module) => self.update_actor(id, module, reference, force, steps).await,
-            Err(error) => Err(self.update_failed(id, reference, error)),
-        }
+        let result = match self.fetch_module(reference, steps).await {
+            Ok(module) => self.try_update_actor(id, module, force, steps).await,
+            Err(error) => Err(error),
+        };
+        result.map_err(|error| self.update_failed(id, reference, error))
     }
 
     /// Replaces a running actor's module, live: verify, compile, probe, publish, drain the old one.
@@ -146,7 +141,7 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
-        let result = self.try_update_actor(id, module, reference, force, steps).await;
+        let result = self.try_update_actor(id, Module::of(module, reference), force, steps).await;
         result.map_err(|error| self.update_failed(id, reference, error))
     }
 
@@ -164,18 +159,11 @@ impl Host {
         error
     }
 
-    async fn try_update_actor(
-        &self,
-        id: ActorId,
-        module: Bytes,
-        reference: &str,
-        force: bool,
-        steps: &Steps,
-    ) -> Result<(), HostError> {
+    async fn try_update_actor(&self, id: ActorId, module: Module, force: bool, steps: &Steps) -> Result<(), HostError> {
         self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
-        let module = self.successor(&slot, module, reference, force, steps).await?;
+        let module = self.successor(&slot, module, force, steps).await?;
         // A version on trial is older than the one that is wanted now.
         self.withdraw(&slot, steps).await;
         let facts = module.facts.clone();
@@ -203,7 +191,7 @@ impl Host {
         self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
-        let module = self.successor(&slot, module, reference, force, steps).await?;
+        let module = self.successor(&slot, module, force, steps).await?;
         slot.slot.current().meter.reset();
         slot.metered.store(true, Ordering::Relaxed);
         let replaced = self.change_open(|_| Ok(slot.slot.begin_trial(module, percent)))?;
@@ -271,16 +259,14 @@ impl Host {
     async fn successor(
         &self,
         slot: &ActorSlot,
-        module: Bytes,
-        reference: &str,
+        module: Module,
         force: bool,
         steps: &Steps,
     ) -> Result<ActorModule, HostError> {
         let verified = self.verify(module, steps).await?;
-        let facts = facts(&verified)?;
-        authz::check_update(&slot.slot.current().facts, &facts, force)?;
-        self.check_alias(&facts)?;
-        self.prepare(&verified, facts, reference.to_owned(), steps).await
+        authz::check_update(&slot.slot.current().facts, verified.facts(), force)?;
+        self.check_alias(verified.facts())?;
+        self.prepare(verified, steps).await
     }
 
     /// Tells that a new version serves, and drains the one it replaced.
@@ -362,47 +348,4 @@ impl Host {
         let slot = self.state().actors.get(&id).cloned();
         slot.ok_or_else(|| HostError::ActorNotFound { target: id.to_string() })
     }
-
-    pub(super) async fn fetch_module(&self, reference: &str, steps: &Steps) -> Result<Bytes, HostError> {
-        let module = fetch(reference, &self.0.registries).await?;
-        steps.done("fetched", format!("{} bytes", module.len()));
-        Ok(module)
-    }
-
-    pub(super) async fn verify(&self, module: Bytes, steps: &Steps) -> Result<VerifiedModule, HostError> {
-        let inner = self.0.clone();
-        let verified = tokio::task::spawn_blocking(move || verify_module(module, unix_now(), &inner.trust));
-        let verified = verified.await.map_err(|error| HostError::Internal(error.to_string()))??;
-        steps.done("verified", format!("issuer {}", verified.issuer()));
-        Ok(verified)
-    }
-
-    async fn prepare(
-        &self,
-        verified: &VerifiedModule,
-        facts: ActorFacts,
-        reference: String,
-        steps: &Steps,
-    ) -> Result<ActorModule, HostError> {
-        let image = ModuleImage { hash: *verified.hash().as_bytes(), wasm: verified.bytes() };
-        let told = steps.clone();
-        let report = move |step: wattle_runtime::PrepareStep| told.done(step.name(), step.to_string());
-        let prepared = self.0.engine.prepare(image, self.0.config.limits.clone(), report).await?;
-        let (interrupt, meter) = (Interrupt::default(), Meter::default());
-        let validity = Validity::of(verified.claims().claims());
-        Ok(ActorModule { facts, reference, prepared, interrupt, meter, validity })
-    }
-}
-
-fn facts(verified: &VerifiedModule) -> Result<ActorFacts, HostError> {
-    Ok(ActorFacts {
-        id: verified.actor_id().try_into()?,
-        issuer: verified.issuer().try_into()?,
-        name: verified.name().map(ToOwned::to_owned),
-        // Claims without a revision come before all that have one.
-        revision: verified.revision().unwrap_or(0),
-        version: verified.version().map(ToOwned::to_owned),
-        call_alias: verified.call_alias().map(ToOwned::to_owned),
-        capabilities: verified.capabilities().iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
-    })
 }

@@ -51,7 +51,7 @@ impl Host {
             Some(id) if scale.replicas == 0 => id,
             _ => {
                 let module = self.fetch_module(reference, steps).await?;
-                self.verify(module, steps).await?.actor_id().try_into()?
+                self.verify(module, steps).await?.facts().id
             }
         };
         let target = Target::Actor(id);

@@ -40,7 +40,7 @@ pub(crate) async fn resolve(
 ) -> Result<Resolved, HostError> {
     let needs_bus = || HostError::ProviderNeedsBus { reference: reference.to_owned() };
     let processes = processes.ok_or_else(needs_bus)?;
-    let bytes = fetch(reference, registries).await?;
+    let bytes = fetch(reference, registries).await?.bytes;
     let trust = trust.clone();
     let verified = tokio::task::spawn_blocking(move || verify_archive(&bytes, unix_now(), &trust)).await;
     let verified = verified.map_err(|error| HostError::Internal(error.to_string()))?;

@@ -62,3 +62,23 @@ async fn sandboxes_go_with_their_generation_and_when_nobody_calls() {
     drop(guest);
     assert_eq!(warm.count(id), 0);
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn code_in_a_file_is_given_back_and_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = EngineConfig { cache_dir: Some(dir.path().into()), pool_size: 4, ..EngineConfig::default() };
+    let wasm = wat::parse_str(
+        r#"(module (memory (export "memory") 1)
+            (func (export "__guest_call") (param i32 i32) (result i32) (i32.const 1)))"#,
+    );
+    let (wasm, hash) = (wasm.unwrap(), [7; 32]);
+    let engine = Engine::new(config).unwrap();
+    let guest = engine.prepare(ModuleImage { hash, wasm: &wasm }, Limits::default(), |_| ()).await.unwrap();
+    let shared = &guest.0.shared;
+    let (module, _) = shared.cache.as_ref().unwrap().load(&shared.wasmtime, hash).unwrap();
+    assert!(give_back_image(&module));
+    assert_eq!(warm_after_calls(&guest).await, 1);
+    let in_memory = Module::new(&shared.wasmtime, &wasm).unwrap();
+    assert!(!give_back_image(&in_memory));
+}

@@ -1,0 +1,237 @@
+//! What was read of module files, for as long as these stay as they are.
+//!
+//! To start a module that is compiled already needs none of its bytes, only its seal: the token, and the hash of the
+//! code. So the seal of each file is kept, beside what tells that nobody has written to the file since. It proves
+//! nothing: at each start the token is verified anew, it names the hash, and only code that was compiled from bytes of
+//! that hash runs.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wattle_types::wascap::{self, ModuleSeal};
+
+/// Most files that are known. The oldest are forgotten when a host starts.
+const MAX_KNOWN: usize = 20_000;
+/// Longest file we read: a token and a few numbers.
+const MAX_ENTRY_BYTES: u64 = 128 << 10;
+/// A file written to as lately as this may be written to again without its times showing it: clocks have grains.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Tells a file, and each writing to it, from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds since 1970. Whoever may write to a file can choose this one,
+    modified: (i64, i64),
+    /// but not this one.
+    changed: (i64, i64),
+}
+
+impl FileIdentity {
+    #[cfg(unix)]
+    fn of(file: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+            bytes: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+
+    /// Nothing here tells a writing from another.
+    #[cfg(not(unix))]
+    fn of(_file: &Metadata) -> Option<Self> {
+        None
+    }
+
+    /// Returns it if nobody wrote to the file from `before` to `after`, and everybody who does from now on will show.
+    pub(crate) fn settled(before: &Metadata, after: &Metadata, now: SystemTime) -> Option<Self> {
+        let identity = Self::of(before).filter(|before| Self::of(after).as_ref() == Some(before))?;
+        let (seconds, nanos) = identity.changed;
+        let changed = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
+        let age = now.duration_since(SystemTime::UNIX_EPOCH + changed).ok()?;
+        (age > SETTLED).then_some(identity)
+    }
+}
+
+/// One file we know, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    file: FileIdentity,
+    token: String,
+    /// Of the code, in hexadecimal digits.
+    hash: String,
+}
+
+/// A folder with an entry for each file. Several hosts may share it. Nothing here fails a start: what is not known is
+/// read.
+pub(crate) struct KnownModules {
+    /// Nothing is kept without.
+    dir: Option<PathBuf>,
+    count: AtomicUsize,
+}
+
+impl KnownModules {
+    /// Keeps what it knows in `dir`, which is made if it is missing.
+    pub(crate) fn open(dir: Option<PathBuf>) -> Self {
+        let dir = dir.filter(|dir| {
+            let made = fs::create_dir_all(dir);
+            made.inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "modules cannot be remembered"))
+                .is_ok()
+        });
+        let count = dir.as_deref().map_or(0, forget_oldest);
+        Self { dir, count: AtomicUsize::new(count) }
+    }
+
+    /// Finds the seal of the module in the file at `path`, which nobody has written to since it was read. Reads files.
+    pub(crate) fn find(&self, path: &Path) -> Option<ModuleSeal> {
+        let entry = self.entry(path)?;
+        let identity = FileIdentity::of(&fs::metadata(path).ok()?)?;
+        let mut text = Vec::new();
+        File::open(entry).ok()?.take(MAX_ENTRY_BYTES).read_to_end(&mut text).ok()?;
+        let entry: Entry = serde_json::from_slice(&text).ok()?;
+        (entry.file == identity).then_some(())?;
+        Some(ModuleSeal::new(entry.token, wascap::Digest::from_hex(&entry.hash)?))
+    }
+
+    /// Remembers the seal of the module in the file at `path`. Writes a file.
+    pub(crate) fn remember(&self, path: &Path, file: FileIdentity, seal: &ModuleSeal) {
+        let Some(entry) = self.entry(path) else { return };
+        let is_new = !entry.exists();
+        if is_new && self.count.load(Ordering::Relaxed) >= MAX_KNOWN {
+            return;
+        }
+        let known = Entry { file, token: seal.token().to_owned(), hash: seal.hash().to_string() };
+        match write(&entry, &known) {
+            Ok(()) if is_new => drop(self.count.fetch_add(1, Ordering::Relaxed)),
+            Ok(()) => {}
+            Err(error) => tracing::warn!(file = %entry.display(), %error, "a module cannot be remembered"),
+        }
+    }
+
+    /// Returns where the file at `path` is written about.
+    fn entry(&self, path: &Path) -> Option<PathBuf> {
+        let name = HEXLOWER.encode(&Sha256::digest(path.as_os_str().as_encoded_bytes()));
+        Some(self.dir.as_ref()?.join(name + ".json"))
+    }
+}
+
+/// Writes a file that is there whole or not at all, unless the machine itself goes down: then it may be of no use.
+fn write(path: &Path, entry: &Entry) -> io::Result<()> {
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    serde_json::to_writer(&mut file, entry)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Deletes the oldest files until the rest may stay; returns how many do.
+fn forget_oldest(dir: &Path) -> usize {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut entries: Vec<_> =
+        entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry))).collect();
+    let surplus = entries.len().saturating_sub(MAX_KNOWN);
+    if surplus > 0 {
+        entries.sort_by_key(|(modified, _)| *modified);
+        for (_, entry) in entries.iter().take(surplus) {
+            // What cannot be deleted is tried again at the next start.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    entries.len() - surplus
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::FileTimes;
+
+    use super::*;
+
+    struct Scene {
+        dir: tempfile::TempDir,
+        known: KnownModules,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("module.wasm"), "bytes").unwrap();
+            let known = KnownModules::open(Some(dir.path().join("known")));
+            Self { dir, known }
+        }
+
+        fn module(&self) -> PathBuf {
+            self.dir.path().join("module.wasm")
+        }
+
+        fn remember(&self, known: &KnownModules) {
+            let file = fs::metadata(self.module()).unwrap();
+            let identity = FileIdentity::settled(&file, &file, SystemTime::now() + 2 * SETTLED).unwrap();
+            known.remember(&self.module(), identity, &seal());
+        }
+
+        fn find(&self) -> Option<ModuleSeal> {
+            self.known.find(&self.module())
+        }
+    }
+
+    fn seal() -> ModuleSeal {
+        ModuleSeal::new("a.b.c".into(), wascap::Digest::of(b"bytes"))
+    }
+
+    #[test]
+    fn a_file_nobody_wrote_to_is_known() {
+        let scene = Scene::new();
+        assert_eq!(scene.find(), None);
+        scene.remember(&scene.known);
+        assert_eq!(scene.find(), Some(seal()));
+        let again = KnownModules::open(Some(scene.dir.path().join("known")));
+        assert_eq!(again.find(&scene.module()), Some(seal()));
+    }
+
+    #[test]
+    fn a_file_written_to_is_not_known_even_with_its_old_time() {
+        let scene = Scene::new();
+        scene.remember(&scene.known);
+        let modified = fs::metadata(scene.module()).unwrap().modified().unwrap();
+        fs::write(scene.module(), "BYTES").unwrap();
+        let file = File::options().write(true).open(scene.module()).unwrap();
+        file.set_times(FileTimes::new().set_modified(modified)).unwrap();
+        assert_eq!(scene.find(), None);
+    }
+
+    #[test]
+    fn a_file_written_to_just_now_or_meanwhile_is_not_remembered() {
+        let scene = Scene::new();
+        let before = fs::metadata(scene.module()).unwrap();
+        assert_eq!(FileIdentity::settled(&before, &before, SystemTime::now()), None);
+        fs::write(scene.module(), "more bytes").unwrap();
+        let after = fs::metadata(scene.module()).unwrap();
+        assert_eq!(FileIdentity::settled(&before, &after, SystemTime::now() + 2 * SETTLED), None);
+    }
+
+    #[test]
+    fn nonsense_is_not_known_and_no_folder_is_no_failure() {
+        let scene = Scene::new();
+        scene.remember(&scene.known);
+        for entry in fs::read_dir(scene.dir.path().join("known")).unwrap() {
+            fs::write(entry.unwrap().path(), "{").unwrap();
+        }
+        assert_eq!(scene.find(), None);
+        let nowhere = KnownModules::open(Some(scene.module()));
+        scene.remember(&nowhere);
+        assert_eq!(nowhere.find(&scene.module()), None);
+    }
+}
