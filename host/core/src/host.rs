@@ -8,6 +8,7 @@ mod labels;
 mod lattice;
 mod links;
 mod modules;
+mod periodic;
 mod providers;
 mod shutdown;
 

@@ -1,8 +1,9 @@
 //! Noticing claims that end while what they are about runs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 use wattle_types::wascap::ClaimsError;
 
 use super::{Host, unix_now};
@@ -13,20 +14,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl Host {
     /// Starts the task that looks whose claims have ended, until the host stops.
     pub(super) fn start_claims_checks(&self) {
-        let (host, stopped) = (Arc::downgrade(&self.0), self.stopped().clone());
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.tasks().spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = stopped.cancelled() => return,
-                    _ = ticks.tick() => {}
-                }
-                // A host that was dropped is not kept alive by looking after it.
-                let Some(host) = host.upgrade().map(Host) else { return };
-                host.look_at_claims(unix_now());
-            }
+        self.every(LOOK_EVERY, Instant::now(), self.stopped(), |host| {
+            Box::pin(async { host.look_at_claims(unix_now()) })
         });
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use futures::future::join_all;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::Host;
 use crate::provider::ProviderSlot;
@@ -11,25 +12,8 @@ use crate::provider::ProviderSlot;
 impl Host {
     /// Starts the task that asks every provider in turn until the host stops.
     pub(super) fn start_health_checks(&self) {
-        let (host, stopped) = (Arc::downgrade(&self.0), self.stopped().clone());
-        let mut ticks = tokio::time::interval(self.0.config.health_interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.tasks().spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = stopped.cancelled() => return,
-                    _ = ticks.tick() => {}
-                }
-                // A host that was dropped is not kept alive by looking after it.
-                let Some(host) = host.upgrade().map(Host) else { return };
-                tokio::select! {
-                    biased;
-                    () = stopped.cancelled() => return,
-                    () = host.check_providers() => {}
-                }
-            }
-        });
+        let interval = self.0.config.health_interval;
+        self.every(interval, Instant::now(), self.stopped(), |host| Box::pin(host.check_providers()));
     }
 
     async fn check_providers(&self) {

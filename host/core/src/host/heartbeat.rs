@@ -1,30 +1,18 @@
 //! Telling the lattice from time to time what runs here, for tools that keep a picture of it.
 
-use std::sync::Arc;
-
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::Host;
 
 impl Host {
     /// Starts the task that announces the inventory until the host begins to stop.
     pub(super) fn start_heartbeat(&self) {
-        let (host, closing) = (Arc::downgrade(&self.0), self.closing().clone());
         let interval = self.0.config.heartbeat_interval;
-        let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks().spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = closing.cancelled() => return,
-                    _ = ticks.tick() => {}
-                }
-                // A host that was dropped is not kept alive by telling of it.
-                let Some(host) = host.upgrade().map(Host) else { return };
+        self.every(interval, Instant::now() + interval, self.closing(), |host| {
+            Box::pin(async {
                 host.announce_inventory();
                 host.dispatcher().counting().end_if_forgotten(crate::dispatch::now());
-            }
+            })
         });
     }
 
