@@ -94,6 +94,8 @@ async fn host(folder: &Path, issuer: &str, gate: Arc<Semaphore>) -> Result<Host>
         cache_dir: Some(folder.join("cache")),
         // Ten thousand modules do not fit into what is usual.
         cache_max_bytes: 16 << 30,
+        // Nobody is to be spared while they are compiled.
+        compile_threads: std::thread::available_parallelism()?.get(),
         ..EngineConfig::default()
     };
     let trust = TrustPolicy::new().trust_account(issuer.parse()?)?;

@@ -19,7 +19,7 @@ const FILE: &str = "file://";
 /// Before the digest of an https reference.
 const DIGEST: &str = "#sha256=";
 /// Longest a whole file may take: the largest one over a slow line.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Why a reference gave no bytes.
 #[derive(Debug, thiserror::Error)]

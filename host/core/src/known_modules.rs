@@ -16,12 +16,12 @@ use std::{
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use wattle_types::wascap::{self, ModuleSeal};
+use wattle_types::wascap::{self, MAX_TOKEN_LEN, ModuleSeal};
 
-/// Most files that are known. The oldest are forgotten when a host starts.
+/// Most files that are known. When there are so many, the older half is forgotten as a host starts.
 const MAX_KNOWN: usize = 20_000;
 /// Longest file we read: a token and a few numbers.
-const MAX_ENTRY_BYTES: u64 = 128 << 10;
+const MAX_ENTRY_BYTES: u64 = MAX_TOKEN_LEN as u64 + 1024;
 /// A file written to as lately as this may be written to again without its times showing it: clocks have grains.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -33,7 +33,7 @@ pub(crate) struct FileIdentity {
     bytes: u64,
     /// Seconds and nanoseconds since 1970. Whoever may write to a file can choose this one,
     modified: (i64, i64),
-    /// but not this one.
+    /// but not this one, where the file system keeps it.
     changed: (i64, i64),
 }
 
@@ -56,10 +56,15 @@ impl FileIdentity {
         None
     }
 
-    /// Returns it if nobody wrote to the file from `before` to `after`, and everybody who does from now on will show.
+    /// Returns it if nobody wrote to the file from `before` to `after`, and everybody who does from now on will show:
+    /// the clock has gone on since the last writing, and the file system is one that keeps when that was. Those that do
+    /// not have a time of whole seconds, such as that of the image they are in.
     pub(crate) fn settled(before: &Metadata, after: &Metadata, now: SystemTime) -> Option<Self> {
         let identity = Self::of(before).filter(|before| Self::of(after).as_ref() == Some(before))?;
         let (seconds, nanos) = identity.changed;
+        if nanos == 0 {
+            return None;
+        }
         let changed = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
         let age = now.duration_since(SystemTime::UNIX_EPOCH + changed).ok()?;
         (age > SETTLED).then_some(identity)
@@ -97,23 +102,26 @@ impl KnownModules {
 
     /// Finds the seal of the module in the file at `path`, which nobody has written to since it was read. Reads files.
     pub(crate) fn find(&self, path: &Path) -> Option<ModuleSeal> {
-        let entry = self.entry(path)?;
-        let identity = FileIdentity::of(&fs::metadata(path).ok()?)?;
         let mut text = Vec::new();
-        File::open(entry).ok()?.take(MAX_ENTRY_BYTES).read_to_end(&mut text).ok()?;
+        File::open(self.entry(path)?).ok()?.take(MAX_ENTRY_BYTES).read_to_end(&mut text).ok()?;
         let entry: Entry = serde_json::from_slice(&text).ok()?;
-        (entry.file == identity).then_some(())?;
+        let is_the_same = |file: Metadata| FileIdentity::of(&file).as_ref() == Some(&entry.file);
+        // Looked at first, as opening a pipe would wait, and then opened, as a network's file system may answer the
+        // look from memory.
+        if !is_the_same(fs::metadata(path).ok()?) || !is_the_same(File::open(path).ok()?.metadata().ok()?) {
+            return None;
+        }
         Some(ModuleSeal::new(entry.token, wascap::Digest::from_hex(&entry.hash)?))
     }
 
     /// Remembers the seal of the module in the file at `path`. Writes a file.
-    pub(crate) fn remember(&self, path: &Path, file: FileIdentity, seal: &ModuleSeal) {
+    pub(crate) fn remember(&self, path: &Path, file: &FileIdentity, seal: &ModuleSeal) {
         let Some(entry) = self.entry(path) else { return };
         let is_new = !entry.exists();
         if is_new && self.count.load(Ordering::Relaxed) >= MAX_KNOWN {
             return;
         }
-        let known = Entry { file, token: seal.token().to_owned(), hash: seal.hash().to_string() };
+        let known = Entry { file: file.clone(), token: seal.token().to_owned(), hash: seal.hash().to_string() };
         match write(&entry, &known) {
             Ok(()) if is_new => drop(self.count.fetch_add(1, Ordering::Relaxed)),
             Ok(()) => {}
@@ -137,25 +145,27 @@ fn write(path: &Path, entry: &Entry) -> io::Result<()> {
     Ok(())
 }
 
-/// Deletes the oldest files until the rest may stay; returns how many do.
+/// Deletes the older half of the files if there are as many as there may be; returns how many there are.
 fn forget_oldest(dir: &Path) -> usize {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut entries: Vec<_> =
-        entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry))).collect();
-    let surplus = entries.len().saturating_sub(MAX_KNOWN);
-    if surplus > 0 {
-        entries.sort_by_key(|(modified, _)| *modified);
-        for (_, entry) in entries.iter().take(surplus) {
-            // What cannot be deleted is tried again at the next start.
-            let _ = fs::remove_file(entry.path());
-        }
+    let entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
+    if entries.len() < MAX_KNOWN {
+        return entries.len();
     }
-    entries.len() - surplus
+    let modified = |entry: &fs::DirEntry| entry.metadata().and_then(|facts| facts.modified()).ok();
+    let mut entries: Vec<_> = entries.into_iter().map(|entry| (modified(&entry), entry.path())).collect();
+    entries.sort();
+    let old = entries.len() - MAX_KNOWN / 2;
+    for (_, entry) in entries.iter().take(old) {
+        // What cannot be deleted is tried again at the next start.
+        let _ = fs::remove_file(entry);
+    }
+    entries.len() - old
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
-    use std::fs::FileTimes;
+    use std::{fs::FileTimes, os::unix::fs::MetadataExt};
 
     use super::*;
 
@@ -179,12 +189,17 @@ mod tests {
         fn remember(&self, known: &KnownModules) {
             let file = fs::metadata(self.module()).unwrap();
             let identity = FileIdentity::settled(&file, &file, SystemTime::now() + 2 * SETTLED).unwrap();
-            known.remember(&self.module(), identity, &seal());
+            known.remember(&self.module(), &identity, &seal());
         }
 
         fn find(&self) -> Option<ModuleSeal> {
             self.known.find(&self.module())
         }
+    }
+
+    fn changed(path: &Path) -> (i64, i64) {
+        let file = fs::metadata(path).unwrap();
+        (file.ctime(), file.ctime_nsec())
     }
 
     fn seal() -> ModuleSeal {
@@ -205,10 +220,13 @@ mod tests {
     fn a_file_written_to_is_not_known_even_with_its_old_time() {
         let scene = Scene::new();
         scene.remember(&scene.known);
-        let modified = fs::metadata(scene.module()).unwrap().modified().unwrap();
-        fs::write(scene.module(), "BYTES").unwrap();
-        let file = File::options().write(true).open(scene.module()).unwrap();
-        file.set_times(FileTimes::new().set_modified(modified)).unwrap();
+        let before = fs::metadata(scene.module()).unwrap();
+        // Until the clock of the file system has gone on.
+        while (before.ctime(), before.ctime_nsec()) == changed(&scene.module()) {
+            fs::write(scene.module(), "BYTES").unwrap();
+            let file = File::options().write(true).open(scene.module()).unwrap();
+            file.set_times(FileTimes::new().set_modified(before.modified().unwrap())).unwrap();
+        }
         assert_eq!(scene.find(), None);
     }
 

@@ -2,8 +2,13 @@
 
 mod table;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
+use rustc_hash::{FxHashMap, FxHasher};
 use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey};
 
 pub use table::RouteTable;
@@ -17,13 +22,43 @@ pub(crate) struct LinkRoute {
     pub(crate) provider: Option<Arc<ProviderSlot>>,
 }
 
+/// The links of one actor. A hash of their names comes before these: to compare texts means to fetch each from memory.
+#[derive(Debug, Default)]
+pub(crate) struct ActorLinks(Vec<(u64, LinkRoute)>);
+
+impl ActorLinks {
+    fn find(&self, contract: &str, link_name: &str) -> Option<&LinkRoute> {
+        let hash = hash_names(contract, link_name);
+        let mut alike = self.0.iter().filter(|(found, _)| *found == hash).map(|(_, route)| route);
+        alike.find(|LinkRoute { link, .. }| {
+            link.key.contract.as_str() == contract && link.key.link_name.as_str() == link_name
+        })
+    }
+}
+
+impl FromIterator<LinkRoute> for ActorLinks {
+    fn from_iter<I: IntoIterator<Item = LinkRoute>>(routes: I) -> Self {
+        let hashed = routes.into_iter().map(|route| {
+            let key = &route.link.key;
+            (hash_names(key.contract.as_str(), key.link_name.as_str()), route)
+        });
+        Self(hashed.collect())
+    }
+}
+
+fn hash_names(contract: &str, link_name: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    (contract, link_name).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Everything a call needs to find its way.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    pub(crate) actors: HashMap<ActorId, Arc<ActorSlot>>,
+    pub(crate) actors: FxHashMap<ActorId, Arc<ActorSlot>>,
     /// Call aliases of running actors.
     pub(crate) aliases: HashMap<String, ActorId>,
-    pub(crate) links: HashMap<ActorId, Vec<LinkRoute>>,
+    pub(crate) links: FxHashMap<ActorId, ActorLinks>,
     /// Contracts served to every actor that claims them, without a link.
     pub(crate) builtins: HashMap<ContractId, Arc<ProviderSlot>>,
 }
@@ -31,9 +66,7 @@ pub(crate) struct Routes {
 impl Routes {
     /// Returns the link of `actor` for a contract and link name.
     pub(crate) fn link(&self, actor: &ActorId, contract: &str, link_name: &str) -> Option<&LinkRoute> {
-        self.links.get(actor)?.iter().find(|route| {
-            route.link.key.contract.as_str() == contract && route.link.key.link_name.as_str() == link_name
-        })
+        self.links.get(actor)?.find(contract, link_name)
     }
 
     /// Returns the route of a link.

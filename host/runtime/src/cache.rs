@@ -1,17 +1,19 @@
 //! Compiled modules kept on disk over restarts.
 //!
-//! One file per module, `{key}.{pre|raw}.{checksum}.{written}.cwasm`: `key` names what was compiled and by which
-//! engine, `pre` means a snapshot, `checksum` is the XXH3 (128 bits) of the file itself, and `written` when that was
-//! written last, in nanoseconds since 1970. A file written to since is read, and refused if it is damaged; one that was
-//! not is mapped unread. That keeps nobody from forging a file; that only this user may write to the folder does. Files
-//! appear whole or not at all. Nothing here fails a start: what cannot be read is compiled again.
+//! One file per module, `{key}.{pre|raw}.{checksum}.cwasm`: `key` names what was compiled and by which engine, `pre`
+//! means a snapshot, and `checksum` is the XXH3 (128 bits) of the file itself. Its time of change is a number taken
+//! from the checksum, which whoever writes to the file changes. A file is read, and refused if it is damaged, when that
+//! time is another or the machine was started since it was used last; otherwise it is mapped unread. All that keeps
+//! nobody from forging a file; that only this user may write to the folder does. The folder has to be on this machine:
+//! nobody may take away from under a mapping what it maps. Files appear whole or not at all. Nothing here fails a
+//! start: what cannot be used is compiled again.
 
 use std::{
     fs::{self, File, FileTimes},
     hash::{Hash, Hasher},
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -24,7 +26,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use crate::EngineError;
 
 /// To be raised when files, pre-initialization or the guests' imports change so that old files would be wrong.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 3;
 const SUFFIX: &str = ".cwasm";
 const TEMPORARY: &str = ".tmp";
 /// Temporary files older than this were left behind by a crash.
@@ -62,31 +64,43 @@ impl CompileCache {
     /// Finds the module with this hash, and tells whether it is a snapshot. Deletes files that are damaged.
     pub(crate) fn load(&self, engine: &Engine, hash: [u8; 32]) -> Option<(Module, bool)> {
         let key = self.key(hash);
-        let name = self.find(&key)?;
-        let path = self.dir.join(name.to_string());
-        match load(engine, &path, &name) {
-            Ok(module) => Some((module, name.is_snapshot)),
-            Err(reason) => {
+        let known = self.find(&key)?;
+        let (name, loaded) = match load(engine, &self.path(&known), &known.checksum) {
+            // Another process has deleted it, and may have made it again.
+            Err(Unusable::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+                self.known().by_key.remove(&key);
+                let found = self.find(&key)?;
+                let loaded = load(engine, &self.path(&found), &found.checksum);
+                (found, loaded)
+            }
+            loaded => (known, loaded),
+        };
+        let path = self.path(&name);
+        match loaded {
+            Ok(module) => return Some((module, name.is_snapshot)),
+            Err(Unusable::Unreadable(error)) => {
+                tracing::warn!(file = %path.display(), %error, "a compiled module cannot be read and is made again");
+            }
+            Err(Unusable::Damaged(reason)) => {
                 tracing::warn!(file = %path.display(), reason, "a compiled module is damaged and is made again");
                 // What cannot be deleted is found damaged, and reported, the next time too.
                 let _ = fs::remove_file(&path);
-                self.known().by_key.remove(&key);
-                None
             }
         }
+        self.known().by_key.remove(&key);
+        None
     }
 
     /// Returns whether there is a file for the module with this hash.
     pub(crate) fn has(&self, hash: [u8; 32]) -> bool {
-        self.find(&self.key(hash)).is_some_and(|name| self.dir.join(name.to_string()).exists())
+        self.find(&self.key(hash)).is_some_and(|name| self.path(&name).exists())
     }
 
     /// Keeps a module, and makes room for it.
     pub(crate) fn store(&self, module: &Module, hash: [u8; 32], is_snapshot: bool) {
         let stored = module.serialize().map_err(io::Error::other).and_then(|code| {
-            let (key, checksum) = (self.key(hash), checksum(xxh3_128(&code)));
-            let name = |written| FileName { key, is_snapshot, checksum, written };
-            write_whole(&self.dir, &code, name).map(|name| (name, code.len() as u64))
+            let name = FileName { key: self.key(hash), is_snapshot, checksum: checksum(xxh3_128(&code)) };
+            write_whole(&self.path(&name), &code, mark(&name.checksum)).map(|()| (name, code.len() as u64))
         });
         let (name, bytes) = match stored {
             Ok(stored) => stored,
@@ -120,6 +134,10 @@ impl CompileCache {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn path(&self, name: &FileName) -> PathBuf {
+        self.dir.join(name.to_string())
+    }
+
     fn key(&self, hash: [u8; 32]) -> String {
         HEXLOWER.encode(&Sha256::new().chain_update(self.settings).chain_update(hash).finalize())
     }
@@ -133,13 +151,12 @@ impl CompileCache {
         })
     }
 
-    /// Looks through the folder: deletes the files unused for longest until the rest fits, those of older formats, and
-    /// temporary files nobody will finish.
+    /// Looks through the folder: deletes the files unused for longest until the rest fits, and temporary files nobody
+    /// will finish.
     fn evict(&self) {
         let files = self.entries().filter_map(|(entry, name)| {
             let facts = entry.metadata().ok()?;
-            let used = facts.accessed().unwrap_or(SystemTime::UNIX_EPOCH);
-            Some(CachedFile { path: entry.path(), name, bytes: facts.len(), used })
+            Some(CachedFile { path: entry.path(), name, bytes: facts.len(), used: used(&facts) })
         });
         let mut files: Vec<_> = files.collect();
         files.sort_by_key(|file| file.used);
@@ -153,12 +170,10 @@ impl CompileCache {
         }
         *self.known() = known;
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            let (file, name) = (entry.path(), entry.file_name());
-            let name = name.to_string_lossy();
+            let is_temporary = entry.file_name().to_string_lossy().ends_with(TEMPORARY);
             let age = || entry.metadata().and_then(|facts| facts.modified()).ok()?.elapsed().ok();
-            let was_left_behind = name.ends_with(TEMPORARY) && age().is_some_and(|age| age > TEMPORARY_LIFE);
-            if was_left_behind || (name.ends_with(SUFFIX) && FileName::parse(&name).is_none()) {
-                let _ = fs::remove_file(file);
+            if is_temporary && age().is_some_and(|age| age > TEMPORARY_LIFE) {
+                let _ = fs::remove_file(entry.path());
             }
         }
     }
@@ -168,7 +183,6 @@ struct CachedFile {
     path: PathBuf,
     name: FileName,
     bytes: u64,
-    /// Its time of access, which we set when we use it.
     used: SystemTime,
 }
 
@@ -177,63 +191,100 @@ struct FileName {
     key: String,
     is_snapshot: bool,
     checksum: String,
-    written: u64,
 }
 
 impl FileName {
     fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(SUFFIX)?.split('.');
-        let (key, kind, checksum, written) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (key, kind, checksum) = (parts.next()?, parts.next()?, parts.next()?);
         let is_snapshot = match kind {
             "pre" => true,
             "raw" => false,
             _ => return None,
         };
         let whole = parts.next().is_none() && key.len() == 64 && checksum.len() == 32;
-        let written = written.parse().ok()?;
-        whole.then(|| Self { key: key.to_owned(), is_snapshot, checksum: checksum.to_owned(), written })
+        whole.then(|| Self { key: key.to_owned(), is_snapshot, checksum: checksum.to_owned() })
     }
 }
 
 impl std::fmt::Display for FileName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.is_snapshot { "pre" } else { "raw" };
-        write!(f, "{}.{kind}.{}.{}{SUFFIX}", self.key, self.checksum, self.written)
+        write!(f, "{}.{kind}.{}{SUFFIX}", self.key, self.checksum)
+    }
+}
+
+/// Why a file is of no use.
+enum Unusable {
+    /// It cannot be opened, or not mapped: there may be nothing wrong with it.
+    Unreadable(io::Error),
+    /// It is not what we wrote.
+    Damaged(String),
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
     }
 }
 
 /// Checks a file and maps it.
-fn load(engine: &Engine, path: &Path, name: &FileName) -> Result<Module, String> {
-    let code = check(path, name).map_err(|error| error.to_string())?;
+fn load(engine: &Engine, path: &Path, checksum: &str) -> Result<Module, Unusable> {
+    let code = check(path, checksum)?;
     // SAFETY: the file must be what `Module::serialize` made and must not change while it is mapped. It is the very
     // file that was just checked, by the same handle. Nobody but this user can write to the folder, and we write to no
     // file in place: files appear by renaming and go by unlinking. A process of the same user that forges or truncates
     // files here could just as well replace our executable.
     #[expect(unsafe_code, reason = "mapping machine code that we made ourselves; argued above")]
     let module = unsafe { Module::deserialize_open_file(engine, code) };
-    module.map_err(|error| format!("{error:#}"))
+    module.map_err(|error| match error.downcast::<io::Error>() {
+        Ok(error) => Unusable::Unreadable(error),
+        Err(error) => Unusable::Damaged(format!("{error:#}")),
+    })
 }
 
 /// Opens a file if its bytes are those that were written.
-fn check(path: &Path, name: &FileName) -> io::Result<File> {
+fn check(path: &Path, checksum: &str) -> Result<File, Unusable> {
     let mut code = File::open(path)?;
-    // It only decides which file is evicted first.
-    let mut times = FileTimes::new().set_accessed(SystemTime::now());
-    if modified(&code)? != name.written {
-        if checksum_of(&mut code)? != name.checksum {
-            return Err(io::Error::other("its bytes are not those that were written"));
-        }
-        // A copy of the folder, say. It need not be read again.
-        times = times.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(name.written));
+    let facts = code.metadata()?;
+    let mark = mark(checksum);
+    let is_known = facts.modified()? == mark && boot_time().is_some_and(|boot| used(&facts) > boot);
+    if !is_known && checksum_of(&mut code)? != checksum {
+        return Err(Unusable::Damaged("its bytes are not those that were written".into()));
     }
-    let _ = code.set_times(times);
+    // Where that is not possible it is only read again the next time.
+    let _ = code.set_times(FileTimes::new().set_accessed(SystemTime::now()).set_modified(mark));
     Ok(code)
 }
 
-/// Returns when a file was written last, in nanoseconds since 1970.
-fn modified(file: &File) -> io::Result<u64> {
-    let modified = file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
-    u64::try_from(modified.as_nanos()).map_err(io::Error::other)
+/// Returns the time of change of the file with this checksum, in whole seconds that all file systems can keep.
+fn mark(checksum: &str) -> SystemTime {
+    let number = checksum.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(number & 0x7FFF_FFFE))
+}
+
+/// Returns when a file was used last: we set its times then, which shows in one that nobody can set.
+#[cfg(unix)]
+fn used(file: &fs::Metadata) -> SystemTime {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = Duration::from_secs(u64::try_from(file.ctime()).unwrap_or_default());
+    let nanos = Duration::from_nanos(u64::try_from(file.ctime_nsec()).unwrap_or_default());
+    SystemTime::UNIX_EPOCH + seconds + nanos
+}
+
+#[cfg(not(unix))]
+fn used(file: &fs::Metadata) -> SystemTime {
+    file.accessed().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Returns when this machine was started, where it tells. Writing may have ended half-way then.
+fn boot_time() -> Option<SystemTime> {
+    static BOOT: LazyLock<Option<SystemTime>> = LazyLock::new(|| {
+        let facts = fs::read_to_string("/proc/stat").ok()?;
+        let seconds = facts.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    });
+    *BOOT
 }
 
 fn checksum(value: u128) -> String {
@@ -252,14 +303,15 @@ fn checksum_of(file: &mut File) -> io::Result<String> {
     }
 }
 
-/// Writes a file so that it is there whole or not at all, also after a crash. Its name depends on when it was written.
-fn write_whole(dir: &Path, bytes: &[u8], name: impl FnOnce(u64) -> FileName) -> io::Result<FileName> {
+/// Writes a file so that it is there whole or not at all, also after a crash.
+fn write_whole(path: &Path, bytes: &[u8], modified: SystemTime) -> io::Result<()> {
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut file = tempfile::Builder::new().suffix(TEMPORARY).tempfile_in(dir)?;
     file.write_all(bytes)?;
+    file.as_file().set_modified(modified)?;
     file.as_file().sync_all()?;
-    let name = name(modified(file.as_file())?);
-    file.persist(dir.join(name.to_string()))?;
-    Ok(name)
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -1,6 +1,9 @@
 //! Threads that compile without hurting calls that are being served.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -9,7 +12,7 @@ use crate::EngineError;
 /// A few threads of the lowest priority. At most one job per thread runs; others wait in their caller.
 pub(crate) struct CompilePool {
     threads: rayon::ThreadPool,
-    jobs: Semaphore,
+    jobs: Arc<Semaphore>,
 }
 
 impl CompilePool {
@@ -21,7 +24,7 @@ impl CompilePool {
             .start_handler(|_| lower_priority())
             .build()
             .map_err(|error| EngineError::Config(format!("no threads to compile on: {error}")))?;
-        Ok(Self { threads: pool, jobs: Semaphore::new(threads) })
+        Ok(Self { threads: pool, jobs: Arc::new(Semaphore::new(threads)) })
     }
 
     /// Runs `job` on one of the threads. What it compiles in parallel stays on these threads too.
@@ -32,13 +35,14 @@ impl CompilePool {
         job: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let closed = |_| EngineError::Internal("the compile threads are gone".into());
-        let _turn = self.jobs.acquire().await.map_err(closed)?;
+        let turn = self.jobs.clone().acquire_owned().await.map_err(closed)?;
         let (done, answer) = oneshot::channel();
         self.threads.spawn(move || {
             // A panic would end the process. It would be a compiler bug that a module's bytes found: refuse the module.
             let result = catch_unwind(AssertUnwindSafe(job))
                 .unwrap_or_else(|_| Err(EngineError::CompileFailed("the compiler panicked on this module".into())));
-            // An error means that the caller went away.
+            // The turn ends with the job, not with a caller who went away before.
+            drop(turn);
             let _ = done.send(result);
         });
         answer.await.map_err(|_| EngineError::Internal("a compile job vanished".into()))?

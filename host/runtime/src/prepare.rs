@@ -170,6 +170,10 @@ pub(crate) fn prepare(
     limits: &Arc<Limits>,
     mut report: impl FnMut(PrepareStep),
 ) -> Result<Prepared, EngineError> {
+    // Whoever had a turn before may have compiled the same.
+    if let Some(loaded) = load(&shared, hash, limits, &mut report) {
+        return loaded;
+    }
     Module::validate(&shared.wasmtime, wasm).map_err(|error| EngineError::WasmMalformed(format!("{error:#}")))?;
     let (module, is_snapshot) = match preinit::instrument(wasm) {
         Some(instrumented) => compile_snapshot(&shared, wasm, &instrumented, limits, &mut report)?,

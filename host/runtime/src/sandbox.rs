@@ -134,6 +134,11 @@ impl Image {
         restored
     }
 
+    #[cfg(test)]
+    pub(crate) fn module(&self) -> &Module {
+        self.instance.module()
+    }
+
     /// Returns whether anything has to run before the first request, the module's own start section aside.
     pub(crate) fn has_starters(&self) -> bool {
         !self.starters.is_empty()

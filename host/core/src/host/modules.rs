@@ -8,7 +8,7 @@ use super::{Host, Inner, unix_now};
 use crate::{
     actor::{ActorFacts, ActorModule},
     error::HostError,
-    fetch::{self, Fetched},
+    fetch::{self, FETCH_TIMEOUT, FetchError, Fetched},
     meter::Meter,
     steps::Steps,
     validity::Validity,
@@ -71,11 +71,13 @@ impl Host {
     async fn known_module(&self, reference: &str) -> Result<Option<ModuleSeal>, HostError> {
         let Some(path) = fetch::path(reference).map(ToOwned::to_owned) else { return Ok(None) };
         let inner = self.0.clone();
-        blocking(move || {
+        let looking = blocking(move || {
             let seal = inner.known_modules.find(&path)?;
             inner.engine.has_compiled(*seal.hash().as_bytes()).then_some(seal)
-        })
-        .await
+        });
+        // The file may be far away.
+        let too_slow = |_| FetchError::TooSlow { reference: reference.to_owned(), limit: FETCH_TIMEOUT };
+        tokio::time::timeout(FETCH_TIMEOUT, looking).await.map_err(too_slow)?
     }
 
     /// Checks a module's claims, and remembers the file it is in.
@@ -139,11 +141,20 @@ fn verify(inner: &Inner, module: Module) -> Result<Verified, HostError> {
         Content::Read(fetched) => (ModuleSeal::read(&fetched.bytes)?, Some(fetched)),
     };
     let claims = seal.verify(unix_now(), &inner.trust)?;
-    let (bytes, file) = read.map_or((None, None), |fetched| (Some(fetched.bytes), fetched.file));
-    // Where the token does not tell the code, only the bytes do.
-    if let (Some(path), Some(file), HashCheck::Matches) = (fetch::path(&module.reference), file, claims.hash_check()) {
-        inner.known_modules.remember(path, file, &seal);
+    match (&read, claims.hash_check()) {
+        (Some(Fetched { file: Some(file), .. }), HashCheck::Matches) => {
+            if let Some(path) = fetch::path(&module.reference) {
+                inner.known_modules.remember(path, file, &seal);
+            }
+        }
+        // Where the token does not tell the code, only the bytes do.
+        (None, HashCheck::UnverifiableLegacy) => {
+            let claimed = claims.claims().metadata().module_hash.clone();
+            return Err(ClaimsError::ModuleHashUnverifiable { claimed, found: *seal.hash() }.into());
+        }
+        _ => {}
     }
+    let bytes = read.map(|fetched| fetched.bytes);
     Ok(Verified { facts: facts(&claims)?, reference: module.reference, claims, bytes })
 }
 
@@ -165,5 +176,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|error| HostError::Internal(error.to_string()))
 }
 
+// Elsewhere no file is known.
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

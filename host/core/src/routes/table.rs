@@ -21,8 +21,9 @@ impl RouteTable {
             let route = LinkRoute { link: Arc::new(link.clone()), provider: None };
             by_actor.entry(link.key.actor).or_default().push(route);
         }
+        let links = by_actor.into_iter().map(|(actor, links)| (actor, links.into_iter().collect()));
         let actors = actors.iter().filter_map(|actor| Some((*actor, slot.clone()?)));
-        let routes = Routes { actors: actors.collect(), links: by_actor, ..Routes::default() };
+        let routes = Routes { actors: actors.collect(), links: links.collect(), ..Routes::default() };
         Self(ArcSwap::from_pointee(routes))
     }
 

@@ -40,9 +40,13 @@ impl Scene {
 
     /// Writes another actor's module to the file.
     fn write(&self) -> ActorId {
+        self.write_signed(GUEST, |claims| claims)
+    }
+
+    fn write_signed(&self, wat: &str, claims: impl FnOnce(Claims<Actor>) -> Claims<Actor>) -> ActorId {
         let module = KeyPair::generate(KeyKind::Module).unwrap();
-        let claims = Claims::new(Actor::new("Guest"), module.public_key(), 1_700_000_000);
-        let signed = sign_module(&wat::parse_str(GUEST).unwrap(), &claims, &self.account).unwrap();
+        let claims = claims(Claims::new(Actor::new("Guest"), module.public_key(), 1_700_000_000));
+        let signed = sign_module(&wat::parse_str(wat).unwrap(), &claims, &self.account).unwrap();
         fs::write(self.file(), signed).unwrap();
         module.public_key().try_into().unwrap()
     }
@@ -52,7 +56,7 @@ impl Scene {
         let file = fs::metadata(self.file()).unwrap();
         let identity = FileIdentity::settled(&file, &file, SystemTime::now() + Duration::from_secs(60)).unwrap();
         let seal = ModuleSeal::read(&fs::read(self.file()).unwrap()).unwrap();
-        self.host.0.known_modules.remember(&self.file(), identity, &seal);
+        self.host.0.known_modules.remember(&self.file(), &identity, &seal);
     }
 
     /// Starts and stops what is in the file; returns who that was, and whether the file was read.
@@ -115,8 +119,21 @@ async fn a_known_module_whose_code_and_bytes_went_meanwhile_is_refused() {
     let prepared = scene.host.prepare(known().await, &steps).await.unwrap();
     assert_eq!(prepared.facts.id, actor);
     let verified = known().await;
-    fs::write(scene.file(), wat::parse_str("(module)").unwrap()).unwrap();
-    assert_eq!(scene.host.prepare(verified, &steps).await.err().unwrap().code(), "claims_missing");
+    scene.write_signed("(module)", |claims| claims);
+    assert_eq!(scene.host.prepare(verified, &steps).await.err().unwrap().code(), "module_hash_mismatch");
+}
+
+#[tokio::test]
+async fn a_known_module_is_held_to_its_times() {
+    let scene = Scene::new().await;
+    scene.write_signed(GUEST, |claims| claims.expires_at(unix_now() + 60));
+    scene.start().await;
+    scene.remember();
+    assert!(!scene.start().await.1, "it is known");
+    let seal = ModuleSeal::read(&fs::read(scene.file()).unwrap()).unwrap();
+    let content = Content::Known(seal.clone());
+    assert!(verify(&scene.host.0, Module { reference: String::new(), content }).is_ok());
+    assert_eq!(seal.verify(unix_now() + 61, &scene.host.0.trust).unwrap_err().code(), "claims_expired");
 }
 
 #[tokio::test]
@@ -128,6 +145,8 @@ async fn a_known_module_is_held_to_whom_this_host_trusts() {
     let config = EngineConfig { cache_dir: Some(scene.dir.path().join("cache")), ..EngineConfig::default() };
     let stranger = Host::builder(Engine::new(config).unwrap(), TrustPolicy::new()).start().await.unwrap();
     let reference = format!("file://{}", scene.file().display());
+    let module = stranger.fetch_module(&reference, &Steps::ignore()).await.unwrap();
+    assert!(matches!(module.content, Content::Known(_)));
     let refused = stranger.start_actor_from(&reference, StartActor::default(), &Steps::ignore()).await.unwrap_err();
     assert_eq!(refused.code(), "issuer_not_trusted");
 }
