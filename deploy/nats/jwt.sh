@@ -95,6 +95,7 @@ add observer \
   --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.host.get.*' \
   --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.link.get' \
   --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.claims.get' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.get_load.*' \
   --allow-pub '_INBOX.'"$lattice"'.observer.>' \
   --allow-sub 'wasmbus.evt.'"$lattice"'.*' \
   --allow-sub 'wasmbus.beat.'"$lattice"'.*' \

@@ -88,8 +88,9 @@ async fn hosts_work_together_and_each_role_does_its_part() {
 
     // The observer saw it happen, and sees what there is, without values.
     timely(async { while !events.next().await.unwrap().subject.ends_with(".linkdef_set") {} }).await;
-    let get = subject::control_host(&"default".parse().unwrap(), "host.get", &first.id());
-    let asked = ["wasmbus.ctl.v1.default.host.ping", &get, "wasmbus.ctl.v1.default.claims.get"];
+    let of_first = |verb| subject::control_host(&"default".parse().unwrap(), verb, &first.id());
+    let (get, load) = (of_first("host.get"), of_first("wattle.get_load"));
+    let asked = ["wasmbus.ctl.v1.default.host.ping", &get, &load, "wasmbus.ctl.v1.default.claims.get"];
     for subject in asked {
         assert_eq!(ask(&observer, subject, Value::Null).await["success"], true, "{subject}");
     }
