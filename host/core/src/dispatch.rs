@@ -194,7 +194,7 @@ impl Dispatcher {
 
     /// Finds an actor by id or call alias: here, or on another host.
     fn find_actor(&self, target: &str) -> Result<ActorPlace, InvokeError> {
-        if let Some(slot) = self.routes().actor(target) {
+        if let Some(slot) = self.routes().actors.find(target) {
             return Ok(ActorPlace::Here(slot.clone()));
         }
         let elsewhere = self.0.node.get().and_then(|node| {

@@ -387,7 +387,8 @@ impl Host {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
-        self.0.dispatcher.publish(state.routes());
+        let routes = state.routes(&self.0.dispatcher.routes());
+        self.0.dispatcher.publish(routes);
         drop(state);
         self.tell_lattice();
         result
@@ -429,13 +430,13 @@ impl Host {
     /// # Errors
     /// [`HostError::ActorNotFound`] or [`HostError::ActorAmbiguous`].
     pub fn find_actor(&self, target: &str) -> Result<wattle_types::ActorId, HostError> {
-        if let Some(slot) = self.0.dispatcher.routes().actor(target) {
+        if let Some(slot) = self.0.dispatcher.routes().actors.find(target) {
             return Ok(slot.id);
         }
         let state = self.state();
         let named: Vec<_> = state
             .actors
-            .values()
+            .iter()
             .filter(|slot| slot.slot.current().facts.name.as_deref() == Some(target))
             .map(|slot| slot.id)
             .collect();

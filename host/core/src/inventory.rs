@@ -39,7 +39,7 @@ impl Host {
             version: host.version.unwrap_or_default(),
             uptime_human: host.uptime_human.unwrap_or_default(),
             uptime_seconds: host.uptime_seconds,
-            components: state.actors.values().map(describe_actor).collect(),
+            components: state.actors.in_order().into_iter().map(describe_actor).collect(),
             providers: state
                 .providers
                 .values()
@@ -52,7 +52,7 @@ impl Host {
     #[must_use]
     pub fn claims(&self) -> Vec<BTreeMap<String, String>> {
         let state = self.state();
-        let claims = state.actors.values().map(|slot| {
+        let claims = state.actors.in_order().into_iter().map(|slot| {
             let module = slot.slot.current();
             let facts = &module.facts;
             let caps: Vec<_> = facts.capabilities.iter().map(ToString::to_string).collect();

@@ -10,6 +10,7 @@
 //! - Any failure before a new generation is published leaves the old one serving.
 
 mod actor;
+mod actor_table;
 mod admission;
 mod auction;
 mod authz;
@@ -37,6 +38,7 @@ mod provider;
 mod registries;
 mod replay;
 mod routes;
+mod sharded;
 mod slot;
 mod state;
 mod steps;

@@ -64,7 +64,7 @@ impl Host {
     pub(crate) fn load(&self) -> HostLoad {
         self.dispatcher().counting().ask(crate::dispatch::now());
         let state = self.state();
-        let mut actors: Vec<_> = state.actors.values().map(|slot| of_actor(slot)).collect();
+        let mut actors: Vec<_> = state.actors.iter().map(|slot| of_actor(slot)).collect();
         let mut providers: Vec<_> = state.providers.values().map(|slot| of_provider(slot)).collect();
         drop(state);
         let all = actors.len() + providers.len();

@@ -59,7 +59,7 @@ fn refusal(error: &InvokeError) -> Refusal {
 fn told(host: &Host) -> Told {
     let labels = host.labels();
     let state = host.state();
-    let actors = state.actors.values().map(|slot| {
+    let actors = state.actors.iter().map(|slot| {
         let module = slot.slot.current();
         let running = RunningActor {
             reference: module.reference.clone(),

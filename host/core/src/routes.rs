@@ -3,7 +3,7 @@
 mod table;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     hash::{Hash, Hasher},
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey};
 
 pub use table::RouteTable;
 
-use crate::{actor::ActorSlot, provider::ProviderSlot};
+use crate::{actor_table::ActorTable, provider::ProviderSlot};
 
 /// A link and who serves it, if anybody does.
 #[derive(Debug, Clone)]
@@ -55,12 +55,10 @@ fn hash_names(contract: &str, link_name: &str) -> u64 {
 /// Everything a call needs to find its way.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    pub(crate) actors: FxHashMap<ActorId, Arc<ActorSlot>>,
-    /// Call aliases of running actors.
-    pub(crate) aliases: HashMap<String, ActorId>,
-    pub(crate) links: FxHashMap<ActorId, ActorLinks>,
+    pub(crate) actors: ActorTable,
+    pub(crate) links: Arc<FxHashMap<ActorId, ActorLinks>>,
     /// Contracts served to every actor that claims them, without a link.
-    pub(crate) builtins: HashMap<ContractId, Arc<ProviderSlot>>,
+    pub(crate) builtins: Arc<BTreeMap<ContractId, Arc<ProviderSlot>>>,
 }
 
 impl Routes {
@@ -72,13 +70,5 @@ impl Routes {
     /// Returns the route of a link.
     pub(crate) fn link_by_key(&self, key: &LinkKey) -> Option<&LinkRoute> {
         self.link(&key.actor, key.contract.as_str(), key.link_name.as_str())
-    }
-
-    /// Returns the actor with this id or call alias.
-    pub(crate) fn actor(&self, target: &str) -> Option<&Arc<ActorSlot>> {
-        match target.parse() {
-            Ok(id) => self.actors.get(&id),
-            Err(_) => self.actors.get(self.aliases.get(target)?),
-        }
     }
 }

@@ -1,11 +1,16 @@
 //! What a host runs and keeps: the one place it is changed, from which the routes are made.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use wattle_types::{ActorId, ContractId, ProviderId};
 
 use crate::{
-    actor::{ActorFacts, ActorSlot},
+    actor::ActorFacts,
+    actor_table::ActorTable,
     links::LinkTable,
     provider::ProviderSlot,
     routes::{LinkRoute, Routes},
@@ -14,10 +19,10 @@ use crate::{
 /// Actors, providers and links.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) actors: BTreeMap<ActorId, Arc<ActorSlot>>,
-    pub(crate) providers: BTreeMap<ProviderId, Arc<ProviderSlot>>,
-    pub(crate) builtins: BTreeMap<ContractId, Arc<ProviderSlot>>,
-    pub(crate) links: LinkTable,
+    pub(crate) actors: ActorTable,
+    pub(crate) providers: Watched<BTreeMap<ProviderId, Arc<ProviderSlot>>>,
+    pub(crate) builtins: Watched<BTreeMap<ContractId, Arc<ProviderSlot>>>,
+    pub(crate) links: Watched<LinkTable>,
     /// Set when the host begins to stop: nothing is added or replaced any more.
     pub(crate) closing: bool,
     /// Set when what is declared is to be moved away: nothing new comes, what is there still serves.
@@ -27,8 +32,22 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Makes the routing snapshot of this state.
-    pub(crate) fn routes(&self) -> Routes {
+    /// Makes the routing snapshot of this state: of `before`, the last one, what has not changed since.
+    pub(crate) fn routes(&mut self, before: &Routes) -> Routes {
+        // Both are asked: each answer counts from the last time.
+        let links_changed = [self.links.has_changed(), self.providers.has_changed()].contains(&true);
+        Routes {
+            actors: self.actors.clone(),
+            links: if links_changed { Arc::new(self.link_routes()) } else { before.links.clone() },
+            builtins: if self.builtins.has_changed() {
+                Arc::new(self.builtins.clone())
+            } else {
+                before.builtins.clone()
+            },
+        }
+    }
+
+    fn link_routes<R: FromIterator<LinkRoute>, T: FromIterator<(ActorId, R)>>(&self) -> T {
         let links = self.links.by_actor().into_iter().map(|(actor, links)| {
             let routes = links.into_iter().map(|link| {
                 let provider = self.providers.get(&link.provider).cloned();
@@ -36,22 +55,70 @@ impl State {
             });
             (actor, routes.collect())
         });
-        let aliases = self.actors.values().filter_map(|actor| {
-            let alias = actor.slot.current().facts.call_alias.clone()?;
-            Some((alias, actor.id))
-        });
-        Routes {
-            links: links.collect(),
-            aliases: aliases.collect(),
-            actors: self.actors.iter().map(|(id, slot)| (*id, slot.clone())).collect(),
-            builtins: self.builtins.iter().map(|(id, slot)| (id.clone(), slot.clone())).collect(),
-        }
+        links.collect()
     }
 
     /// Returns the actor that has the call alias these claims ask for.
     pub(crate) fn holder_of(&self, facts: &ActorFacts) -> Option<ActorId> {
-        let alias = facts.call_alias.as_deref()?;
-        let has_it = |actor: &&Arc<ActorSlot>| actor.slot.current().facts.call_alias.as_deref() == Some(alias);
-        self.actors.values().find(has_it).map(|actor| actor.id)
+        self.actors.holder_of(facts.call_alias.as_deref()?)
+    }
+}
+
+/// Something that knows whether anybody may have changed it.
+#[derive(Debug, Default)]
+pub(crate) struct Watched<T> {
+    value: T,
+    changed: bool,
+}
+
+impl<T> Watched<T> {
+    /// Returns whether it may have changed since this was asked last.
+    fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}
+
+impl<T> Deref for Watched<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Watched<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.changed = true;
+        &mut self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wattle_types::{
+        LinkDefinition, LinkKey,
+        wascap::{KeyKind, KeyPair},
+    };
+
+    use super::*;
+
+    #[test]
+    fn routes_of_links_are_made_anew_when_links_or_providers_may_have_changed() {
+        let actor = KeyPair::generate(KeyKind::Module).unwrap().public_key().try_into().unwrap();
+        let key =
+            LinkKey { actor, contract: "wasmcloud:keyvalue".parse().unwrap(), link_name: "default".parse().unwrap() };
+        let link = LinkDefinition { key: key.clone(), provider: "store".parse().unwrap(), values: Default::default() };
+        let mut state = State::default();
+        let none = state.routes(&Routes::default());
+        assert!(none.link_by_key(&key).is_none());
+        state.links.put(Arc::new(link));
+        let one = state.routes(&none);
+        assert!(one.link_by_key(&key).is_some());
+        let same = state.routes(&one);
+        assert!(Arc::ptr_eq(&same.links, &one.links) && Arc::ptr_eq(&same.builtins, &one.builtins));
+        state.providers.clear();
+        assert!(!Arc::ptr_eq(&state.routes(&same).links, &same.links));
+        state.links.delete(&key).unwrap();
+        assert!(state.routes(&same).link_by_key(&key).is_none());
     }
 }

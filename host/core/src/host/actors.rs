@@ -87,7 +87,7 @@ impl Host {
         }
         let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let _change = self.0.locks.lock(format!("actor {id}")).await;
-        if self.state().actors.contains_key(&id) {
+        if self.state().actors.get(&id).is_some() {
             if options.expected.is_none() {
                 return Err(HostError::ActorRunning { actor: id });
             }
@@ -169,7 +169,9 @@ impl Host {
         let facts = module.facts.clone();
         let old = self.change_open(|state| {
             authz::check_alias(&facts, state.holder_of(&facts))?;
-            Ok(slot.slot.publish(module))
+            let old = slot.slot.publish(module);
+            state.actors.rename(id, old.facts.call_alias.as_deref(), facts.call_alias.as_deref());
+            Ok(old)
         })?;
         self.succeeded(&slot, &old, steps).await;
         Ok(())
@@ -212,7 +214,9 @@ impl Host {
         let trial = slot.slot.trial().ok_or(HostError::NoTrial { actor: id })?;
         let old = self.change_open(|state| {
             authz::check_alias(&trial.facts, state.holder_of(&trial.facts))?;
-            slot.slot.promote().ok_or(HostError::NoTrial { actor: id })
+            let old = slot.slot.promote().ok_or(HostError::NoTrial { actor: id })?;
+            state.actors.rename(id, old.facts.call_alias.as_deref(), trial.facts.call_alias.as_deref());
+            Ok(old)
         })?;
         self.succeeded(&slot, &old, steps).await;
         Ok(())

@@ -289,7 +289,7 @@ impl Host {
 
     fn declared_here(&self) -> usize {
         let state = self.state();
-        let actors = state.actors.values().filter(|slot| slot.declared).count();
+        let actors = state.actors.iter().filter(|slot| slot.declared).count();
         actors + state.providers.values().filter(|slot| slot.origin.declared).count()
     }
 

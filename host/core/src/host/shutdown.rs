@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::Host;
-use crate::{actor::ActorSlot, steps::Steps};
+use crate::{actor::ActorSlot, actor_table::ActorTable, steps::Steps};
 
 /// Longest drain anybody may ask for.
 const DRAIN_MAX: Duration = Duration::from_secs(3600);
@@ -79,7 +79,7 @@ impl Host {
         let actors: Vec<_> = {
             let state = self.state();
             let modules = |slot: &Arc<ActorSlot>| [Some(slot.slot.current()), slot.slot.withdraw()];
-            state.actors.values().flat_map(modules).flatten().collect()
+            state.actors.iter().flat_map(modules).flatten().collect()
         };
         let empty = join_all(actors.iter().map(|module| module.emptied()));
         if tokio::time::timeout(self.drain_timeout(), empty).await.is_err() {
@@ -87,7 +87,7 @@ impl Host {
         }
         let steps = Steps::ignore();
         join_all(actors.iter().map(|module| self.drain_module(module, &steps))).await;
-        self.change(|state| state.actors.clear());
+        self.change(|state| state.actors = ActorTable::default());
     }
 
     /// Closes providers, the newest first, and the builtins last.

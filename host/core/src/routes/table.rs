@@ -15,15 +15,17 @@ impl RouteTable {
     /// Makes a table in which every one of `actors` is the first actor that runs on `host`, linked by `links`.
     #[must_use]
     pub fn like(host: &Host, actors: &[ActorId], links: &[LinkDefinition]) -> Self {
-        let slot = host.state().actors.values().next().cloned();
+        let slot = host.state().actors.iter().next().cloned();
         let mut by_actor: HashMap<ActorId, Vec<LinkRoute>> = HashMap::new();
         for link in links {
             let route = LinkRoute { link: Arc::new(link.clone()), provider: None };
             by_actor.entry(link.key.actor).or_default().push(route);
         }
         let links = by_actor.into_iter().map(|(actor, links)| (actor, links.into_iter().collect()));
-        let actors = actors.iter().filter_map(|actor| Some((*actor, slot.clone()?)));
-        let routes = Routes { actors: actors.collect(), links: links.collect(), ..Routes::default() };
+        let mut routes = Routes { links: Arc::new(links.collect()), ..Routes::default() };
+        for (actor, slot) in actors.iter().zip(slot.iter().cycle()) {
+            routes.actors.insert(*actor, slot.clone());
+        }
         Self(ArcSwap::from_pointee(routes))
     }
 
@@ -36,12 +38,12 @@ impl RouteTable {
     /// Returns whether an actor of this id or call alias is here.
     #[must_use]
     pub fn finds_actor(&self, target: &str) -> bool {
-        self.0.load().actor(target).is_some()
+        self.0.load().actors.find(target).is_some()
     }
 }
 
 impl fmt::Debug for RouteTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouteTable").field("actors", &self.0.load().actors.len()).finish_non_exhaustive()
+        f.debug_struct("RouteTable").field("actors", &self.0.load().actors.iter().count()).finish_non_exhaustive()
     }
 }
