@@ -12,7 +12,8 @@
 #
 #   nsc generate creds --account LATTICE --name host
 #
-# For hosts that are started with --js-domain, give the domain's name after the lattice's.
+# For a lattice with leaf nodes, whose hosts are started with --js-domain, give the domain's name after the lattice's:
+# then there is a user `leaf`, too, for `credentials` in leaf.conf instead of a password.
 set -eu
 
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
@@ -101,14 +102,46 @@ add observer \
   --allow-sub 'wasmbus.beat.'"$lattice"'.*' \
   --allow-sub '_INBOX.'"$lattice"'.observer.>'
 
+if [ $# -eq 1 ]; then
+  exit
+fi
+
+add leaf \
+  --allow-pub 'wasmbus.evt.'"$lattice"'.*' \
+  --allow-pub 'wasmbus.beat.'"$lattice"'.*' \
+  --allow-pub 'wasmbus.rpc.'"$lattice"'.>' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.>' \
+  --allow-pub '$JS.API.STREAM.INFO.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.CREATE.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.MSG.GET.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.CONSUMER.CREATE.KV_LATTICEDATA_'"$lattice"'' \
+  --allow-pub '$JS.FC.KV_LATTICEDATA_'"$lattice"'.>' \
+  --allow-pub '$KV.LATTICEDATA_'"$lattice"'.>' \
+  --allow-pub '$JS.API.STREAM.INFO.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.CREATE.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.STREAM.MSG.GET.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.API.CONSUMER.CREATE.KV_CONFIGDATA_'"$lattice"'' \
+  --allow-pub '$JS.FC.KV_CONFIGDATA_'"$lattice"'.>' \
+  --allow-pub '$KV.CONFIGDATA_'"$lattice"'.>' \
+  --allow-pub '_INBOX.'"$lattice"'.>' \
+  --allow-pub '_INBOX.*' \
+  --allow-pub '_INBOX.*.*' \
+  --allow-sub 'wasmbus.evt.'"$lattice"'.*' \
+  --allow-sub 'wasmbus.beat.'"$lattice"'.*' \
+  --allow-sub 'wasmbus.rpc.'"$lattice"'.>' \
+  --allow-sub 'wasmbus.ctl.v1.'"$lattice"'.>' \
+  --allow-sub '_INBOX.'"$lattice"'.>' \
+  --allow-sub '_INBOX.*' \
+  --allow-sub '_INBOX.*.*'
+
 # At a leaf node a host asks the JetStream of its hub by the domain.
-if [ $# -eq 2 ]; then
+for role in host leaf; do
   for bucket in LATTICEDATA CONFIGDATA; do
-    nsc edit user --account "$lattice" --name host \
+    nsc edit user --account "$lattice" --name "$role" \
       --allow-pub '$JS.'"$2"'.API.STREAM.INFO.KV_'"$bucket"'_'"$lattice" \
       --allow-pub '$JS.'"$2"'.API.STREAM.CREATE.KV_'"$bucket"'_'"$lattice" \
       --allow-pub '$JS.'"$2"'.API.STREAM.MSG.GET.KV_'"$bucket"'_'"$lattice" \
       --allow-pub '$JS.'"$2"'.API.CONSUMER.CREATE.KV_'"$bucket"'_'"$lattice" \
       --allow-pub '$JS.'"$2"'.API.$KV.'"$bucket"'_'"$lattice"'.>'
   done
-fi
+done

@@ -3,8 +3,9 @@
 #
 #   new-lattice.sh LATTICE HOST_KEY PROVIDER_KEY OPERATOR_KEY OBSERVER_KEY [JETSTREAM_DOMAIN]
 #
-# The keys are public ones of NATS users (U...), as `wattle keys gen user --name NAME` tells them. The domain is for
-# hosts that are started with --js-domain.
+# The keys are public ones of NATS users (U...), as `wattle keys gen user --name NAME` tells them. The domain is for a
+# lattice with leaf nodes, whose hosts are started with --js-domain: what is written then has a user for the leaf nodes,
+# LATTICE-leaf, with a password that is made here.
 set -eu
 
 if [ $# -lt 5 ] || [ $# -gt 6 ]; then
@@ -27,9 +28,18 @@ for key in "$2" "$3" "$4" "$5"; do
       ;;
   esac
 done
-# What is asked of a JetStream goes by its domain at a leaf node, and without at the hub: both are allowed.
-domain=${6:+"
+
+if [ $# -eq 6 ]; then
+  password=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+  # What is asked of a JetStream goes by its domain at a leaf node, and without at the hub: both are allowed.
+  leaf="
+s/@LEAF_PASSWORD@/$password/
 /^ *\"\\\$JS\.API\./{p;s/JS\.API/JS.$6.API/;}
-/^ *\"\\\$KV\./{p;s/\\\$KV/\$JS.$6.API.\$KV/;}"}
+/^ *\"\\\$KV\./{p;s/\\\$KV/\$JS.$6.API.\$KV/;}"
+else
+  leaf='
+/^# A leaf node/,/^$/d
+/\$LEAF/d'
+fi
 sed -e "s/@LATTICE@/$1/g" -e "s/@HOST_KEY@/$2/" -e "s/@PROVIDER_KEY@/$3/" -e "s/@OPERATOR_KEY@/$4/" \
-  -e "s/@OBSERVER_KEY@/$5/$domain" "$(dirname "$0")/lattice.conf"
+  -e "s/@OBSERVER_KEY@/$5/$leaf" "$(dirname "$0")/lattice.conf"

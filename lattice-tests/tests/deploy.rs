@@ -13,7 +13,7 @@ use wattle_bus::{Bus as _, NatsBus, NatsOptions};
 use wattle_types::subject;
 
 use crate::rig::{eventually, timely};
-use fleet::{Fleet, ask, command};
+use fleet::{Fleet, ask, command, hosts};
 use site::{LATTICES, Role, Sharing, Site};
 
 /// Longer than a refusal or an answer takes, shorter than our patience.
@@ -88,12 +88,13 @@ async fn hosts_work_together_and_each_role_does_its_part() {
 
     // The observer saw it happen, and sees what there is, without values.
     timely(async { while !events.next().await.unwrap().subject.ends_with(".linkdef_set") {} }).await;
-    let of_first = |verb| subject::control_host(&"default".parse().unwrap(), verb, &first.id());
-    let (get, load) = (of_first("host.get"), of_first("wattle.get_load"));
-    let asked = ["wasmbus.ctl.v1.default.host.ping", &get, &load, "wasmbus.ctl.v1.default.claims.get"];
+    let get = subject::control_host(&"default".parse().unwrap(), "host.get", &first.id());
+    let asked = ["wasmbus.ctl.v1.default.host.ping", &get, "wasmbus.ctl.v1.default.claims.get"];
     for subject in asked {
         assert_eq!(ask(&observer, subject, Value::Null).await["success"], true, "{subject}");
     }
+    let load = command(&observer, first.id(), json!({ "verb": "get_load" })).await.unwrap();
+    assert_eq!(load["host_id"], first.id().to_string());
     let links = ask(&observer, "wasmbus.ctl.v1.default.link.get", Value::Null).await.to_string();
     assert!(links.contains("store") && !links.contains("secret"), "{links}");
 
@@ -104,27 +105,44 @@ async fn hosts_work_together_and_each_role_does_its_part() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_at_a_leaf_node_are_hosts_of_its_hubs_lattice() {
     let [hub, leaf] = Site::start_hub_and_leaf().await;
-    let fleet = Fleet::start_at([&hub, &leaf], "default").await;
-    let operator = hub.connect("default", Role::Operator).await;
-    let actor = fleet.actor();
-    let [at_hub, at_leaf] = fleet.hosts();
+    spans_leaf(Fleet::start_at([&hub, &leaf], "default").await, [&hub, &leaf]).await;
+}
 
-    // Calls go through the leaf node both ways.
-    for (caller, runs) in [(at_hub, at_leaf), (at_leaf, at_hub)] {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_at_a_leaf_node_leads() {
+    let [hub, leaf] = Site::start_hub_and_leaf().await;
+    spans_leaf(Fleet::start_at([&leaf, &hub], "default").await, [&hub, &leaf]).await;
+}
+
+/// Checks that a lattice works across a leaf node. Its first host leads.
+async fn spans_leaf(fleet: Fleet, [hub, leaf]: [&Site; 2]) {
+    let actor = fleet.actor();
+    let [leader, other] = fleet.hosts();
+
+    // Calls and orders go through the leaf node both ways, and everybody sees what happens on the other side.
+    for (site, caller, runs) in
+        [(hub, other, leader), (leaf, other, leader), (hub, leader, other), (leaf, leader, other)]
+    {
+        let operator = site.connect("default", Role::Operator).await;
+        let observer = site.connect("default", Role::Observer).await;
+        let mut events = observer.subscribe("wasmbus.evt.default.*", None).await.unwrap();
         command(&operator, runs.id(), json!({ "verb": "start_actor", "reference": actor.reference })).await.unwrap();
         let echo =
             eventually(async || caller.call(&actor.id, "echo", "over there".into(), Some(WAIT)).await.ok()).await;
         assert_eq!(echo, "over there");
         command(&operator, runs.id(), json!({ "verb": "stop_actor", "actor": actor.id })).await.unwrap();
+        timely(async { while !events.next().await.unwrap().subject.contains("component_scaled") {} }).await;
+        assert_eq!(hosts(&observer, "default").await.len(), 2);
     }
 
-    // What is declared at the hub is seen at the leaf, whoever leads.
+    // What is declared is carried out on both sides.
+    let operator = hub.connect("default", Role::Operator).await;
     let declare = json!({ "verb": "declare_actor", "reference": actor.reference, "replicas": 2 });
-    command(&operator, at_leaf.id(), declare).await.unwrap();
+    command(&operator, other.id(), declare).await.unwrap();
     let runs_on_both = async || fleet.hosts().iter().all(|host| host.inventory().components.len() == 1).then_some(());
     eventually(runs_on_both).await;
     fleet.end().await;
-    // The leaf has nothing that a host may not do, or that the hub did not let through.
+    // Nobody tried what the hub or the leaf did not let through.
     for log in [hub.log(), leaf.log()] {
         assert!(!log.contains("Violation"), "{log}");
     }

@@ -130,13 +130,30 @@ fn hosts_may_give_the_orders_that_leaders_give() {
 #[test]
 fn tokens_allow_what_the_configuration_allows() {
     let script = fs::read_to_string(shipped().join("jwt.sh")).unwrap().replace("'\"$lattice\"'", "default");
-    for role in ["HOST", "PROVIDER", "OPERATOR", "OBSERVER"] {
+    for role in ["HOST", "PROVIDER", "OPERATOR", "OBSERVER", "LEAF"] {
         let start = script.find(&format!("\nadd {} \\\n", role.to_lowercase())).unwrap();
         let command = script[start..].split("\n\n").next().unwrap();
         let [publish, subscribe, deny] = ["--allow-pub '", "--allow-sub '", "--deny-sub '"].map(|head| -> Vec<_> {
             command.split(head).skip(1).map(|rest| rest.split('\'').next().unwrap().to_owned()).collect()
         });
         assert_eq!([publish, subscribe, deny], permissions(role), "{role}");
+    }
+}
+
+#[test]
+fn a_leaf_node_may_do_for_its_users_what_they_may() {
+    let [publish, subscribe, denied] = permissions("LEAF");
+    assert_eq!(denied, [""; 0]);
+    let holds = |allowed: &[String], pattern: &str| allowed.iter().any(|ours| within(pattern, ours));
+    for role in ["HOST", "PROVIDER", "OPERATOR", "OBSERVER"] {
+        let [sent, heard, _] = permissions(role);
+        for pattern in &sent {
+            assert!(holds(&publish, pattern), "{role} at a leaf sends {pattern}");
+        }
+        for pattern in &heard {
+            assert!(holds(&subscribe, pattern), "{role} at a leaf hears {pattern}");
+            assert!(holds(&publish, pattern), "{role} at the hub is heard of at a leaf only with all of {pattern}");
+        }
     }
 }
 

@@ -85,9 +85,8 @@ impl Site {
     pub(super) async fn start_hub_and_leaf() -> [Self; 2] {
         let (folder, users) = files(Some(DOMAIN));
         let leaf_folder = tempfile::tempdir().unwrap();
-        let lattice = folder.path().join("lattice-default.conf");
-        let leaf_user = "  { user: \"default-leaf\", password: \"secret\", permissions: $HOST }\n]";
-        fs::write(&lattice, fs::read_to_string(&lattice).unwrap().replace("\n]", &format!("\n{leaf_user}"))).unwrap();
+        let lattice = fs::read_to_string(folder.path().join("lattice-default.conf")).unwrap();
+        let password = lattice.split("password: \"").nth(1).unwrap().split('"').next().unwrap();
         for name in ["ca.pem", "server.pem", "server.key", "lattice-default.conf"] {
             fs::copy(folder.path().join(name), leaf_folder.path().join(name)).unwrap();
         }
@@ -98,7 +97,7 @@ impl Site {
         replace(&mut part, "0.0.0.0:7422", &format!("127.0.0.1:{at}"));
         let mut leaf = fs::read_to_string(shipped().join("leaf.conf")).unwrap();
         replace(&mut leaf, "0.0.0.0:4222", &format!("127.0.0.1:{leaf_port}"));
-        replace(&mut leaf, "default-leaf:PASSWORD@nats.example:7422", &format!("default-leaf:secret@localhost:{at}"));
+        replace(&mut leaf, ":PASSWORD@nats.example:7422", &format!(":{password}@localhost:{at}"));
         let hub = Self::launch(folder, port, &format!("{hub}\n{part}"), users.clone(), None).await;
         let leaf = Self::launch(leaf_folder, leaf_port, &leaf, users, Some(DOMAIN)).await;
         let host = leaf.connect("default", Role::Host).await;
