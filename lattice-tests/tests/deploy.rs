@@ -254,7 +254,7 @@ async fn lattices_on_one_nats_do_not_see_each_other() {
         sees_nothing_of(&site, others, mine).await;
         for (fleet, lattice) in fleets.iter().zip(LATTICES) {
             let observer = site.connect(lattice, Role::Observer).await;
-            let found = fleet::hosts(&observer, lattice).await;
+            let found = hosts(&observer, lattice).await;
             let ids: Vec<_> = fleet.hosts().iter().map(|host| host.id().to_string()).collect();
             assert!(found.len() == 2 && ids.iter().all(|id| found.contains(id)), "{found:?} in {lattice}");
         }
