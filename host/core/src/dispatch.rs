@@ -2,9 +2,12 @@
 //!
 //! One look-up in the routing snapshot, no lock. Every refusal is an [`InvokeError`] that names what is missing.
 
+mod guest_calls;
+mod target;
+
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -16,10 +19,10 @@ use wattle_lattice::{
     node::Node,
     rpc::{Origin, RemoteCall, Target as RemoteTarget},
 };
-use wattle_runtime::{GuestCall, GuestError, HostCall, HostCalls};
+use wattle_runtime::{GuestCall, HostCall};
 use wattle_types::{
-    ActorId, ActorInvoker, BoxFuture, CallContext, ContractId, InvokeError, LinkDefinition, LinkKey, LinkName,
-    MAX_CALL_DEPTH, ProviderCall, ProviderId,
+    ActorId, ActorInvoker, BoxFuture, CallContext, ContractId, InvokeError, LinkKey, MAX_CALL_DEPTH, ProviderCall,
+    ProviderId,
 };
 
 use crate::{
@@ -31,6 +34,8 @@ use crate::{
     routes::{LinkRoute, Routes},
     slot::Inside,
 };
+use guest_calls::GuestCalls;
+use target::{ActorPlace, Target, not_here};
 
 /// Finds targets and carries calls to them. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -151,60 +156,6 @@ impl Dispatcher {
         }
     }
 
-    /// Decides whom an actor means: a link first, then a builtin, then another actor's id or call alias.
-    fn resolve(&self, origin: &ActorFacts, binding: &str, namespace: &str) -> Result<Target, InvokeError> {
-        let link_name = if binding.is_empty() { LinkName::DEFAULT } else { binding };
-        let routes = self.routes();
-        if let Some(route) = routes.link(&origin.id, namespace, link_name) {
-            if !origin.claims(namespace) {
-                return Err(origin.not_claimed(route.link.key.contract.clone()));
-            }
-            return Ok(Target::Provider(route.clone()));
-        }
-        // A contract has a colon, an actor's key or alias never.
-        if !namespace.contains(':') {
-            drop(routes);
-            return self.find_actor(namespace).map(Target::Actor);
-        }
-        self.resolve_unlinked(&routes, origin, link_name, namespace)
-    }
-
-    fn resolve_unlinked(
-        &self,
-        routes: &Routes,
-        origin: &ActorFacts,
-        link_name: &str,
-        namespace: &str,
-    ) -> Result<Target, InvokeError> {
-        let not_found = || InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() };
-        let contract: ContractId = namespace.parse().map_err(|_| not_found())?;
-        if !origin.claims(namespace) {
-            return Err(origin.not_claimed(contract));
-        }
-        let link_name = link_name.parse().map_err(|_| not_found())?;
-        let key = LinkKey { actor: origin.id, contract, link_name };
-        match routes.builtins.get(&key.contract) {
-            Some(slot) => Ok(Target::Provider(LinkRoute {
-                link: Arc::new(LinkDefinition { key, provider: slot.id.clone(), values: Default::default() }),
-                provider: Some(slot.clone()),
-            })),
-            None => Err(InvokeError::LinkNotFound { link: key }),
-        }
-    }
-
-    /// Finds an actor by id or call alias: here, or on another host.
-    fn find_actor(&self, target: &str) -> Result<ActorPlace, InvokeError> {
-        if let Some(slot) = self.routes().actors.find(target) {
-            return Ok(ActorPlace::Here(slot.clone()));
-        }
-        let elsewhere = self.0.node.get().and_then(|node| {
-            let id = target.parse().ok().or_else(|| node.directory().actor_by_alias(target))?;
-            node.can_reach(&RemoteTarget::Actor { actor: id, link: None }).then_some(id)
-        });
-        let not_found = || InvokeError::ActorNotFound { target: target.chars().take(128).collect() };
-        elsewhere.map(ActorPlace::Elsewhere).ok_or_else(not_found)
-    }
-
     /// Calls an actor here; if it was stopped before the call's turn came, on another host.
     async fn call_actor_or_elsewhere(
         &self,
@@ -271,18 +222,6 @@ impl Dispatcher {
             }
             (_, target) => Err(not_here(&target)),
         }
-    }
-
-    /// Returns the route of a link that leads to `provider`, as this host knows it.
-    fn route_of(&self, link: &LinkKey, provider: &ProviderId) -> Result<LinkRoute, InvokeError> {
-        let routes = self.routes();
-        let route = routes.link_by_key(link).filter(|route| route.link.provider == *provider);
-        route.cloned().ok_or_else(|| InvokeError::LinkNotFound { link: link.clone() })
-    }
-
-    fn actor_here(&self, actor: &ActorId) -> Result<Arc<ActorSlot>, InvokeError> {
-        let slot = self.routes().actors.get(actor).cloned();
-        slot.ok_or_else(|| InvokeError::ActorNotFound { target: actor.to_string() })
     }
 
     async fn call_actor(&self, slot: &ActorSlot, call: ActorCall<'_>) -> Result<Bytes, InvokeError> {
@@ -412,70 +351,6 @@ struct ActorCall<'a> {
     operation: &'a str,
     payload: Bytes,
     context: CallContext,
-}
-
-enum Target {
-    Provider(LinkRoute),
-    Actor(ActorPlace),
-}
-
-/// Where an actor runs.
-enum ActorPlace {
-    Here(Arc<ActorSlot>),
-    Elsewhere(ActorId),
-}
-
-/// Says that a target does not run here.
-fn not_here(target: &RemoteTarget) -> InvokeError {
-    match target {
-        RemoteTarget::Actor { actor, .. } => InvokeError::ActorNotFound { target: actor.to_string() },
-        RemoteTarget::Provider { link, provider } => {
-            InvokeError::ProviderUnavailable { link: link.clone(), provider: provider.clone() }
-        }
-    }
-}
-
-/// What one call of a guest may do outside its sandbox.
-struct GuestCalls {
-    dispatcher: Dispatcher,
-    inside: Inside<ActorModule>,
-    context: CallContext,
-    last_failure: Mutex<Option<Arc<InvokeError>>>,
-}
-
-impl GuestCalls {
-    /// Says why the guest failed, in the host's terms.
-    fn explain(&self, error: GuestError) -> InvokeError {
-        let actor = self.inside.facts.id;
-        match error {
-            GuestError::Failed { message } => {
-                let cause = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-                InvokeError::GuestFailed { actor, message, cause }
-            }
-            GuestError::DeadlineExceeded => InvokeError::DeadlineExceeded { target: format!("actor {actor}") },
-            GuestError::Interrupted => InvokeError::Interrupted { target: format!("actor {actor}") },
-            GuestError::Overloaded { limit } => InvokeError::Overloaded { target: "the engine".into(), limit },
-            GuestError::PayloadTooLarge { size, limit } => InvokeError::PayloadTooLarge { size, limit },
-            error => InvokeError::GuestTrapped { actor, code: error.code(), message: error.to_string() },
-        }
-    }
-}
-
-impl HostCalls for GuestCalls {
-    fn call<'a>(&'a self, call: HostCall<'a>) -> BoxFuture<'a, Result<Bytes, String>> {
-        Box::pin(async move {
-            let result = self.dispatcher.call_from_actor(&self.inside.facts, call, &self.context).await;
-            result.map_err(|error| {
-                let text = error.to_string();
-                *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
-                text
-            })
-        })
-    }
-
-    fn log(&self, text: &str) {
-        tracing::info!(target: "wattle::guest", actor = %self.inside.facts.id, "{text}");
-    }
 }
 
 /// A provider's way to the actors linked to it.

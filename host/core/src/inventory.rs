@@ -52,23 +52,29 @@ impl Host {
     #[must_use]
     pub fn claims(&self) -> Vec<BTreeMap<String, String>> {
         let state = self.state();
-        let claims = state.actors.in_order().into_iter().map(|slot| {
-            let module = slot.slot.current();
-            let facts = &module.facts;
-            let caps: Vec<_> = facts.capabilities.iter().map(ToString::to_string).collect();
-            let fields = [
-                ("sub", facts.id.to_string()),
-                ("iss", facts.issuer.to_string()),
-                ("name", facts.name.clone().unwrap_or_default()),
-                ("rev", facts.revision.to_string()),
-                ("version", facts.version.clone().unwrap_or_default()),
-                ("call_alias", facts.call_alias.clone().unwrap_or_default()),
-                ("caps", caps.join(",")),
-            ];
-            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-        });
-        claims.collect()
+        state.actors.in_order().into_iter().map(|slot| claims(slot)).collect()
     }
+
+    /// Returns the claims of one of them.
+    pub(crate) fn claims_of(&self, id: &ActorId) -> Option<BTreeMap<String, String>> {
+        self.state().actors.get(id).map(|slot| claims(slot))
+    }
+}
+
+fn claims(slot: &ActorSlot) -> BTreeMap<String, String> {
+    let module = slot.slot.current();
+    let facts = &module.facts;
+    let caps: Vec<_> = facts.capabilities.iter().map(ToString::to_string).collect();
+    let fields = [
+        ("sub", facts.id.to_string()),
+        ("iss", facts.issuer.to_string()),
+        ("name", facts.name.clone().unwrap_or_default()),
+        ("rev", facts.revision.to_string()),
+        ("version", facts.version.clone().unwrap_or_default()),
+        ("call_alias", facts.call_alias.clone().unwrap_or_default()),
+        ("caps", caps.join(",")),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn describe_actor(slot: &Arc<ActorSlot>) -> control::ActorDescription {

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Instant};
 use serde::{Deserialize, Serialize};
 use wattle_types::{HostId, control::Reading};
 
-use crate::spec::{DeclaredActor, DeclaredProvider, Extra, Target};
+use crate::spec::{Extra, Target, Versions};
 
 mod advance;
 mod judge;
@@ -279,21 +279,32 @@ impl Rollout {
     }
 }
 
-/// Makes the rollout that takes an actor back to what it was before the last one: at once, without a canary.
+/// Decides whether a rollout may begin: not while the one that is stored goes on.
 #[must_use]
-pub fn rollback_actor(target: Target, declared: &DeclaredActor, started: String) -> Option<Rollout> {
-    rollback(target, &declared.reference, declared.previous.as_deref(), started)
+pub fn begin(stored: Option<&Rollout>, next: &Rollout) -> Option<Rollout> {
+    let is_free = stored.is_none_or(|stored| !stored.is_active());
+    is_free.then(|| next.clone())
 }
 
-/// Makes the rollout that takes a provider back to what it was before the last one: at once, without a canary.
+/// Makes the rollout that an operator asks for who wants to go back: the stored one turned round while it goes on,
+/// otherwise one to what ran before, at once and without a canary. `started` is for people.
 #[must_use]
-pub fn rollback_provider(target: Target, declared: &DeclaredProvider, started: String) -> Option<Rollout> {
-    rollback(target, &declared.reference, declared.previous.as_deref(), started)
-}
-
-fn rollback(target: Target, reference: &str, previous: Option<&str>, started: String) -> Option<Rollout> {
-    let to = previous.filter(|previous| *previous != reference)?.to_owned();
-    Some(Rollout { force: true, ..Rollout::new(target, reference.to_owned(), to, started) })
+pub fn back(
+    target: &Target,
+    stored: Option<&Rollout>,
+    declared: Option<Versions<'_>>,
+    started: String,
+) -> Option<Rollout> {
+    if let Some(turned) = stored.and_then(|stored| stored.abort("an operator turned it round")) {
+        return Some(turned);
+    }
+    let before = declared.and_then(|declared| Some((declared.reference, declared.previous?)));
+    let (from, to) = before.filter(|(from, to)| from != to).or_else(|| {
+        // What was not declared went from one version to another by its last rollout.
+        let last = stored.filter(|last| last.reason.is_none() && last.from != last.to)?;
+        Some((last.to.as_str(), last.from.as_str()))
+    })?;
+    Some(Rollout { force: true, ..Rollout::new(target.clone(), from.to_owned(), to.to_owned(), started) })
 }
 
 #[cfg(test)]

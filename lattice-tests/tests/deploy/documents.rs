@@ -114,7 +114,7 @@ fn every_flag_of_wattle_that_is_named_exists() {
 
 #[test]
 fn hosts_may_give_the_orders_that_leaders_give() {
-    let leader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/lattice/src/node/leading/work.rs");
+    let leader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/lattice/src/node/leading/command.rs");
     let text = fs::read_to_string(leader).unwrap();
     let named = text.split("Command::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap());
     let snake = |name: &str| -> String {

@@ -1,19 +1,12 @@
 //! What is declared for the whole lattice, rollouts over it, and moving work off this host.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use wattle_lattice::{
     directory::DirectorySnapshot,
     node::Node,
     rollout::{self, Canary, Rollout},
-    spec::{Bucket, DeclaredActor, DeclaredProvider, Edit, LatticeData, Spread, Target, to_bytes},
+    spec::{Bucket, DeclaredActor, DeclaredProvider, Edit, Spread, Target, to_bytes},
 };
 use wattle_types::{
     ActorId, HostId, ProviderId,
@@ -56,22 +49,16 @@ impl Host {
         };
         let target = Target::Actor(id);
         refuse_during_rollout(node, &target)?;
-        let edit = |current: Option<&[u8]>| {
-            let before: DeclaredActor =
-                current.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-            let changes = !before.reference.is_empty() && before.reference != reference;
-            to_bytes(&DeclaredActor {
-                reference: reference.to_owned(),
-                replicas: scale.replicas,
-                max_in_flight,
-                spread: spread(&scale),
-                constraints: scale.constraints.clone(),
-                annotations: scale.annotations.clone(),
-                previous: if changes { Some(before.reference) } else { before.previous },
-                extra: before.extra,
-            })
-            .map(Edit::Write)
+        let declared = DeclaredActor {
+            reference: reference.to_owned(),
+            replicas: scale.replicas,
+            max_in_flight,
+            spread: spread(&scale),
+            constraints: scale.constraints,
+            annotations: scale.annotations,
+            ..DeclaredActor::default()
         };
+        let edit = |current: Option<&[u8]>| to_bytes(&declared.clone().over(current)).map(Edit::Write);
         self.declare(node, &target, scale.replicas, edit, steps).await?;
         Ok(id)
     }
@@ -98,13 +85,7 @@ impl Host {
         let target = Target::Provider(id.clone());
         refuse_during_rollout(node, &target)?;
         let replicas = declared.replicas;
-        let edit = |current: Option<&[u8]>| {
-            let before: DeclaredProvider =
-                current.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-            let changes = !before.reference.is_empty() && before.reference != declared.reference;
-            let previous = if changes { Some(before.reference) } else { before.previous };
-            to_bytes(&DeclaredProvider { previous, extra: before.extra, ..declared.clone() }).map(Edit::Write)
-        };
+        let edit = |current: Option<&[u8]>| to_bytes(&declared.clone().over(current)).map(Edit::Write);
         self.declare(node, &target, replicas, edit, steps).await?;
         Ok(id)
     }
@@ -195,12 +176,8 @@ impl Host {
         rollout.force = force;
         rollout.canary = canary.map(trial).transpose()?;
         // Another may have begun in this very moment.
-        let begin = |stored: Option<Rollout>| {
-            let is_active = stored.is_some_and(|stored| stored.is_active());
-            (!is_active).then(|| rollout.clone())
-        };
         let refused = || HostError::RolloutActive { target: target.to_string() };
-        write_rollout(node, &target, begin).await?.then_some(target.clone()).ok_or_else(refused)
+        node.shared().begin_rollout(&rollout).await?.then_some(target.clone()).ok_or_else(refused)
     }
 
     /// Turns a rollout that is under way round, or goes back to what ran before the last one.
@@ -210,20 +187,8 @@ impl Host {
     pub(crate) async fn roll_back(&self, target: &str) -> Result<Target, HostError> {
         let node = self.lattice()?;
         let target = self.find_target(target)?;
-        let back = |stored: Option<Rollout>| {
-            if let Some(turned) = stored.as_ref().and_then(|stored| stored.abort("an operator turned it round")) {
-                return Some(turned);
-            }
-            let declared = node.shared().read(|data| rollback_declared(data, &target));
-            // What was not declared went from one version to another by its last rollout.
-            declared.or_else(|| {
-                let last = stored.filter(|last| last.reason.is_none() && last.from != last.to)?;
-                let back = Rollout::new(target.clone(), last.to, last.from, rfc3339_now());
-                Some(Rollout { force: true, ..back })
-            })
-        };
         let refused = || HostError::NothingToRollBack { target: target.to_string() };
-        write_rollout(node, &target, back).await?.then_some(target.clone()).ok_or_else(refused)
+        node.shared().roll_back(&target, &rfc3339_now()).await?.then_some(target.clone()).ok_or_else(refused)
     }
 
     /// Tells how a rollout goes on until it has ended. To stop listening changes nothing about it.
@@ -337,9 +302,7 @@ impl Host {
     /// Starts to put an actor's claims where all hosts and tools see them. Nothing depends on it.
     pub(super) fn tell_claims(&self, id: ActorId) {
         let Some(node) = self.node().cloned() else { return };
-        let Some(fields) = self.claims().into_iter().find(|claims| claims.get("sub") == Some(&id.to_string())) else {
-            return;
-        };
+        let Some(fields) = self.claims_of(&id) else { return };
         self.tasks().spawn(async move {
             let key = wattle_lattice::spec::claims_key(&id.to_string());
             let edit = |current: Option<&[u8]>| wattle_lattice::spec::put_claims(current, &fields);
@@ -350,31 +313,6 @@ impl Host {
     }
 }
 
-/// Writes the rollout that `decide` makes of the one that is stored, whatever others write meanwhile. Returns whether
-/// it made one.
-async fn write_rollout(
-    node: &Node,
-    target: &Target,
-    decide: impl Fn(Option<Rollout>) -> Option<Rollout>,
-) -> Result<bool, HostError> {
-    let is_written = AtomicBool::new(false);
-    let edit = |current: Option<&[u8]>| {
-        let next = decide(current.and_then(|bytes| serde_json::from_slice(bytes).ok()));
-        is_written.store(next.is_some(), Ordering::Relaxed);
-        next.map_or(Ok(Edit::Unchanged), |next| to_bytes(&next).map(Edit::Write))
-    };
-    node.shared().edit(Bucket::Lattice, &target.rollout_key(), edit).await?;
-    Ok(is_written.load(Ordering::Relaxed))
-}
-
-/// Makes the rollout that goes back to what was declared before.
-fn rollback_declared(data: &LatticeData, target: &Target) -> Option<Rollout> {
-    match target {
-        Target::Actor(id) => rollout::rollback_actor(target.clone(), data.actor(id)?, rfc3339_now()),
-        Target::Provider(id) => rollout::rollback_provider(target.clone(), data.provider(id)?, rfc3339_now()),
-    }
-}
-
 fn refuse_during_rollout(node: &Node, target: &Target) -> Result<(), HostError> {
     let active = node.shared().read(|data| data.rollout(target).is_some_and(Rollout::is_active));
     if active { Err(HostError::RolloutActive { target: target.to_string() }) } else { Ok(()) }
@@ -382,10 +320,7 @@ fn refuse_during_rollout(node: &Node, target: &Target) -> Result<(), HostError> 
 
 /// Returns the version most hosts run, which is the one to be replaced.
 fn running_reference(node: &Node, target: &Target) -> Result<String, HostError> {
-    let declared = node.shared().read(|data| match target {
-        Target::Actor(id) => data.actor(id).map(|declared| declared.reference.clone()),
-        Target::Provider(id) => data.provider(id).map(|declared| declared.reference.clone()),
-    });
+    let declared = node.shared().read(|data| data.declared(target).map(|declared| declared.reference.to_owned()));
     if let Some(declared) = declared {
         return Ok(declared);
     }

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::StreamExt as _;
 use serde_json::json;
 use wattle_lattice::{
-    node::{Node, SharedError},
-    spec::{self, Bucket, EditError, LatticeData, LinkSpec},
+    node::SharedError,
+    spec::{EditError, LatticeData, LinkSpec},
 };
 use wattle_types::{LinkDefinition, LinkKey, Provider};
 
@@ -63,7 +63,7 @@ impl Host {
         }
         self.offer_link(&link).await?;
         let Some(node) = &self.0.node else { return self.take_link(link).await };
-        match store_link(node, spec, replace).await {
+        match node.shared().put_link(spec, replace).await.map_err(|error| conflict(error, spec)) {
             Ok(()) => self.take_stored(&link.key).await,
             Err(error) => {
                 self.restore_link(&link).await;
@@ -251,23 +251,7 @@ impl Host {
     }
 }
 
-/// Writes a link into the shared state, and takes it out of entries where others had put it.
-async fn store_link(node: &Node, spec: &LinkSpec, replace: bool) -> Result<(), HostError> {
-    let link = &spec.definition;
-    let elsewhere = node.shared().read(|data| data.elsewhere(spec));
-    if let Some((_, existing)) = elsewhere.iter().find(|(_, provider)| *provider != link.provider && !replace) {
-        return Err(LinkError::Conflict { key: link.key.clone(), existing: existing.clone() }.into());
-    }
-    let edit = |current: Option<&[u8]>| spec::put_link(current, spec, replace);
-    node.shared().edit(Bucket::Lattice, &spec.entry_key(), edit).await.map_err(|error| conflict(error, spec))?;
-    for (entry, _) in elsewhere {
-        let edit = |current: Option<&[u8]>| spec::delete_link(current, &link.key);
-        node.shared().edit(Bucket::Lattice, &entry, edit).await?;
-    }
-    Ok(())
-}
-
-/// Somebody else has put the link to another provider in this very moment.
+/// Says which provider a link leads to that others have put.
 fn conflict(error: SharedError, spec: &LinkSpec) -> HostError {
     match &error {
         SharedError::Edit(EditError::Conflict { existing, .. }) => match existing.parse() {

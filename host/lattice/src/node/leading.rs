@@ -4,6 +4,8 @@
 //! [`rollout`](crate::rollout). Orders carry the leader's term; they and their outcomes belong to one leadership and
 //! end with it.
 
+mod command;
+mod view;
 mod work;
 
 use tokio::{

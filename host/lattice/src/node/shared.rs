@@ -17,6 +17,7 @@ use crate::spec::{Bucket, Changed, Edit, EditError, LatticeData, config_bucket, 
 
 mod links;
 mod restore;
+mod rollouts;
 
 /// How often an edit begins anew because somebody else wrote the same entry.
 const ATTEMPTS_MAX: usize = 16;

@@ -21,7 +21,7 @@ const RETURNS_WITHIN: Duration = Duration::from_secs(30);
 /// never is.
 const ENDS_WITHIN: Duration = Duration::from_secs(65);
 /// How long after its end it may take to show, or until a host that did not answer is asked again.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// What every host must keep to after it went over, when there is no canary to say otherwise.
 const LIMITS: Canary = Canary { percent: 100, watch_secs: 3, max_error_percent: 10.0, max_latency_factor: 10.0 };
 
@@ -130,7 +130,8 @@ impl Advancer {
         let is_canary = matches!(rollout.phase, Phase::Canary { .. });
         let has_it = running.reference == rollout.to || is_canary && running.trial.as_ref() == Some(&rollout.to);
         if running.is_draining && !has_it {
-            return to(rollout, Phase::Choosing);
+            // It may still do what it was asked before it drained, and then tells what came of it.
+            return if self.is_asked(now, host) { Step::default() } else { to(rollout, Phase::Choosing) };
         }
         if is_canary {
             self.canary(now, waited, rollout, (host, running))
@@ -300,6 +301,12 @@ impl Advancer {
         }
         self.declares = Some(now + ENDS_WITHIN);
         Step { next: None, actions: vec![action] }
+    }
+
+    /// Whether a host was asked for something that may still show.
+    fn is_asked(&self, now: Instant, host: HostId) -> bool {
+        let is_refused = self.refused.as_ref().is_some_and(|(refuser, _)| *refuser == host);
+        !is_refused && self.asked.get(&host).is_some_and(|(_, until)| now < *until)
     }
 
     /// Returns the action, unless the host was asked for it a moment ago.

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{advance::ASK_AGAIN_AFTER, *};
 use crate::{
     directory::mix,
     fixtures::{actor, host, provider},
@@ -363,6 +363,38 @@ fn a_host_that_drains_in_its_turn_is_watched_to_its_end_and_asked_for_nothing() 
 }
 
 #[test]
+fn a_host_that_was_asked_before_it_drained_is_waited_for() {
+    let asked = || {
+        let mut fleet = Fleet::new(2, None);
+        fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+        let step = fleet.advancer.advance(fleet.now, &fleet.rollout, &fleet.view);
+        let action = step.actions.into_iter().next().unwrap();
+        assert_eq!(action.host(), Some(host(1)));
+        fleet.view.hosts.get_mut(&host(1)).unwrap().is_draining = true;
+        fleet.step();
+        assert_eq!(fleet.rollout.phase, Phase::Updating { host: host(1) });
+        (fleet, action)
+    };
+    // It shows late what it has done, and the new version fails.
+    let (mut fleet, action) = asked();
+    fleet.quality.insert("v2", (100, 60, 1_000));
+    fleet.carry_out(&action);
+    fleet.advancer.outcome(fleet.now, &action, Ended::Done);
+    fleet.run();
+    assert_eq!(fleet.rollout.phase, Phase::RolledBack);
+    // It says no, or nothing: it is the other one's turn.
+    for (ended, waits) in [(Ended::Refused("it drains".into()), Duration::ZERO), (Ended::Unknown, ASK_AGAIN_AFTER)] {
+        let (mut fleet, action) = asked();
+        let since = fleet.now;
+        fleet.advancer.outcome(since, &action, ended);
+        fleet.until(|rollout| rollout.phase == Phase::Choosing);
+        assert_eq!(fleet.now - since, waits + Duration::from_secs(1));
+        fleet.run();
+        assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::Done, vec!["v1", "v2"]));
+    }
+}
+
+#[test]
 fn an_operator_can_turn_back_at_any_moment_and_a_late_trial_is_taken_away() {
     let mut fleet = Fleet::new(2, canary());
     fleet.until(|rollout| rollout.done.len() == 1);
@@ -471,13 +503,26 @@ fn an_undeclared_actor_is_rolled_out_without_a_declaration() {
 
 #[test]
 fn one_command_goes_back_to_what_was_before() {
-    let mut declared = DeclaredActor { reference: "v2".into(), replicas: 1, ..Default::default() };
     let target = Target::Actor(actor(1));
-    assert_eq!(rollback_actor(target.clone(), &declared, String::new()), None);
-    declared.previous = Some("v1".into());
-    let rollout = rollback_actor(target, &declared, String::new()).unwrap();
-    assert_eq!((rollout.from.as_str(), rollout.to.as_str(), rollout.force), ("v2", "v1", true));
-    assert_eq!(rollout.canary, None);
+    let declared = |previous| Some(Versions { reference: "v2", previous });
+    let goes = |stored: Option<&Rollout>, declared| {
+        let back = back(&target, stored, declared, String::new())?;
+        assert_eq!((back.canary, back.force, back.phase), (None, true, Phase::Choosing));
+        Some(format!("{} to {}", back.from, back.to))
+    };
+    assert_eq!(goes(None, None), None);
+    assert_eq!(goes(None, declared(None)), None);
+    assert_eq!(goes(None, declared(Some("v2"))), None);
+    assert_eq!(goes(None, declared(Some("v1"))).unwrap(), "v2 to v1");
+    let mut last = Rollout::new(target.clone(), "v0".into(), "v2".into(), String::new());
+    let turned = back(&target, Some(&last), declared(Some("v1")), String::new()).unwrap();
+    assert_eq!((turned.phase, begin(Some(&last), &last)), (Phase::RollingBack, None));
+    last.phase = Phase::Done;
+    assert!(begin(Some(&last), &last).is_some() && begin(None, &last).is_some());
+    assert_eq!(goes(Some(&last), declared(Some("v1"))).unwrap(), "v2 to v1", "what is declared comes first");
+    assert_eq!(goes(Some(&last), None).unwrap(), "v2 to v0");
+    last.reason = Some("it went back".into());
+    assert_eq!(goes(Some(&last), None), None);
 }
 
 #[test]

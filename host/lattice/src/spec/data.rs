@@ -11,7 +11,7 @@ use wattle_types::{ActorId, LinkKey, ProviderId, control::Link};
 
 use super::{
     ACTOR, CLAIMS, COMPONENT, Claims, DeclaredActor, DeclaredProvider, Entry, LEADER_KEY, LinkSpec, PROVIDER, ROLLOUT,
-    Resolved, Target, declared_target, parse, resolve,
+    Resolved, Target, Versions, declared_target, parse, resolve,
 };
 use crate::{leader::Lease, rollout::Rollout};
 
@@ -335,6 +335,15 @@ impl LatticeData {
         match self.entry(&Target::Provider(id.clone()).declared_key())? {
             Entry::Provider(_, declared) => Some(declared),
             _ => None,
+        }
+    }
+
+    /// Returns what is declared of an actor or provider.
+    #[must_use]
+    pub fn declared(&self, target: &Target) -> Option<Versions<'_>> {
+        match target {
+            Target::Actor(id) => self.actor(id).map(DeclaredActor::versions),
+            Target::Provider(id) => self.provider(id).map(DeclaredProvider::versions),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Extra;
 
@@ -84,16 +84,59 @@ pub struct DeclaredProvider {
     pub extra: Extra,
 }
 
+/// What is declared of an actor or provider, whatever else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions<'a> {
+    /// Where it is.
+    pub reference: &'a str,
+    /// What it was before the last rollout.
+    pub previous: Option<&'a str>,
+}
+
 impl DeclaredActor {
+    /// Makes this the declaration that follows the one that is `stored`, if one is: it tells what it was before, and
+    /// what newer programs wrote stays.
+    #[must_use]
+    pub fn over(self, stored: Option<&[u8]>) -> Self {
+        let before: Self = read(stored);
+        let previous = previous(before.reference, before.previous, &self.reference);
+        Self { previous, extra: before.extra, ..self }
+    }
+
+    pub(super) fn versions(&self) -> Versions<'_> {
+        Versions { reference: &self.reference, previous: self.previous.as_deref() }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         check(&self.reference, &self.spread)
     }
 }
 
 impl DeclaredProvider {
+    /// As of actors.
+    #[must_use]
+    pub fn over(self, stored: Option<&[u8]>) -> Self {
+        let before: Self = read(stored);
+        let previous = previous(before.reference, before.previous, &self.reference);
+        Self { previous, extra: before.extra, ..self }
+    }
+
+    pub(super) fn versions(&self) -> Versions<'_> {
+        Versions { reference: &self.reference, previous: self.previous.as_deref() }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         check(&self.reference, &self.spread)
     }
+}
+
+/// A declaration that cannot be read is written anew.
+fn read<T: Default + DeserializeOwned>(stored: Option<&[u8]>) -> T {
+    stored.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+}
+
+fn previous(reference: String, previous: Option<String>, next: &str) -> Option<String> {
+    if reference.is_empty() || reference == next { previous } else { Some(reference) }
 }
 
 fn check(reference: &str, spread: &[Spread]) -> Result<(), String> {

@@ -36,22 +36,28 @@ impl Operators {
         let spread = self.spread();
         let max_in_flight = self.chance.happens(300).then(|| u32::try_from(20 + self.chance.below(80)).unwrap_or(20));
         let edit = |current: Option<&[u8]>| match &target {
-            Target::Actor(_) => to_bytes(&DeclaredActor {
-                reference: reference.clone(),
-                replicas,
-                max_in_flight,
-                spread: spread.clone(),
-                constraints: constraints.clone(),
-                ..previous(current, &reference)
-            })
+            Target::Actor(_) => to_bytes(
+                &DeclaredActor {
+                    reference: reference.clone(),
+                    replicas,
+                    max_in_flight,
+                    spread: spread.clone(),
+                    constraints: constraints.clone(),
+                    ..DeclaredActor::default()
+                }
+                .over(current),
+            )
             .map(Edit::Write),
-            Target::Provider(_) => to_bytes(&DeclaredProvider {
-                reference: reference.clone(),
-                replicas,
-                spread: spread.clone(),
-                constraints: constraints.clone(),
-                ..DeclaredProvider::default()
-            })
+            Target::Provider(_) => to_bytes(
+                &DeclaredProvider {
+                    reference: reference.clone(),
+                    replicas,
+                    spread: spread.clone(),
+                    constraints: constraints.clone(),
+                    ..DeclaredProvider::default()
+                }
+                .over(current),
+            )
             .map(Edit::Write),
         };
         shared.edit(Bucket::Lattice, &key, edit).await?;
@@ -97,16 +103,5 @@ fn zone(is_even: bool) -> BTreeMap<String, String> {
 
 /// Returns the reference that is declared, as a host knows it.
 pub(super) fn reference_of(host: &SimHost, target: &Target) -> Option<String> {
-    host.node.shared().read(|data| match target {
-        Target::Actor(id) => data.actor(id).map(|declared| declared.reference.clone()),
-        Target::Provider(id) => data.provider(id).map(|declared| declared.reference.clone()),
-    })
-}
-
-/// Keeps what a declaration said of the version before.
-fn previous(current: Option<&[u8]>, reference: &str) -> DeclaredActor {
-    let before: DeclaredActor = current.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-    let changes = !before.reference.is_empty() && before.reference != reference;
-    let previous = if changes { Some(before.reference) } else { before.previous };
-    DeclaredActor { previous, ..DeclaredActor::default() }
+    host.node.shared().read(|data| data.declared(target).map(|declared| declared.reference.to_owned()))
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::time::Instant;
-use wattle_lattice::spec::{self, Bucket, LinkSpec};
+use wattle_lattice::{
+    node::SharedError,
+    spec::{EditError, LinkSpec},
+};
 use wattle_types::{LinkDefinition, LinkKey, ProviderId};
 
 use super::{Failed, Operators};
@@ -83,7 +86,11 @@ impl Operators {
         // A provider as the source may have one target under a name: to replace that would take another's link.
         let replace = !link.provider_is_source && self.chance.happens(700);
         let index = self.linking.begin(&key, Some(provider.clone()));
-        let result = store_link(host, &link, replace).await;
+        let result = host.node.shared().put_link(&link, replace).await.map_err(|error| match error {
+            SharedError::Edit(EditError::Conflict { .. }) => Failed::Refused(error.to_string()),
+            // It may be in its own entry and in another, too.
+            error => Failed::Unknown(error.to_string()),
+        });
         self.linking.end(&key, index, &result);
         result.map(|()| format!("{} {} -> {provider}", key.actor, key.contract))
     }
@@ -102,20 +109,4 @@ impl Operators {
         self.linking.end(&key, index, &result);
         result.map(|()| format!("{} {}", key.actor, key.contract))
     }
-}
-
-/// Writes a link and takes it out of entries where others had put it, as the host does.
-async fn store_link(host: &SimHost, link: &LinkSpec, replace: bool) -> Result<(), Failed> {
-    let shared = host.node.shared();
-    let elsewhere = shared.read(|data| data.elsewhere(link));
-    if elsewhere.iter().any(|(_, provider)| *provider != link.definition.provider && !replace) {
-        return Err(Failed::Refused("it leads elsewhere".into()));
-    }
-    let edit = |current: Option<&[u8]>| spec::put_link(current, link, replace);
-    shared.edit(Bucket::Lattice, &link.entry_key(), edit).await?;
-    for (entry, _) in elsewhere {
-        let edit = |current: Option<&[u8]>| spec::delete_link(current, &link.definition.key);
-        shared.edit(Bucket::Lattice, &entry, edit).await.map_err(|error| Failed::Unknown(error.to_string()))?;
-    }
-    Ok(())
 }

@@ -5,25 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use tokio::task::JoinSet;
-use wattle_types::{
-    HostId,
-    control::{Command, Measurement},
-};
+use wattle_types::{HostId, control::Measurement};
 
-use super::super::{Node, now, orders::Failed};
+use super::{
+    super::{Node, now, orders::Failed},
+    command,
+    view::{asked_hosts, is_tried, view},
+};
 use crate::{
-    directory::DirectorySnapshot,
-    reconcile::{Action, Declared, Reconciler, Work as Task},
-    rollout::{Advancer, Ended, Phase, Rollout, RolloutAction, Running, View},
-    spec::{Bucket, Edit, EditError, Target, to_bytes},
+    reconcile::{Action, Declared, Reconciler},
+    rollout::{Advancer, Ended, Rollout, RolloutAction},
+    spec::{Bucket, Edit, Target, to_bytes},
 };
 
-/// How long a host may take to carry out an order, fetching and compiling included.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long it may take to answer a question.
-const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the hosts of a rollout are asked how its versions do.
 const MEASURE_EVERY: Duration = Duration::from_millis(500);
 /// How a host refuses an order of an earlier leader.
@@ -223,62 +218,22 @@ impl Work {
         let Some(declared) = declared else { return };
         let directory = self.node.directory().clone();
         for action in self.reconciler.plan(now(), &declared, &directory) {
-            tracing::info!(host = %action.host, target = %action.target, work = name_of(&action.work), "ordered");
-            let command = self.command(&action);
+            tracing::info!(host = %action.host, target = %action.target, work = command::name_of(&action.work), "ordered");
             let (node, term) = (self.node.clone(), self.term);
             self.doing.spawn(async move {
-                let result = match command {
-                    Ok(command) => done_anyway(node.order(action.host, &command, term, ORDER_TIMEOUT).await),
-                    Err(failed) => Err(failed),
-                };
+                let result = command::reconcile(&node, &action, term).await;
                 Outcome::Reconciled { action, result }
             });
         }
     }
 
-    fn command(&self, action: &Action) -> Result<Command, Failed> {
-        Ok(match (&action.work, &action.target) {
-            (Task::StartActor { declared }, _) => Command::StartActor {
-                reference: declared.reference.clone(),
-                max_in_flight: declared.max_in_flight,
-                annotations: declared.annotations.clone(),
-                declared: true,
-            },
-            (Task::StartProvider { declared }, target) => {
-                let mut config = BTreeMap::new();
-                for name in &declared.configs {
-                    let values = self.node.0.shared.read(|data| data.config(name).cloned());
-                    let missing = || Failed::Silent(format!("there is no configuration {name:?}"));
-                    config.extend(values.ok_or_else(missing)?);
-                }
-                config.extend(declared.config.clone());
-                Command::StartProvider {
-                    reference: declared.reference.clone(),
-                    provider: provider_of(target),
-                    config,
-                    annotations: declared.annotations.clone(),
-                    declared: true,
-                }
-            }
-            (Task::Stop, Target::Actor(actor)) => Command::StopActor { actor: actor.to_string() },
-            (Task::Stop, Target::Provider(provider)) => Command::StopProvider { provider: provider.clone() },
-            (Task::Resize { max_in_flight }, target) => {
-                Command::ResizeActor { actor: target.to_string(), max_in_flight: *max_in_flight }
-            }
-            (Task::Update { reference }, target) => update(target, reference, true),
-        })
-    }
-
     fn roll(&mut self) {
         let directory = self.node.directory().clone();
         let rollouts: Vec<(Rollout, Option<String>)> = self.node.0.shared.read(|data| {
-            let declared = |target: &Target| match target {
-                Target::Actor(id) => data.actor(id).map(|declared| declared.reference.clone()),
-                Target::Provider(id) => data.provider(id).map(|declared| declared.reference.clone()),
-            };
             // One that has ended may have left a trial behind.
             let is_known = |rollout: &&Rollout| rollout.is_active() || is_tried(&directory, &rollout.target);
             let known = data.rollouts().filter(is_known);
+            let declared = |target| data.declared(target).map(|declared| declared.reference.to_owned());
             known.map(|rollout| (rollout.clone(), declared(&rollout.target))).collect()
         });
         let targets: BTreeSet<_> = rollouts.iter().map(|(rollout, _)| rollout.target.clone()).collect();
@@ -339,7 +294,7 @@ impl Work {
         let (node, term) = (self.node.clone(), self.term);
         tracing::info!(%target, ?action, "ordered by a rollout");
         self.doing.spawn(async move {
-            let result = carry_out(&node, &target, &action, term).await;
+            let result = command::roll(&node, &target, &action, term).await;
             Outcome::Rolled { target, action, result }
         });
     }
@@ -348,166 +303,16 @@ impl Work {
         let (node, term) = (self.node.clone(), self.term);
         let asked = now();
         self.doing.spawn(async move {
-            let command = Command::MeasureActor { actor: target.to_string() };
-            let answer = node.order(host, &command, term, ASK_TIMEOUT).await;
-            let measured = answer.ok().and_then(|answer| serde_json::from_value(answer).ok());
+            let measured = command::measure(&node, &target, host, term).await;
             Outcome::Measured { target, host, asked, measured }
         });
-    }
-}
-
-/// What was to be reached is reached, if not by this order.
-fn done_anyway(result: Result<Value, Failed>) -> Result<(), Failed> {
-    match result {
-        Ok(_) => Ok(()),
-        Err(Failed::Refused { code, .. })
-            if ["actor_running", "provider_running", "actor_not_found", "provider_not_found"]
-                .contains(&code.as_str()) =>
-        {
-            Ok(())
-        }
-        Err(failed) => Err(failed),
-    }
-}
-
-async fn carry_out(node: &Node, target: &Target, action: &RolloutAction, term: u64) -> Result<(), Failed> {
-    let actor = target.to_string();
-    let (host, command) = match action {
-        RolloutAction::Declare { .. } | RolloutAction::Undeclare { .. } => {
-            let is_leader = || node.leads() == Some(term);
-            let edit = |current: Option<&[u8]>| declared(current, action, is_leader());
-            let result = node.0.shared.edit(Bucket::Lattice, &target.declared_key(), edit).await;
-            return result.map(drop).map_err(|error| Failed::Silent(error.to_string()));
-        }
-        RolloutAction::StartCanary { reference, percent, force, host } => {
-            let (reference, percent, force) = (reference.clone(), *percent, *force);
-            (*host, Command::TryActor { actor, reference, percent, force })
-        }
-        RolloutAction::AbortCanary { host } => (*host, Command::WithdrawActor { actor }),
-        RolloutAction::Promote { host } => (*host, Command::PromoteActor { actor }),
-        RolloutAction::Update { host, reference, force } => (*host, update(target, reference, *force)),
-    };
-    node.order(host, &command, term, ORDER_TIMEOUT).await.map(drop)
-}
-
-/// Returns what is declared from now on. Who does not lead any more, as after a long pause, declares nothing: its write
-/// finds the entry changed, and asks here again.
-fn declared(current: Option<&[u8]>, action: &RolloutAction, is_leader: bool) -> Result<Edit, EditError> {
-    let Some(current) = current.filter(|_| is_leader) else { return Ok(Edit::Unchanged) };
-    // Either kind of declaration has both fields; whatever else is in it stays.
-    let unreadable = |error: serde_json::Error| EditError::Unreadable(error.to_string());
-    let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(current).map_err(unreadable)?;
-    match action {
-        RolloutAction::Declare { reference, previous } => {
-            fields.insert("reference".into(), reference.as_str().into());
-            fields.insert("previous".into(), previous.as_str().into());
-        }
-        // Written even if it stays as it is: an earlier leader's declaration that is on its way then comes to nothing.
-        RolloutAction::Undeclare { reference, back_to } => {
-            if fields.get("reference").and_then(Value::as_str) == Some(reference) {
-                fields.insert("reference".into(), back_to.as_str().into());
-            }
-        }
-        _ => return Ok(Edit::Unchanged),
-    }
-    to_bytes(&fields).map(Edit::Write)
-}
-
-fn update(target: &Target, reference: &str, force: bool) -> Command {
-    let reference = reference.to_owned();
-    match target {
-        Target::Actor(actor) => Command::UpdateActor { actor: actor.to_string(), reference, force },
-        Target::Provider(provider) => {
-            Command::UpdateProvider { provider: provider.clone(), reference, config: None, force }
-        }
-    }
-}
-
-fn provider_of(target: &Target) -> Option<wattle_types::ProviderId> {
-    match target {
-        Target::Provider(provider) => Some(provider.clone()),
-        Target::Actor(_) => None,
-    }
-}
-
-/// Whether any host has a version of an actor on trial.
-fn is_tried(directory: &DirectorySnapshot, target: &Target) -> bool {
-    let Target::Actor(actor) = target else { return false };
-    let beats = directory.hosts().values().map(|known| &known.beat);
-    beats.filter_map(|beat| beat.actors.get(actor)).any(|running| running.trial.is_some())
-}
-
-/// What the leader sees of the hosts that run a rollout's target.
-fn view(
-    node: &Node,
-    rollout: &Rollout,
-    declared: Option<String>,
-    measured: &BTreeMap<HostId, (Instant, Measurement)>,
-) -> View {
-    let directory = node.directory();
-    let there = directory.hosts().iter().map(|(host, known)| (*host, known.beat.incarnation));
-    let hosts = directory.hosts().iter().filter_map(|(host, known)| {
-        let (reference, trial) = match &rollout.target {
-            Target::Actor(actor) => known.beat.actors.get(actor).map(|it| (&it.reference, it.trial.clone()))?,
-            Target::Provider(provider) => (&known.beat.providers.get(provider)?.reference, None),
-        };
-        // What was measured before the host changed says nothing of what runs now.
-        let measured = measured.get(host).filter(|(_, it)| it.reference == *reference && it.trial == trial);
-        let is_provider = matches!(rollout.target, Target::Provider(_));
-        let running = Running {
-            reference: reference.clone(),
-            trial,
-            old: measured.and_then(|(_, measured)| measured.old).unwrap_or_default(),
-            new: measured.map(|(_, measured)| measured.new).unwrap_or_default(),
-            measured: measured.map(|(asked, _)| *asked).or_else(|| is_provider.then(now)),
-            is_draining: known.beat.draining,
-        };
-        Some((*host, running))
-    });
-    View { declared, hosts: hosts.collect(), there: there.collect() }
-}
-
-/// Hosts whose versions are to be measured: those a rollout is at, or chooses from. Providers are not.
-fn asked_hosts(rollout: &Rollout, view: &View) -> Vec<HostId> {
-    match (&rollout.target, rollout.phase) {
-        (Target::Provider(_), _) => Vec::new(),
-        (_, Phase::Canary { host } | Phase::Updating { host }) => vec![host],
-        _ => view.hosts.keys().copied().collect(),
-    }
-}
-
-const fn name_of(work: &Task) -> &'static str {
-    match work {
-        Task::StartActor { .. } | Task::StartProvider { .. } => "start",
-        Task::Stop => "stop",
-        Task::Resize { .. } => "resize",
-        Task::Update { .. } => "update",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::actor;
-
-    #[test]
-    fn only_who_leads_declares_and_taking_back_writes_in_any_case() {
-        let declare = RolloutAction::Declare { reference: "v2".into(), previous: "v1".into() };
-        let undeclare = RolloutAction::Undeclare { reference: "v2".into(), back_to: "v1".into() };
-        let written = |stored: &[u8], action| match declared(Some(stored), action, true).unwrap() {
-            Edit::Write(bytes) => serde_json::from_slice::<Value>(&bytes).unwrap(),
-            Edit::Unchanged => Value::Null,
-        };
-        let stored =
-            |reference: &str| serde_json::to_vec(&serde_json::json!({ "reference": reference, "x": 1 })).unwrap();
-        let now = written(&stored("v1"), &declare);
-        assert_eq!(now, serde_json::json!({ "reference": "v2", "previous": "v1", "x": 1 }));
-        assert_eq!(declared(Some(&stored("v1")), &declare, false), Ok(Edit::Unchanged));
-        assert_eq!(declared(None, &declare, true), Ok(Edit::Unchanged));
-        for (before, after) in [("v1", "v1"), ("v2", "v1"), ("v3", "v3")] {
-            assert_eq!(written(&stored(before), &undeclare)["reference"], after);
-        }
-    }
+    use crate::{fixtures::actor, rollout::Phase};
 
     #[test]
     fn a_rollout_that_cannot_be_written_is_tried_less_and_less() {

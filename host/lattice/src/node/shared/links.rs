@@ -1,17 +1,41 @@
-//! Deleting links, wherever they are stored.
+//! Putting and deleting links, wherever they are stored.
 
 use std::collections::BTreeSet;
 
 use wattle_bus::KvError;
-use wattle_types::LinkKey;
+use wattle_types::{LinkDefinition, LinkKey};
 
 use super::{APPLIED_TIMEOUT, Shared, SharedError, has};
-use crate::spec::{self, Bucket, component_key};
+use crate::spec::{self, Bucket, EditError, LinkSpec, component_key};
 
 /// How often entries are looked for that hold a link, because others put it back meanwhile.
 const ROUNDS_MAX: usize = 16;
 
 impl Shared {
+    /// Stores a link with its source, and takes it out of entries where others have put it.
+    ///
+    /// # Errors
+    /// [`SharedError::Edit`] when it leads elsewhere and may not be replaced, or its source has too many;
+    /// [`SharedError::Store`] when the store cannot be written.
+    pub async fn put_link(&self, link: &LinkSpec, replace: bool) -> Result<(), SharedError> {
+        let LinkDefinition { key, provider, .. } = &link.definition;
+        let elsewhere = self.read(|data| data.elsewhere(link));
+        if let Some((_, existing)) = elsewhere.iter().find(|(_, other)| other != provider && !replace) {
+            return Err(SharedError::Edit(EditError::Conflict {
+                source_id: key.actor.to_string(),
+                name: key.link_name.to_string(),
+                contract: key.contract.to_string(),
+                existing: existing.to_string(),
+            }));
+        }
+        let edit = |current: Option<&[u8]>| spec::put_link(current, link, replace);
+        self.edit(Bucket::Lattice, &link.entry_key(), edit).await?;
+        for (entry, _) in elsewhere {
+            self.edit(Bucket::Lattice, &entry, |current: Option<&[u8]>| spec::delete_link(current, key)).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a link out of every entry that holds it. Returns whether one did.
     ///
     /// The copy may be late. So the actor's own entry, where our tools put links, is looked at whatever the copy says;
@@ -59,12 +83,11 @@ mod tests {
         Bus as _, Expect, KvEntry, KvEvent, KvStore,
         sim::{Faults, SimBus, SimNet},
     };
-    use wattle_types::LinkDefinition;
 
     use super::*;
     use crate::{
         fixtures::{actor, provider},
-        spec::{Component, Edit, Entry, LinkSpec, lattice_bucket, parse, put_link},
+        spec::{Component, Edit, Entry, lattice_bucket, parse, put_link},
     };
 
     fn link(provider_is_source: bool) -> LinkSpec {
