@@ -1,15 +1,16 @@
 #!/bin/sh
-# Makes an authority of your own, and with it a server's and a client's certificate, in the directory you are in. Needs
+# Makes an authority of your own, and with it certificates for servers and a client, in the directory you are in. Needs
 # openssl.
 #
-#   certificates.sh SERVER_NAME
+#   certificates.sh SERVER_NAME...
 #
-# SERVER_NAME is how clients call the server in --nats-url. The files: ca.pem (everybody gets it), ca.key (makes new
-# certificates: put it away), server.pem and server.key, client.pem and client.key (for `verify: true`).
+# A SERVER_NAME is how clients call a server in --nats-url. The files: ca.pem (everybody gets it), ca.key (makes new
+# certificates: put it away), server.pem and server.key for the first name, NAME.pem and NAME.key for each other one,
+# client.pem and client.key (for `verify: true`). What is there already stays: to add a server, name it after the first.
 set -eu
 
-if [ $# -ne 1 ]; then
-  echo "usage: $0 SERVER_NAME" >&2
+if [ $# -eq 0 ]; then
+  echo "usage: $0 SERVER_NAME..." >&2
   exit 2
 fi
 umask 077
@@ -19,8 +20,12 @@ key() {
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key"
 }
 
-# issue NAME USAGE SUBJECT: a certificate for a year
+# issue FILE USAGE SUBJECT: a certificate for a year
 issue() {
+  if [ -e "$1.pem" ]; then
+    echo "$1.pem is there already" >&2
+    return
+  fi
   key "$1"
   openssl req -new -key "$1.key" -subj "/CN=$3" -out "$1.csr"
   printf 'basicConstraints=critical,CA:FALSE\nextendedKeyUsage=%s\nsubjectAltName=DNS:%s\n' "$2" "$3" >"$1.ext"
@@ -28,8 +33,15 @@ issue() {
   rm "$1.csr" "$1.ext"
 }
 
-key ca
-openssl req -new -x509 -key ca.key -subj '/CN=lattice authority' -days 3650 \
-  -addext 'keyUsage=critical,keyCertSign,cRLSign' -out ca.pem
-issue server serverAuth "$1"
+if ! [ -e ca.pem ]; then
+  key ca
+  openssl req -new -x509 -key ca.key -subj '/CN=lattice authority' -days 3650 \
+    -addext 'keyUsage=critical,keyCertSign,cRLSign' -out ca.pem
+fi
+# Servers of a cluster, and leaf nodes, show each other their certificates.
+issue server serverAuth,clientAuth "$1"
+shift
+for name in "$@"; do
+  issue "$name" serverAuth,clientAuth "$name"
+done
 issue client clientAuth wattle

@@ -13,13 +13,23 @@
 #   nsc generate creds --account LATTICE --name host
 #
 # For a lattice with leaf nodes, whose hosts are started with --js-domain, give the domain's name after the lattice's:
-# then there is a user `leaf`, too, for `credentials` in leaf.conf instead of a password.
+# then there is a user `leaf`, too. Its file goes into the remote in leaf.conf, `credentials: "./leaf.creds"`, instead of
+# the password; `account` there is the account's public key; and instead of `accounts` stands what `nsc generate config`
+# has printed. Users that are there already are not made again: `nsc delete user` first.
 set -eu
 
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
   echo "usage: $0 LATTICE [JETSTREAM_DOMAIN]" >&2
   exit 2
 fi
+for name in "$1" "${2-none}"; do
+  case $name in
+    '' | *[!A-Za-z0-9_-]*)
+      echo "$0: lattice and domain are made of letters, digits, - and _, not: '$name'" >&2
+      exit 2
+      ;;
+  esac
+done
 lattice=$1
 
 # add ROLE OPTION...: one user
@@ -107,6 +117,7 @@ if [ $# -eq 1 ]; then
 fi
 
 add leaf \
+  --conn-type LEAFNODE \
   --allow-pub 'wasmbus.evt.'"$lattice"'.*' \
   --allow-pub 'wasmbus.beat.'"$lattice"'.*' \
   --allow-pub 'wasmbus.rpc.'"$lattice"'.>' \

@@ -114,6 +114,19 @@ async fn a_host_at_a_leaf_node_leads() {
     spans_leaf(Fleet::start_at([&leaf, &hub], "default").await, [&hub, &leaf]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_leaf_node_is_a_leaf_node() {
+    let [hub, leaf] = Site::start_hub_and_leaf().await;
+    let [user, password, at] = leaf.remote();
+    for site in [&hub, &leaf] {
+        let refused = site.connect_with(user.clone(), password.clone()).await.unwrap_err();
+        assert!(refused.contains("authorization violation"), "{refused}");
+    }
+    let _stranger = hub.start_stranger(&at).await;
+    eventually(async || hub.log().contains("client didn't provide a certificate").then_some(())).await;
+    assert!(!hub.log().contains("Leafnode connection created for account: $G"), "{}", hub.log());
+}
+
 /// Checks that a lattice works across a leaf node. Its first host leads.
 async fn spans_leaf(fleet: Fleet, [hub, leaf]: [&Site; 2]) {
     let actor = fleet.actor();

@@ -62,7 +62,9 @@ impl ActorTable {
         if old == new {
             return;
         }
-        if let Some(old) = old {
+        if let Some(old) = old
+            && self.holder_of(old) == Some(id)
+        {
             self.aliases.remove(old);
         }
         if let Some(new) = new {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wattle_host::{Host, HostConfig, StartActor, Steps};
 use wattle_types::wascap::{Actor, KeyKind, KeyPair};
 
-use crate::support::{Author, KEYVALUE, Script, host, host_with, link, start, start_script};
+use crate::support::{Author, KEYVALUE, Script, echo, host, host_with, link, start, start_script};
 
 async fn call(host: &Host, actor: &str, payload: &'static str) -> Result<Bytes, &'static str> {
     host.call(actor, "Echo", payload.into(), None).await.map_err(|error| error.code())
@@ -166,6 +166,40 @@ async fn a_call_alias_belongs_to_one_actor() {
     let second = author.another().sign(wat, Actor::new("B").call_alias("the/alias"));
     let refused = host.start_actor(second, StartActor::default(), &Steps::ignore()).await.unwrap_err();
     assert_eq!(refused.code(), "alias_taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_alias_is_that_of_the_running_version() {
+    let author = Author::new();
+    let host = host(&author, &Arc::default()).await;
+    let version = |author: &Author, revision, alias: Option<&str>| {
+        let actor = Actor::new("Echo").revision(revision);
+        author.sign(&echo(""), alias.map_or(actor.clone(), |alias| actor.call_alias(alias)))
+    };
+    let answers = async |alias: &str| call(&host, alias, "hello").await.is_ok();
+    let id = start(&host, version(&author, 1, Some("the/first"))).await;
+
+    host.update_actor(id, version(&author, 2, Some("the/second")), "v2", false, &Steps::ignore()).await.unwrap();
+    assert!(answers("the/second").await && !answers("the/first").await);
+    start(&host, version(&author.another(), 1, Some("the/first"))).await;
+    assert!(answers("the/first").await, "nobody has it any more");
+
+    host.update_actor(id, version(&author, 3, None), "v3", false, &Steps::ignore()).await.unwrap();
+    assert!(!answers("the/second").await);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v4.wasm");
+    std::fs::write(&path, version(&author, 4, Some("the/fourth"))).unwrap();
+    let reference = format!("file://{}", path.display());
+    host.try_actor_from(id, &reference, 1, false, &Steps::ignore()).await.unwrap();
+    assert!(!answers("the/fourth").await, "it is on trial");
+    host.promote_actor(id, &Steps::ignore()).await.unwrap();
+    assert!(answers("the/fourth").await);
+
+    host.stop_actor(id, &Steps::ignore()).await.unwrap();
+    assert!(!answers("the/fourth").await && answers("the/first").await);
+    start(&host, version(&author.another(), 1, Some("the/fourth"))).await;
+    assert!(answers("the/fourth").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

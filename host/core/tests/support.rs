@@ -75,7 +75,7 @@ impl Author {
     }
 }
 
-fn echo(prefix: &str) -> String {
+pub(crate) fn echo(prefix: &str) -> String {
     let body = format!(
         "(memory.copy (i32.const 8192) (i32.const 512) (i32.const {len}))
          (memory.copy (i32.add (i32.const 8192) (i32.const {len})) (i32.const 4096) (local.get $payload_len))

@@ -1,6 +1,8 @@
 //! What `deploy/` says against what the code does.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use wattle_wascap::{KeyKind, KeyPair};
 
 use super::site::shipped;
 
@@ -99,6 +101,7 @@ fn every_flag_of_wattle_that_is_named_exists() {
                 "--deny-sub",
                 "--allow-pub-response",
                 "--response-ttl",
+                "--conn-type",
             ]
             .contains(&flag)
                 || text.lines().any(|line| line.contains("nsc ") && line.contains(flag))
@@ -137,6 +140,54 @@ fn tokens_allow_what_the_configuration_allows() {
             command.split(head).skip(1).map(|rest| rest.split('\'').next().unwrap().to_owned()).collect()
         });
         assert_eq!([publish, subscribe, deny], permissions(role), "{role}");
+    }
+}
+
+#[test]
+fn new_certificates_are_of_the_authority_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |command: &mut Command| {
+        let output = command.current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let make = |names: &[&str]| run(Command::new("sh").arg(shipped().join("certificates.sh")).args(names));
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    make(&["hub.example"]);
+    let before = ["ca.pem", "server.pem", "client.pem"].map(read);
+    make(&["hub.example", "leaf.example"]);
+    assert!(before == ["ca.pem", "server.pem", "client.pem"].map(read));
+    for (file, name) in [("server.pem", "hub.example"), ("leaf.example.pem", "leaf.example")] {
+        for purpose in ["sslserver", "sslclient"] {
+            let mut openssl = Command::new("openssl");
+            run(openssl.args(["verify", "-CAfile", "ca.pem", "-purpose", purpose, "-verify_hostname", name, file]));
+        }
+    }
+}
+
+#[test]
+fn what_new_lattice_is_not_given_right_is_refused() {
+    let user = KeyPair::generate(KeyKind::User).unwrap().public_key().to_string();
+    let run = |arguments: [&str; 6], password: Option<&str>| {
+        let mut script = Command::new("sh");
+        script.arg(shipped().join("new-lattice.sh")).args(arguments).env_remove("LEAF_PASSWORD");
+        let output = script.envs(password.map(|password| ("LEAF_PASSWORD", password))).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    };
+    let with = |lattice, domain| [lattice, user.as_str(), &user, &user, &user, domain];
+    let (given, none) = ("0123456789abcdef0123456789abcdef", None);
+    assert!(run(with("default", "hub"), Some(given)).unwrap().contains(&format!("password: \"{given}\"")));
+    let made = run(with("default", "hub"), none).unwrap();
+    assert_eq!(made.split("password: \"").nth(1).unwrap().split('"').next().unwrap().len(), 64);
+    for (arguments, password) in [
+        (with("default", ""), none),
+        (with("default", "a.b"), none),
+        (with("a b", "hub"), none),
+        (with("default", "hub"), Some("")),
+        (with("default", "hub"), Some("short")),
+        (with("default", "hub"), Some("0123456789abcdef0123456789abc/e&")),
+        (["default", &user, &user, &user, "not-a-key", "hub"], none),
+    ] {
+        assert_eq!(run(arguments, password), None, "{arguments:?} {password:?}");
     }
 }
 

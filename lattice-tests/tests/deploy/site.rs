@@ -105,6 +105,31 @@ impl Site {
         [hub, leaf]
     }
 
+    /// Returns who logs in at the hub when this leaf node does, by which password, and where.
+    pub(super) fn remote(&self) -> [String; 3] {
+        let text = fs::read_to_string(self.file("nats.conf")).unwrap();
+        let remote = text.split("url: \"tls://").nth(1).unwrap().split('"').next().unwrap();
+        let mut parts = remote.splitn(3, [':', '@']).map(str::to_owned);
+        std::array::from_fn(|_| parts.next().unwrap())
+    }
+
+    /// Starts a leaf node of a hub that has the hub's authority, but neither a user nor a certificate.
+    pub(super) async fn start_stranger(&self, hub: &str) -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        fs::copy(self.file("ca.pem"), folder.path().join("ca.pem")).unwrap();
+        let remote = format!("{{ url: \"tls://{hub}\", tls {{ ca_file: \"./ca.pem\" }} }}");
+        let text = format!("listen: \"127.0.0.1:{port}\"\nleafnodes {{ remotes: [ {remote} ] }}\n");
+        Self::launch(folder, port, &text, Arc::default(), None).await
+    }
+
+    /// Connects as a client with a password.
+    pub(super) async fn connect_with(&self, user: String, password: String) -> Result<(), String> {
+        let options = async_nats::ConnectOptions::with_user_and_password(user, password);
+        let options = options.add_root_certificates(self.file("ca.pem")).require_tls(true);
+        let connected = options.connect(format!("tls://localhost:{}", self.port)).await;
+        connected.map(drop).map_err(|error| error.to_string())
+    }
+
     /// Starts a server in its folder and waits until it is ready.
     async fn launch(folder: TempDir, port: u16, text: &str, users: Users, js_domain: Option<&'static str>) -> Self {
         fs::write(folder.path().join("nats.conf"), text).unwrap();
@@ -171,7 +196,8 @@ impl Drop for Site {
 /// Makes certificates and the files of all lattices in a folder.
 fn files(js_domain: Option<&str>) -> (TempDir, Users) {
     let folder = tempfile::tempdir().unwrap();
-    run(Command::new("sh").arg(shipped().join("certificates.sh")).arg("localhost").current_dir(&folder));
+    let mut script = Command::new("sh");
+    run(script.arg(shipped().join("certificates.sh")).arg("localhost").current_dir(&folder));
     let mut users = Vec::new();
     for lattice in LATTICES {
         let keys = Role::ALL.map(|role| (lattice, role, KeyPair::generate(KeyKind::User).unwrap()));

@@ -23,7 +23,7 @@ impl Host {
     fn look_at_claims(&self, now: u64) {
         let (actors, providers): (Vec<_>, Vec<_>) = {
             let state = self.state();
-            (state.actors.iter().cloned().collect(), state.providers.values().cloned().collect())
+            (state.actors.in_order().into_iter().cloned().collect(), state.providers.values().cloned().collect())
         };
         for slot in actors {
             for module in [Some(slot.slot.current()), slot.slot.trial()].into_iter().flatten() {
