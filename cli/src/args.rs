@@ -89,19 +89,22 @@ pub(crate) struct Connection {
     pub(crate) nats_creds: Option<PathBuf>,
 
     /// A file with the seed of a NATS user (SU...).
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "nats_creds")]
+    #[arg(long, global = true, env = "WATTLE_NATS_NKEY", hide_env_values = true, value_name = "FILE")]
+    #[arg(conflicts_with = "nats_creds")]
     pub(crate) nats_nkey: Option<PathBuf>,
 
     /// Certificates to trust for TLS to NATS (PEM).
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, env = "WATTLE_NATS_TLS_CA", hide_env_values = true, value_name = "FILE")]
     pub(crate) nats_tls_ca: Option<PathBuf>,
 
     /// Our certificate, for a NATS that asks for one (PEM).
-    #[arg(long, global = true, value_name = "FILE", requires = "nats_tls_key")]
+    #[arg(long, global = true, env = "WATTLE_NATS_TLS_CERT", hide_env_values = true, value_name = "FILE")]
+    #[arg(requires = "nats_tls_key")]
     pub(crate) nats_tls_cert: Option<PathBuf>,
 
     /// The key of that certificate (PEM).
-    #[arg(long, global = true, value_name = "FILE", requires = "nats_tls_cert")]
+    #[arg(long, global = true, env = "WATTLE_NATS_TLS_KEY", hide_env_values = true, value_name = "FILE")]
+    #[arg(requires = "nats_tls_cert")]
     pub(crate) nats_tls_key: Option<PathBuf>,
 
     /// The key that signs requests: a name or file [default: the default account's, if there is one].

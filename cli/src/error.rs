@@ -156,6 +156,9 @@ impl From<BusError> for CliError {
             BusError::Disconnected(why) if why.contains("authorization violation") => made
                 .hint("say who you are: --nats-creds FILE or --nats-nkey FILE")
                 .hint("or, for NATS of a `wattle up` on this machine: --run-dir DIR (or WATTLE_RUN_DIR), as its user"),
+            BusError::Disconnected(why) if why.contains("invalid peer certificate: UnknownIssuer") => {
+                made.hint("name the authority that made NATS's certificate: --nats-tls-ca FILE (or WATTLE_NATS_TLS_CA)")
+            }
             BusError::Disconnected(_) => made
                 .hint("start a host with NATS on this machine: wattle up")
                 .hint("or say where NATS is: --nats-url nats://HOST:PORT (or WATTLE_NATS_URL)"),

@@ -237,7 +237,7 @@ impl Fleet {
     /// Gives a command the directories of a host, and nothing of ours.
     fn surroundings(&self, mut command: Command, name: &str) -> Command {
         command.env("WATTLE_RUN_DIR", self.run_dir(name)).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
-        for name in ["WATTLE_NATS_URL", "WATTLE_NATS_CREDS", "WATTLE_LATTICE", "WATTLE_JS_DOMAIN"] {
+        for name in ["WATTLE_NATS_URL", "WATTLE_NATS_CREDS", "WATTLE_NATS_NKEY", "WATTLE_LATTICE", "WATTLE_JS_DOMAIN"] {
             command.env_remove(name);
         }
         command

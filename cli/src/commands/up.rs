@@ -44,7 +44,7 @@ The host accepts what is signed by the accounts in your keys directory, and by t
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpArgs {
-    /// Run in the background; returns when the host answers.
+    /// Run in the background; returns when the host takes work.
     #[arg(long)]
     detached: bool,
     /// A name for people.

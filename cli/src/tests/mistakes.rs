@@ -32,6 +32,16 @@ async fn nats_does_not_run() {
 }
 
 #[tokio::test]
+async fn nats_has_a_certificate_of_an_authority_nobody_named() {
+    let mut rig = Rig::new();
+    rig.connect = Arc::new(|_| {
+        let why = "tls://nats.example: IO error: invalid peer certificate: UnknownIssuer";
+        Box::pin(async move { Err(wattle_bus::BusError::Disconnected(why.into()).into()) })
+    });
+    check("unknown-authority", &rig, &["get", "hosts", "--nats-url", "tls://nats.example"]).await;
+}
+
+#[tokio::test]
 async fn the_port_is_taken() {
     let mut rig = Rig::new();
     rig.find_nats_server = || Ok("/bin/true".into());

@@ -13,7 +13,7 @@ pub(crate) const PART: &str = "WATTLE_TEST_PART";
 
 const ID: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
 
-/// Answers questions; ends when asked, unless it is deaf; does not come up if it is broken.
+/// Answers questions and ends when asked, unless it is deaf; does not come up if it is broken.
 pub(crate) struct Host;
 
 impl HostRunner for Host {
@@ -40,9 +40,9 @@ impl HostRunner for Host {
             }
             let id: HostId = ID.parse().unwrap();
             let on = |verb| subject::control_host(&options.lattice, verb, &id);
-            let mut questions = bus.subscribe(&on("host.get"), None).await.unwrap();
-            let mut stops =
-                bus.subscribe(&on(if part == "deaf" { "nothing" } else { "host.stop" }), None).await.unwrap();
+            let [question, stop] = if part == "deaf" { ["nothing"; 2] } else { ["host.get", "host.stop"] };
+            let mut questions = bus.subscribe(&on(question), None).await.unwrap();
+            let mut stops = bus.subscribe(&on(stop), None).await.unwrap();
             let _nobody_waits = signals.ready.send(Ready { id, friendly_name: "quiet-reed".into() });
             loop {
                 tokio::select! {

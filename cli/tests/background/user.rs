@@ -100,7 +100,12 @@ fn a_deaf_host_is_ended_by_signal() {
 fn kill(state: &Value) {
     let pid = state["pid"].to_string();
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+    // Its first thread may have ended, and not been waited for, while others still hold what is open.
+    let is_there = || {
+        let runs = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        runs || std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
+    };
+    while is_there() {
         std::thread::yield_now();
     }
 }

@@ -2,32 +2,24 @@
 
 use std::{process::Stdio, time::Duration};
 
-use tokio::{
-    process::{Child, Command},
-    time::Instant,
-};
-use wattle_types::HostId;
+use tokio::process::{Child, Command};
 
 use crate::{
     context::Context,
-    control::Client,
     error::{CliError, Kind},
     run_dir::{RunDir, State, create_private},
 };
 
-/// How long the host may take to answer.
+/// How long the host may take until it takes work.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at its state file.
 const READY_POLL: Duration = Duration::from_millis(50);
 
-/// How long one ping of it may take.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Lines of its log shown when it fails.
 const LOG_LINES: usize = 10;
 
-/// Starts it, and returns when it answers.
+/// Starts it, and returns when it takes work.
 pub(super) async fn start(context: &Context, run_dir: &RunDir) -> Result<(), CliError> {
     drop(run_dir.claim()?);
     run_dir.clear();
@@ -35,13 +27,13 @@ pub(super) async fn start(context: &Context, run_dir: &RunDir) -> Result<(), Cli
     let pid = child.id();
     let state = tokio::select! {
         biased;
-        state = answering(context, run_dir, pid) => state?,
+        state = taking_work(run_dir, pid) => state?,
         exit = child.wait() => {
             let exit = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
             return Err(failed(run_dir, &format!("the host ended at once ({exit})")));
         }
         () = tokio::time::sleep(READY_TIMEOUT) => {
-            return Err(failed(run_dir, &format!("the host does not answer after {} s", READY_TIMEOUT.as_secs())));
+            return Err(failed(run_dir, &format!("the host takes no work after {} s", READY_TIMEOUT.as_secs())));
         }
     };
     super::tell(context, &state)?;
@@ -71,26 +63,16 @@ fn spawn(context: &Context, run_dir: &RunDir) -> Result<Child, CliError> {
     command.spawn().map_err(|error| CliError::internal(format!("cannot start myself again: {error}")))
 }
 
-/// Waits until the child has written its state and its host answers over the bus.
-async fn answering(context: &Context, run_dir: &RunDir, pid: Option<u32>) -> Result<State, CliError> {
+/// Waits until the child has written its state, which it does when its host takes work. The host is not asked: where
+/// NATS has roles, ours is that of a host, which may not ask hosts.
+async fn taking_work(run_dir: &RunDir, pid: Option<u32>) -> Result<State, CliError> {
     let is_ours = |state: &State| Some(state.pid) == pid;
-    let state = loop {
+    loop {
         if let Some(state) = run_dir.running()?.filter(is_ours) {
-            break state;
-        }
-        tokio::time::sleep(READY_POLL).await;
-    };
-    let host: HostId = state.host_id.parse()?;
-    let bus = context.bus(&state.nats()).await?;
-    let client = Client::new(bus, context.connection.lattice.clone(), PING_TIMEOUT);
-    let begun = Instant::now();
-    while let Err(error) = client.inventory(&host).await {
-        if begun.elapsed() > READY_TIMEOUT {
-            return Err(error);
+            return Ok(state);
         }
         tokio::time::sleep(READY_POLL).await;
     }
-    Ok(state)
 }
 
 /// Makes the error of a host that did not come up, with what it said last.
