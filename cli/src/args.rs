@@ -1,8 +1,8 @@
 //! The command line: its nouns and verbs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 use wattle_types::LatticeId;
 
 use crate::{commands, output::Format};
@@ -68,6 +68,32 @@ pub(crate) struct Cli {
     pub(crate) connection: Connection,
 }
 
+impl Cli {
+    /// Reads a command line. Where it says one way who we are to NATS and the environment another, it counts.
+    ///
+    /// # Errors
+    /// As clap tells it, also when both ways are said in one place.
+    pub(crate) fn parse_line(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let is_typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let Connection { nats_creds, nats_nkey, .. } = &mut cli.connection;
+        if nats_creds.is_some() && nats_nkey.is_some() {
+            match (is_typed("nats_creds"), is_typed("nats_nkey")) {
+                (true, false) => *nats_nkey = None,
+                (false, true) => *nats_creds = None,
+                _ => {
+                    let text =
+                        "--nats-creds (WATTLE_NATS_CREDS) and --nats-nkey (WATTLE_NATS_NKEY) both say who we are";
+                    return Err(command.error(ErrorKind::ArgumentConflict, text));
+                }
+            }
+        }
+        Ok(cli)
+    }
+}
+
 /// How long a host may be silent while it works, when nobody says.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -90,7 +116,6 @@ pub(crate) struct Connection {
 
     /// A file with the seed of a NATS user (SU...).
     #[arg(long, global = true, env = "WATTLE_NATS_NKEY", hide_env_values = true, value_name = "FILE")]
-    #[arg(conflicts_with = "nats_creds")]
     pub(crate) nats_nkey: Option<PathBuf>,
 
     /// Certificates to trust for TLS to NATS (PEM).
@@ -99,12 +124,10 @@ pub(crate) struct Connection {
 
     /// Our certificate, for a NATS that asks for one (PEM).
     #[arg(long, global = true, env = "WATTLE_NATS_TLS_CERT", hide_env_values = true, value_name = "FILE")]
-    #[arg(requires = "nats_tls_key")]
     pub(crate) nats_tls_cert: Option<PathBuf>,
 
     /// The key of that certificate (PEM).
     #[arg(long, global = true, env = "WATTLE_NATS_TLS_KEY", hide_env_values = true, value_name = "FILE")]
-    #[arg(requires = "nats_tls_cert")]
     pub(crate) nats_tls_key: Option<PathBuf>,
 
     /// The key that signs requests: a name or file [default: the default account's, if there is one].

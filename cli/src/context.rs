@@ -9,7 +9,6 @@ use std::{
     time::SystemTime,
 };
 
-use clap::Parser as _;
 use wattle_bus::{
     Bus, NatsAuth, NatsBus, NatsOptions, TlsIdentity,
     nats_server::{self, NatsServerError},
@@ -103,7 +102,7 @@ fn report_early(error: &CliError) -> ExitCode {
 /// Carries out one command line and returns the exit code.
 pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, host: Arc<dyn HostRunner>) -> u8 {
     let arguments = spelled_out(arguments);
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::parse_line(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &arguments, environment),
     };
@@ -307,10 +306,15 @@ impl Context {
         let tls_ca = self.connection.nats_tls_ca.as_ref().map(|file| self.directory.join(file));
         let Connection { nats_tls_cert, nats_tls_key, nats_inbox, .. } = &self.connection;
         let file = |file: &PathBuf| self.directory.join(file);
-        let tls_identity = nats_tls_cert
-            .as_ref()
-            .zip(nats_tls_key.as_ref())
-            .map(|(certificate, key)| TlsIdentity { certificate: file(certificate), key: file(key) });
+        let tls_identity = match (nats_tls_cert, nats_tls_key) {
+            (Some(certificate), Some(key)) => Some(TlsIdentity { certificate: file(certificate), key: file(key) }),
+            (None, None) => None,
+            _ => {
+                return Err(CliError::usage("a certificate is shown with its key").hint(
+                    "give both or neither: --nats-tls-cert (WATTLE_NATS_TLS_CERT), --nats-tls-key (WATTLE_NATS_TLS_KEY)",
+                ));
+            }
+        };
         let (urls, inbox_prefix) = (vec![nats.url.clone()], nats_inbox.clone());
         let name = "wattle".into();
         (self.connect)(NatsOptions { urls, auth, tls_ca, tls_identity, inbox_prefix, js_domain, name }).await

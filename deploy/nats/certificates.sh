@@ -33,6 +33,10 @@ issue() {
   rm "$1.csr" "$1.ext"
 }
 
+if [ -e ca.pem ] && ! [ -e ca.key ]; then
+  echo "$0: ca.pem is here but not ca.key, which makes certificates: bring it back for this" >&2
+  exit 1
+fi
 if ! [ -e ca.pem ]; then
   key ca
   openssl req -new -x509 -key ca.key -subj '/CN=lattice authority' -days 3650 \

@@ -117,7 +117,6 @@ if [ $# -eq 1 ]; then
 fi
 
 add leaf \
-  --conn-type LEAFNODE \
   --allow-pub 'wasmbus.evt.'"$lattice"'.*' \
   --allow-pub 'wasmbus.beat.'"$lattice"'.*' \
   --allow-pub 'wasmbus.rpc.'"$lattice"'.>' \
@@ -144,6 +143,9 @@ add leaf \
   --allow-sub '_INBOX.'"$lattice"'.>' \
   --allow-sub '_INBOX.*' \
   --allow-sub '_INBOX.*.*'
+
+# It is good for nothing else.
+nsc edit user --account "$lattice" --name leaf --conn-type LEAFNODE
 
 # At a leaf node a host asks the JetStream of its hub by the domain.
 for role in host leaf; do

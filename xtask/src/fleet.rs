@@ -26,7 +26,10 @@ pub(crate) use nats::Nats;
 pub(crate) use process::{Process, end_leftover};
 pub(crate) use wire::Wire;
 
-use crate::{process::say, workspace::Workspace};
+use crate::{
+    process::{say, without_settings},
+    workspace::Workspace,
+};
 
 /// How long a host may take to be there, and how long to be gone.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -235,11 +238,9 @@ impl Fleet {
     }
 
     /// Gives a command the directories of a host, and nothing of ours.
-    fn surroundings(&self, mut command: Command, name: &str) -> Command {
+    fn surroundings(&self, command: Command, name: &str) -> Command {
+        let mut command = without_settings(command);
         command.env("WATTLE_RUN_DIR", self.run_dir(name)).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
-        for name in ["WATTLE_NATS_URL", "WATTLE_NATS_CREDS", "WATTLE_NATS_NKEY", "WATTLE_LATTICE", "WATTLE_JS_DOMAIN"] {
-            command.env_remove(name);
-        }
         command
     }
 

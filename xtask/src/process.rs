@@ -22,6 +22,16 @@ pub(crate) fn cargo(dir: &Path) -> Command {
     command
 }
 
+/// Takes from a command what our environment says to a user's `wattle`.
+pub(crate) fn without_settings(mut command: Command) -> Command {
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("WATTLE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs a command to its end; its output goes where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     say(&format!("  $ {}", shown(command)));

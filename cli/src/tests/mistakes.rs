@@ -42,6 +42,14 @@ async fn nats_has_a_certificate_of_an_authority_nobody_named() {
 }
 
 #[tokio::test]
+async fn who_we_are_is_said_in_two_ways() {
+    let both = ["get", "hosts", "--nats-creds", "a.creds", "--nats-nkey", "b.nk"];
+    check("two-users", &Rig::new(), &both).await;
+    let half = ["get", "hosts", "--nats-tls-cert", "a.pem"];
+    check("certificate-without-key", &Rig::new(), &half).await;
+}
+
+#[tokio::test]
 async fn the_port_is_taken() {
     let mut rig = Rig::new();
     rig.find_nats_server = || Ok("/bin/true".into());

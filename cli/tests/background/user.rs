@@ -51,12 +51,14 @@ pub(crate) fn plays() {
 
 fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(arguments).args(["-o", "json"]).env("HOME", home).env(PART, part);
-    for name in
-        ["XDG_STATE_HOME", "XDG_CACHE_HOME", "WATTLE_NATS_URL", "WATTLE_RUN_DIR", "WATTLE_LATTICE", "WATTLE_KEYS_DIR"]
-    {
-        command.env_remove(name);
+    command.args(arguments).args(["-o", "json"]);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("XDG_") || text.starts_with("WATTLE_") && text != "WATTLE_NATS_SERVER" {
+            command.env_remove(&name);
+        }
     }
+    command.env("HOME", home).env(PART, part);
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }

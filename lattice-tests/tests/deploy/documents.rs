@@ -101,7 +101,6 @@ fn every_flag_of_wattle_that_is_named_exists() {
                 "--deny-sub",
                 "--allow-pub-response",
                 "--response-ttl",
-                "--conn-type",
             ]
             .contains(&flag)
                 || text.lines().any(|line| line.contains("nsc ") && line.contains(flag))
@@ -155,6 +154,14 @@ fn new_certificates_are_of_the_authority_there_is() {
     make(&["hub.example"]);
     let before = ["ca.pem", "server.pem", "client.pem"].map(read);
     make(&["hub.example", "leaf.example"]);
+    fs::rename(folder.path().join("ca.key"), folder.path().join("put-away")).unwrap();
+    let refused = Command::new("sh")
+        .arg(shipped().join("certificates.sh"))
+        .args(["hub.example", "third.example"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(!refused.status.success() && !folder.path().join("third.example.key").exists());
     assert!(before == ["ca.pem", "server.pem", "client.pem"].map(read));
     for (file, name) in [("server.pem", "hub.example"), ("leaf.example.pem", "leaf.example")] {
         for purpose in ["sslserver", "sslclient"] {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{
-    process::{read, say},
+    process::{read, say, without_settings},
     workspace::Workspace,
 };
 
@@ -108,10 +108,8 @@ impl Stage {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.wattle);
+        let mut command = without_settings(Command::new(&self.wattle));
         command.env("WATTLE_RUN_DIR", self.run_dir()).env("WATTLE_KEYS_DIR", self.folder.join("keys"));
-        // With an address it would join that NATS instead of starting one.
-        command.env_remove("WATTLE_NATS_URL");
         command
     }
 

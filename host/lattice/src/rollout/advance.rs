@@ -46,6 +46,8 @@ pub enum Ended {
 pub struct Advancer {
     /// The phase, since when it has been watched, and since when its host does what it should.
     watched: Option<(Phase, Instant)>,
+    /// Whether an earlier leader may have asked for something in this phase.
+    is_taken_over: bool,
     well_since: Option<Instant>,
     /// Since when its host is not there, and whether it drained before.
     missing_since: Option<Instant>,
@@ -66,8 +68,19 @@ impl Advancer {
         let asked = BTreeMap::new();
         let (declares, is_declared) = (None, false);
         let (watched, well_since, missing_since, drains) = (None, None, None, false);
-        let refused = None;
-        Self { watched, well_since, missing_since, drains, asked, declares, is_declared, refused, not_before }
+        let (is_taken_over, refused) = (true, None);
+        Self {
+            watched,
+            is_taken_over,
+            well_since,
+            missing_since,
+            drains,
+            asked,
+            declares,
+            is_declared,
+            refused,
+            not_before,
+        }
     }
 
     /// Takes in how an action ended. What does not show soon after that is asked for again.
@@ -98,7 +111,8 @@ impl Advancer {
         let since = match self.watched {
             Some((phase, since)) if phase == rollout.phase => since,
             _ => {
-                *self = Self { watched: Some((rollout.phase, now)), ..Self::new(self.not_before) };
+                let is_taken_over = self.watched.is_none();
+                *self = Self { watched: Some((rollout.phase, now)), is_taken_over, ..Self::new(self.not_before) };
                 now
             }
         };
@@ -131,7 +145,8 @@ impl Advancer {
         let has_it = running.reference == rollout.to || is_canary && running.trial.as_ref() == Some(&rollout.to);
         if running.is_draining && !has_it {
             // It may still do what it was asked before it drained, and then tells what came of it.
-            return if self.is_asked(now, host) { Step::default() } else { to(rollout, Phase::Choosing) };
+            let is_asked = self.is_asked(now, host) || self.is_taken_over && waited < ASK_AGAIN_AFTER;
+            return if is_asked { Step::default() } else { to(rollout, Phase::Choosing) };
         }
         if is_canary {
             self.canary(now, waited, rollout, (host, running))

@@ -382,6 +382,14 @@ fn a_host_that_was_asked_before_it_drained_is_waited_for() {
     fleet.advancer.outcome(fleet.now, &action, Ended::Done);
     fleet.run();
     assert_eq!(fleet.rollout.phase, Phase::RolledBack);
+    // Another leader comes before it shows.
+    let (mut fleet, action) = asked();
+    fleet.quality.insert("v2", (100, 60, 1_000));
+    fleet.advancer = Advancer::new(fleet.now);
+    fleet.step();
+    fleet.carry_out(&action);
+    fleet.run();
+    assert_eq!(fleet.rollout.phase, Phase::RolledBack);
     // It says no, or nothing: it is the other one's turn.
     for (ended, waits) in [(Ended::Refused("it drains".into()), Duration::ZERO), (Ended::Unknown, ASK_AGAIN_AFTER)] {
         let (mut fleet, action) = asked();

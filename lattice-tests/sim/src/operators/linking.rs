@@ -87,7 +87,9 @@ impl Operators {
         let replace = !link.provider_is_source && self.chance.happens(700);
         let index = self.linking.begin(&key, Some(provider.clone()));
         let result = host.node.shared().put_link(&link, replace).await.map_err(|error| match error {
-            SharedError::Edit(EditError::Conflict { .. }) => Failed::Refused(error.to_string()),
+            SharedError::Edit(EditError::Conflict { .. } | EditError::TooMany { .. }) => {
+                Failed::Refused(error.to_string())
+            }
             // It may be in its own entry and in another, too.
             error => Failed::Unknown(error.to_string()),
         });

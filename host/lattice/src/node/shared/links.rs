@@ -16,7 +16,7 @@ impl Shared {
     ///
     /// # Errors
     /// [`SharedError::Edit`] when it leads elsewhere and may not be replaced, or its source has too many;
-    /// [`SharedError::Store`] when the store cannot be written.
+    /// [`SharedError::Store`] when the store cannot be written: then it may be stored, and elsewhere still, too.
     pub async fn put_link(&self, link: &LinkSpec, replace: bool) -> Result<(), SharedError> {
         let LinkDefinition { key, provider, .. } = &link.definition;
         let elsewhere = self.read(|data| data.elsewhere(link));
