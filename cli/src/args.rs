@@ -69,7 +69,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line. Where it says one way who we are to NATS and the environment another, it counts.
+    /// Reads a command line. Where it says who we are to NATS, what the environment says of that does not count.
     ///
     /// # Errors
     /// As clap tells it, also when both ways are said in one place.

@@ -145,7 +145,7 @@ async fn spans_leaf(fleet: Fleet, [hub, leaf]: [&Site; 2]) {
         assert_eq!(echo, "over there");
         command(&operator, runs.id(), json!({ "verb": "stop_actor", "actor": actor.id })).await.unwrap();
         timely(async { while !events.next().await.unwrap().subject.contains("component_scaled") {} }).await;
-        assert_eq!(hosts(&observer, "default").await.len(), 2);
+        eventually(async || (hosts(&observer, "default").await.len() == 2).then_some(())).await;
     }
 
     // What is declared is carried out on both sides.

@@ -196,8 +196,7 @@ impl Drop for Site {
 /// Makes certificates and the files of all lattices in a folder.
 fn files(js_domain: Option<&str>) -> (TempDir, Users) {
     let folder = tempfile::tempdir().unwrap();
-    let mut script = Command::new("sh");
-    run(script.arg(shipped().join("certificates.sh")).arg("localhost").current_dir(&folder));
+    run(Command::new("sh").arg(shipped().join("certificates.sh")).arg("localhost").current_dir(&folder));
     let mut users = Vec::new();
     for lattice in LATTICES {
         let keys = Role::ALL.map(|role| (lattice, role, KeyPair::generate(KeyKind::User).unwrap()));
