@@ -22,6 +22,8 @@ pub(crate) struct Helper {
 pub(crate) struct Memory {
     /// Resident: its own and what it shares with files, such as compiled code.
     pub(crate) resident: f64,
+    /// Resident, with a page that is mapped in many places counted once (proportional set size).
+    pub(crate) once: f64,
     /// Its own: what no other process and no file could give.
     pub(crate) own: f64,
 }
@@ -71,11 +73,12 @@ impl Drop for Helper {
 
 fn memory_of(process: &str) -> Result<Memory> {
     let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
-    let sum = |names: &[&str]| -> f64 {
-        let lines = rollup.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
-        lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).sum()
+    let of = |name| -> Option<f64> {
+        let line = rollup.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse().ok()
     };
-    Ok(Memory { resident: sum(&["Rss:"]), own: sum(&["Private_Dirty:"]) })
+    let memory = || Some(Memory { resident: of("Rss:")?, once: of("Pss:")?, own: of("Private_Dirty:")? });
+    memory().context("the kernel does not say what memory the process holds")
 }
 
 /// Serves the lines of standard input until it ends.

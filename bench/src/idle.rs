@@ -16,6 +16,8 @@ pub(crate) const ACTOR: &str = "a further idle actor";
 pub(crate) const CALL: &str = "a call in flight";
 /// Everything resident, compiled code in the page cache included.
 pub(crate) const RESIDENT: &str = "KiB resident";
+/// The same, with the pages that many sandboxes map counted once, as the machine holds them.
+pub(crate) const ONCE: &str = "KiB, pages once";
 pub(crate) const OWN: &str = "KiB its own";
 /// Actors that come up before the first look: what a first one costs is not what a further one costs.
 const FIRST: usize = 10;
@@ -38,6 +40,7 @@ pub(crate) fn run(settings: Settings) -> Result<Report> {
         "growth of a host's process by so many actors and calls, divided by their number; a new process each round",
     );
     report.note("resident: with what is shared with files, such as compiled code; its own: no file could give it back");
+    report.note("pages once: a page that many sandboxes map is one page of the machine (proportional set size)");
     report.note(format!("{calls} calls of one actor in flight, each waiting for its key-value provider"));
     report
         .note("modules are distinct by a section with a number: each is verified, compiled, kept and mapped by itself");
@@ -60,6 +63,7 @@ fn one_round(
     let held = host.0.memory()?;
     let mut add = |under, before: Memory, after: Memory, count: usize| {
         report.add(contestant, under, RESIDENT, (after.resident - before.resident) / count as f64);
+        report.add(contestant, under, ONCE, (after.once - before.once) / count as f64);
         report.add(contestant, under, OWN, (after.own - before.own) / count as f64);
     };
     add(ACTOR, first, all, actors);

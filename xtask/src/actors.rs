@@ -41,8 +41,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     build(workspace)
 }
 
-/// Brings every module up to date.
+/// Brings every module up to date. Whoever builds anything begins with this.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+    setup::disk(workspace)?;
     fs::create_dir_all(workspace.state())?;
     fs::create_dir_all(workspace.modules())?;
     let lock = File::create(workspace.state().join("actors.lock"))?;

@@ -1,6 +1,7 @@
 //! `setup`: finds what building and testing needs besides cargo, or brings it.
 
 mod apt;
+mod disk;
 mod server;
 mod wasm;
 
@@ -48,6 +49,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         bail!("not everything is here:\n- {}", missing.join("\n- "));
     }
     Ok(())
+}
+
+/// Checks that there is room to build and test.
+pub(crate) fn disk(workspace: &Workspace) -> Result<()> {
+    disk::check(workspace)
 }
 
 /// Finds or brings a compiler for wasm.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wattle_types::{ActorId, LinkDefinition, LinkKey, ProviderId};
+use wattle_types::{LinkDefinition, LinkKey, ProviderId};
 
 /// Why a link was not put.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,15 +100,6 @@ impl LinkTable {
     /// Returns the links that `provider` serves.
     pub(crate) fn of_provider(&self, provider: &ProviderId) -> Vec<Arc<LinkDefinition>> {
         self.all().filter(|link| link.provider == *provider).cloned().collect()
-    }
-
-    /// Returns the links by actor, in order.
-    pub(crate) fn by_actor(&self) -> BTreeMap<ActorId, Vec<Arc<LinkDefinition>>> {
-        let mut by_actor: BTreeMap<ActorId, Vec<_>> = BTreeMap::new();
-        for link in self.all() {
-            by_actor.entry(link.key.actor).or_default().push(link.clone());
-        }
-        by_actor
     }
 }
 

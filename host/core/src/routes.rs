@@ -2,14 +2,10 @@
 
 mod table;
 
-use std::{
-    collections::BTreeMap,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use rustc_hash::{FxHashMap, FxHasher};
-use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey};
+use rustc_hash::FxHashMap;
+use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey, LinkName};
 
 pub use table::RouteTable;
 
@@ -22,41 +18,32 @@ pub(crate) struct LinkRoute {
     pub(crate) provider: Option<Arc<ProviderSlot>>,
 }
 
-/// The links of one actor. A hash of their names comes before these: to compare texts means to fetch each from memory.
+/// The links: by contract and name, which are few and so at hand, then by actor. A look-up fetches one entry of many.
 #[derive(Debug, Default)]
-pub(crate) struct ActorLinks(Vec<(u64, LinkRoute)>);
+pub(crate) struct LinkRoutes(FxHashMap<ContractId, FxHashMap<LinkName, FxHashMap<ActorId, LinkRoute>>>);
 
-impl ActorLinks {
-    fn find(&self, contract: &str, link_name: &str) -> Option<&LinkRoute> {
-        let hash = hash_names(contract, link_name);
-        let mut alike = self.0.iter().filter(|(found, _)| *found == hash).map(|(_, route)| route);
-        alike.find(|LinkRoute { link, .. }| {
-            link.key.contract.as_str() == contract && link.key.link_name.as_str() == link_name
-        })
+impl LinkRoutes {
+    fn find(&self, actor: &ActorId, contract: &str, link_name: &str) -> Option<&LinkRoute> {
+        self.0.get(contract)?.get(link_name)?.get(actor)
     }
 }
 
-impl FromIterator<LinkRoute> for ActorLinks {
+impl FromIterator<LinkRoute> for LinkRoutes {
     fn from_iter<I: IntoIterator<Item = LinkRoute>>(routes: I) -> Self {
-        let hashed = routes.into_iter().map(|route| {
-            let key = &route.link.key;
-            (hash_names(key.contract.as_str(), key.link_name.as_str()), route)
-        });
-        Self(hashed.collect())
+        let mut all = Self::default();
+        for route in routes {
+            let LinkKey { actor, contract, link_name } = route.link.key.clone();
+            all.0.entry(contract).or_default().entry(link_name).or_default().insert(actor, route);
+        }
+        all
     }
-}
-
-fn hash_names(contract: &str, link_name: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    (contract, link_name).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Everything a call needs to find its way.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     pub(crate) actors: ActorTable,
-    pub(crate) links: Arc<FxHashMap<ActorId, ActorLinks>>,
+    pub(crate) links: Arc<LinkRoutes>,
     /// Contracts served to every actor that claims them, without a link.
     pub(crate) builtins: Arc<BTreeMap<ContractId, Arc<ProviderSlot>>>,
 }
@@ -64,7 +51,7 @@ pub(crate) struct Routes {
 impl Routes {
     /// Returns the link of `actor` for a contract and link name.
     pub(crate) fn link(&self, actor: &ActorId, contract: &str, link_name: &str) -> Option<&LinkRoute> {
-        self.links.get(actor)?.find(contract, link_name)
+        self.links.find(actor, contract, link_name)
     }
 
     /// Returns the route of a link.

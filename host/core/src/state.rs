@@ -13,7 +13,7 @@ use crate::{
     actor_table::ActorTable,
     links::LinkTable,
     provider::ProviderSlot,
-    routes::{LinkRoute, Routes},
+    routes::{LinkRoute, LinkRoutes, Routes},
 };
 
 /// Actors, providers and links.
@@ -47,15 +47,12 @@ impl State {
         }
     }
 
-    fn link_routes<R: FromIterator<LinkRoute>, T: FromIterator<(ActorId, R)>>(&self) -> T {
-        let links = self.links.by_actor().into_iter().map(|(actor, links)| {
-            let routes = links.into_iter().map(|link| {
-                let provider = self.providers.get(&link.provider).cloned();
-                LinkRoute { link, provider }
-            });
-            (actor, routes.collect())
+    fn link_routes(&self) -> LinkRoutes {
+        let routes = self.links.all().map(|link| {
+            let provider = self.providers.get(&link.provider).cloned();
+            LinkRoute { link: link.clone(), provider }
         });
-        links.collect()
+        routes.collect()
     }
 
     /// Returns the actor that has the call alias these claims ask for.

@@ -1,6 +1,6 @@
 //! Identifiers: one type each, checked when they are read.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wattle_wascap::{KeyError, KeyKind, PublicKey};
@@ -100,6 +100,13 @@ macro_rules! name_id {
             /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// For maps, which find it by its text.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

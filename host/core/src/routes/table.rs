@@ -1,6 +1,6 @@
 //! Routes of any size, to measure how long looking in them takes.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use wattle_types::{ActorId, LinkDefinition};
@@ -16,12 +16,7 @@ impl RouteTable {
     #[must_use]
     pub fn like(host: &Host, actors: &[ActorId], links: &[LinkDefinition]) -> Self {
         let slot = host.state().actors.iter().next().cloned();
-        let mut by_actor: HashMap<ActorId, Vec<LinkRoute>> = HashMap::new();
-        for link in links {
-            let route = LinkRoute { link: Arc::new(link.clone()), provider: None };
-            by_actor.entry(link.key.actor).or_default().push(route);
-        }
-        let links = by_actor.into_iter().map(|(actor, links)| (actor, links.into_iter().collect()));
+        let links = links.iter().map(|link| LinkRoute { link: Arc::new(link.clone()), provider: None });
         let mut routes = Routes { links: Arc::new(links.collect()), ..Routes::default() };
         for (actor, slot) in actors.iter().zip(slot.iter().cycle()) {
             routes.actors.insert(*actor, slot.clone());

@@ -190,7 +190,7 @@ impl<'a> Plan<'a> {
         for (host, known) in self.hosts {
             let actors = known.beat.actors.iter().filter(|(id, it)| it.declared && !declared.actors.contains_key(id));
             let providers =
-                known.beat.providers.iter().filter(|(id, it)| it.declared && !declared.providers.contains_key(id));
+                known.beat.providers.iter().filter(|(id, it)| it.declared && !declared.providers.contains_key(*id));
             let targets = actors.map(|(id, _)| Target::Actor(*id));
             stop.extend(targets.chain(providers.map(|(id, _)| Target::Provider(id.clone()))).map(|id| (*host, id)));
         }
