@@ -187,12 +187,18 @@ async fn nobody_does_what_is_another_roles() {
     refused(&observer, &[&changes[..], &unaddressed, &state, &forged, &[&rpc]].concat(), &spied).await;
     refused(&observer, &[], &["_INBOX.default.operator.>", "wasmbus.ctl.v1.default.>"]).await;
 
+    let ping = "wasmbus.ctl.v1.default.host.ping";
+    // Nor does a host write for it, by an answer that is wanted there.
+    observer.publish(ping, Some("$KV.LATTICEDATA_default.COMPONENT_1"), &[], Bytes::new()).await.unwrap();
+    assert_eq!(asked(&observer, &[ping]).await[0].1, "answered");
+    let lattice_data = site.connect("default", Role::Host).await.bucket("LATTICEDATA_default").await.unwrap();
+    assert_eq!(timely(lattice_data.get("COMPONENT_1")).await.unwrap(), None);
+
     let operator = site.connect("default", Role::Operator).await;
     refused(&operator, &[&state[..], &forged, &[&rpc, "wasmbus.rpc.default.V.default"]].concat(), &spied).await;
     refused(&operator, &[], &["_INBOX.default.observer.>", "wasmbus.ctl.v1.default.>"]).await;
 
     let provider = site.connect("default", Role::Provider).await;
-    let ping = "wasmbus.ctl.v1.default.host.ping";
     let process = "wasmbus.rpc.default.V.default";
     let spied: Vec<_> = spied.into_iter().filter(|subject| *subject != "_INBOX.>").collect();
     refused(&provider, &[&changes[..], &unaddressed, &state, &forged, &[ping, process]].concat(), &spied).await;

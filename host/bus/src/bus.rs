@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::Stream;
 use wattle_types::BoxFuture;
 
-use crate::{KvError, KvStore};
+use crate::{KvError, KvStore, subject};
 
 /// A message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,13 @@ impl Message {
     #[must_use]
     pub fn is_no_responders(&self) -> bool {
         self.payload.is_empty() && self.headers.iter().any(|(name, value)| name == STATUS_HEADER && value == "503")
+    }
+
+    /// Returns whether the sender wants its answer on a subject that is no inbox. Such a request is to be dropped: NATS
+    /// lets a sender name any subject for the answer, also one that it may not publish to itself but who answers may.
+    #[must_use]
+    pub fn wants_answer_elsewhere(&self) -> bool {
+        self.reply.as_deref().is_some_and(|reply| !subject::is_inbox(reply))
     }
 }
 

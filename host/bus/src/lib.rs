@@ -5,6 +5,7 @@
 mod bus;
 mod jetstream;
 mod kv;
+mod listen;
 mod memory;
 mod nats;
 pub mod nats_server;
@@ -15,5 +16,7 @@ pub mod watch;
 
 pub use bus::{Bus, BusError, Message, Subscription};
 pub use kv::{Expect, KvEntry, KvError, KvEvent, KvStore, KvWatch};
+pub use listen::listen;
 pub use memory::MemoryBus;
 pub use nats::{NatsAuth, NatsBus, NatsOptions, TlsIdentity};
+pub use subject::is_inbox;

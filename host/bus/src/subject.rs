@@ -34,6 +34,21 @@ fn check(subject: &str, allowed: impl Fn(&str, bool) -> bool) -> Result<(), BusE
     if is_good { Ok(()) } else { Err(BusError::BadSubject(subject.chars().take(80).collect())) }
 }
 
+/// What inboxes begin with. Users of NATS may have inboxes of their own below another beginning (`_INBOX_NAME`).
+const INBOX: &str = "_INBOX";
+/// What NATS itself puts before a reply subject on its way to another cluster, with two more words.
+const GATEWAY: &str = "_GR_.";
+/// What NATS itself puts in place of a reply subject of another account.
+const OTHER_ACCOUNT: &str = "_R_.";
+
+/// Returns whether answers go to `subject`, which nobody listens to but who asked. What NATS itself puts there counts:
+/// it lets no client name it.
+#[must_use]
+pub fn is_inbox(subject: &str) -> bool {
+    let behind_gateway = subject.strip_prefix(GATEWAY).and_then(|rest| rest.splitn(3, '.').nth(2));
+    behind_gateway.unwrap_or(subject).starts_with(INBOX) || subject.starts_with(OTHER_ACCOUNT)
+}
+
 /// Returns whether a message to `subject` goes to a subscription on `pattern`.
 pub(crate) fn matches(pattern: &str, subject: &str) -> bool {
     let mut tokens = subject.split('.');
@@ -51,6 +66,18 @@ pub(crate) fn matches(pattern: &str, subject: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_inbox_is_one_behind_a_gateway_too() {
+        for inbox in ["_INBOX.a.b", "_INBOX_NAME.a", "_GR_.c1.s1._INBOX.a", "_R_.xyz"] {
+            assert!(is_inbox(inbox), "{inbox}");
+        }
+        for other in
+            ["$KV.LATTICEDATA_default.X", "wasmbus.ctl.v1.default.host.ping", "_GR_.c1.s1.$KV.X", "_GR_.c1.s1", ""]
+        {
+            assert!(!is_inbox(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_pattern_matches_token_by_token() {

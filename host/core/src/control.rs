@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, stream::SelectAll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use wattle_bus::{Bus, Message, Subscription};
+use wattle_bus::{Bus, BusError, Message, listen};
 use wattle_types::{LatticeId, subject};
 
 use permit::Asker;
@@ -60,14 +60,14 @@ pub(crate) async fn serve(host: &Host, bus: Arc<dyn Bus>) -> Result<(), HostErro
     let lattice = &host.config().lattice;
     let mut ours = SelectAll::new();
     for verb in FOR_ALL {
-        ours.push(subscribe(bus.as_ref(), &subject::control(lattice, verb), None, Audience::All).await?);
+        ours.push(requests(&bus, subject::control(lattice, verb), None, Audience::All).await?);
     }
     let addressed = subject::control_host(lattice, FOR_THIS_HOST, &host.id());
-    ours.push(subscribe(bus.as_ref(), &addressed, None, Audience::ThisHost).await?);
+    ours.push(requests(&bus, addressed, None, Audience::ThisHost).await?);
     let mut anybodys = SelectAll::new();
     for (verb, group) in FOR_ONE_OF_ALL {
         let (subject, group) = (subject::control(lattice, verb), subject::control(lattice, group));
-        anybodys.push(subscribe(bus.as_ref(), &subject, Some(&group), Audience::OneOfAll).await?);
+        anybodys.push(requests(&bus, subject, Some(group), Audience::OneOfAll).await?);
     }
     let events = crate::events::publish_events(bus.clone(), lattice.clone(), host.id(), host.events());
     let desk = Desk::new(host, bus);
@@ -79,17 +79,15 @@ pub(crate) async fn serve(host: &Host, bus: Arc<dyn Bus>) -> Result<(), HostErro
 
 type Requests = SelectAll<futures::stream::BoxStream<'static, (Audience, Message)>>;
 
-async fn subscribe(
-    bus: &dyn Bus,
-    subject: &str,
-    group: Option<&str>,
+async fn requests(
+    bus: &Arc<dyn Bus>,
+    subject: String,
+    group: Option<String>,
     audience: Audience,
 ) -> Result<futures::stream::BoxStream<'static, (Audience, Message)>, HostError> {
-    let subscription: Subscription = bus
-        .subscribe(subject, group)
-        .await
-        .map_err(|error| HostError::Internal(format!("control interface: {error}")))?;
-    Ok(subscription.map(move |request| (audience, request)).boxed())
+    let requests = listen(bus.clone(), subject, group).await;
+    let requests = requests.map_err(|error| HostError::Internal(format!("control interface: {error}")))?;
+    Ok(requests.map(move |request| (audience, request)).boxed())
 }
 
 /// Where requests are taken, and the places to work on them.
@@ -119,6 +117,14 @@ impl Desk {
             };
             let Some((audience, request)) = next else { return };
             let Some(verb) = self.verb(audience, &request.subject).map(str::to_owned) else { continue };
+            if request.wants_answer_elsewhere() {
+                tracing::warn!(
+                    verb,
+                    reply = request.reply,
+                    "a control request is dropped: its reply subject is no inbox"
+                );
+                continue;
+            }
             let place = tokio::select! {
                 biased;
                 () = end.cancelled() => return,
@@ -162,10 +168,8 @@ impl Desk {
                 None => Some(verbs::for_this_host(host, verb, payload).await),
             },
         };
-        if let (Some(reply), Some(answer)) = (&request.reply, answer)
-            && let Err(error) = self.bus.publish(reply, None, &[], answer.into()).await
-        {
-            tracing::warn!(%error, verb, "a control request was not answered");
+        if let Some(answer) = answer {
+            self.answer(verb, &request, answer).await;
         }
         if audience == Audience::ThisHost
             && let Some(stop) = hosts::stop_of_this_host(host, verb, payload)
@@ -180,9 +184,20 @@ impl Desk {
         if audience == Audience::ThisHost && verb.starts_with(commands::PREFIX) {
             return commands::refuse(self.bus.as_ref(), request, HostError::Permit(error)).await;
         }
-        let Some(reply) = request.reply.as_ref().filter(|_| audience != Audience::All) else { return };
-        let answer = reply::ack(Err(error.to_string()));
-        if let Err(error) = self.bus.publish(reply, None, &[], answer.into()).await {
+        if audience != Audience::All {
+            self.answer(verb, request, reply::ack(Err(error.to_string()))).await;
+        }
+    }
+
+    /// Sends an answer; of one that is too large, that it is.
+    async fn answer(&self, verb: &str, request: &Message, answer: Vec<u8>) {
+        let Some(reply) = &request.reply else { return };
+        let mut sent = self.bus.publish(reply, None, &[], answer.into()).await;
+        if let Err(error @ BusError::TooLarge { .. }) = sent {
+            let refusal = reply::ack(Err(format!("the answer cannot be sent: {error}")));
+            sent = self.bus.publish(reply, None, &[], refusal.into()).await;
+        }
+        if let Err(error) = sent {
             tracing::warn!(%error, verb, "a control request was not answered");
         }
     }

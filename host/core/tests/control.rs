@@ -12,6 +12,7 @@ mod load;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use serde_json::{Value, json};
 use wattle_bus::{Bus, BusError, MemoryBus, Subscription};
 use wattle_host::{Host, HostConfig};
@@ -199,6 +200,22 @@ async fn what_nobody_knows_is_said_to_be_unsupported() {
         let answer = lattice.ask(verb, false, json!(null)).await;
         assert_eq!((answer.success, answer.message.as_str()), (false, "unsupported subject"), "{verb}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_goes_to_no_other_subject_than_an_inbox() {
+    let lattice = Lattice::new().await;
+    let entry = "$KV.LATTICEDATA_default.COMPONENT_1";
+    let mut written = lattice.bus.subscribe(entry, None).await.unwrap();
+    let own = |verb| subject::control_host(&LatticeId::default(), verb, &lattice.host.id());
+    let ping = subject::control(&LatticeId::default(), "host.ping");
+    for verb in [&ping, &own("host.get"), &own("wattle.get_links"), &own("wattle.nonsense"), &own("host.dance")] {
+        lattice.bus.publish(verb, Some(entry), &[], Bytes::new()).await.unwrap();
+    }
+    // Requests are taken in turn: this one is answered after all of them would have been.
+    assert!(lattice.ask("host.get", true, json!(null)).await.success);
+    assert!(lattice.ask("host.ping", false, json!(null)).await.success);
+    assert_eq!(written.next().now_or_never(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

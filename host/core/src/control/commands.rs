@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
-use wattle_bus::{Bus, Message};
+use wattle_bus::{Bus, BusError, Message, is_inbox};
 use wattle_lattice::spec::{DeclaredProvider, Spread};
 use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
 
@@ -30,9 +30,6 @@ pub(super) const LASTING: [&str; 7] = [
     "wattle.roll_back",
     "wattle.drain_host",
 ];
-/// Where a watcher may have observations sent: a subject of its own. Users of NATS may have inboxes of their own below
-/// another beginning (`_INBOX_NAME`).
-const INBOX: &str = "_INBOX";
 /// Longest a call may take that is made over the control interface.
 const CALL_MAX: Duration = Duration::from_secs(600);
 /// Steps told of one command before a slow bus makes it miss some.
@@ -102,8 +99,8 @@ fn read(verb: &str, payload: &[u8]) -> Result<(Command, Option<u64>), String> {
     let term = command.get("term").and_then(Value::as_u64);
     let command = serde_json::from_value(command).map_err(|error| error.to_string())?;
     match &command {
-        Command::Watch { subject, .. } if !subject.starts_with(INBOX) => {
-            Err(format!("{subject:?} is no subject of the asker's own: it must begin with {INBOX:?}"))
+        Command::Watch { subject, .. } if !is_inbox(subject) => {
+            Err(format!("{subject:?} is no subject of the asker's own: it must be an inbox, such as \"_INBOX.NAME\""))
         }
         _ => Ok((command, term)),
     }
@@ -305,11 +302,51 @@ fn finish(result: Result<Value, HostError>) -> Progress {
 
 async fn send(bus: &dyn Bus, request: &Message, progress: &Progress) {
     let Some(reply) = &request.reply else { return };
-    let bytes = match serde_json::to_vec(progress) {
-        Ok(bytes) => bytes,
-        Err(error) => return tracing::error!(%error, "progress cannot be written as JSON"),
+    let sent = match publish_progress(bus, reply, progress).await {
+        Err(error @ BusError::TooLarge { .. }) => publish_progress(bus, reply, &too_large(&error)).await,
+        sent => sent,
     };
-    if let Err(error) = bus.publish(reply, None, &[], bytes.into()).await {
+    if let Err(error) = sent {
         tracing::warn!(%error, "progress was not sent");
+    }
+}
+
+async fn publish_progress(bus: &dyn Bus, reply: &str, progress: &Progress) -> Result<(), BusError> {
+    match serde_json::to_vec(progress) {
+        Ok(bytes) => bus.publish(reply, None, &[], bytes.into()).await,
+        Err(error) => {
+            tracing::error!(%error, "progress cannot be written as JSON");
+            Ok(())
+        }
+    }
+}
+
+/// Says of what was done that its result does not fit a message.
+fn too_large(error: &BusError) -> Progress {
+    Progress::Failed {
+        code: error.code().into(),
+        message: format!("it was done, but its result cannot be sent: {error}"),
+        remedy: Some("raise max_payload of your NATS server; do not repeat what may not be done twice".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wattle_bus::MemoryBus;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_result_that_fits_no_message_is_told_to_be_too_large() {
+        let bus = MemoryBus::new();
+        let inbox = bus.new_inbox();
+        let mut answers = bus.subscribe(&inbox, None).await.unwrap();
+        let request =
+            Message { subject: "verb".into(), reply: Some(inbox), payload: Default::default(), headers: Vec::new() };
+        send(&bus, &request, &Progress::Done { result: json!("x".repeat(9 << 20)) }).await;
+        let answer = serde_json::from_slice(&answers.next().await.unwrap().payload).unwrap();
+        let Progress::Failed { code, message, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(code, "payload_too_large");
+        assert!(message.starts_with("it was done, but"), "{message}");
     }
 }

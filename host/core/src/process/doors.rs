@@ -15,7 +15,7 @@ use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
-use wattle_bus::{Bus, BusError, Message, Subscription};
+use wattle_bus::{Bus, BusError, Message, Subscription, listen};
 use wattle_types::{
     ActorId, ActorInvoker, CallContext, Deadline, LatticeId, LinkKey, ProviderError,
     rpc::{Entity, Invocation, InvocationResponse},
@@ -90,7 +90,7 @@ impl Doors {
         }
         let subject = subject::rpc_actor(&self.shared.lattice, &link.actor);
         // Not as one of a queue group: only the host that started a process knows its key.
-        let invocations = self.shared.bus.subscribe(&subject, None).await?;
+        let invocations = listen(self.shared.bus.clone(), subject, None).await?;
         let callers = Arc::new(ArcSwap::from_pointee(vec![caller]));
         let closed = CancellationToken::new();
         let serving = serve(self.shared.clone(), link.actor, callers.clone(), invocations, self.tasks.clone());
@@ -125,6 +125,10 @@ async fn serve(
     tasks: TaskTracker,
 ) {
     while let Some(message) = invocations.next().await {
+        if message.wants_answer_elsewhere() {
+            tracing::warn!(%actor, reply = message.reply, "an invocation is dropped: its reply subject is no inbox");
+            continue;
+        }
         let Ok(place) = shared.places.clone().try_acquire_owned() else {
             let refused = respond(String::new(), Err("the host is overloaded".into()));
             answer(shared.bus.as_ref(), &message, refused).await;

@@ -19,7 +19,7 @@ use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use wattle_bus::{Message, Subscription};
+use wattle_bus::{Message, Subscription, is_inbox};
 use wattle_types::{CallContext, Deadline, ErrorKind, MAX_CALL_DEPTH};
 
 use super::{
@@ -341,7 +341,9 @@ impl Serving {
     }
 
     async fn handle(&self, message: Message) {
-        let Some(reply) = message.reply.as_deref() else { return self.desk.drop_message(&"no reply subject") };
+        let Some(reply) = message.reply.as_deref().filter(|reply| is_inbox(reply)) else {
+            return self.desk.drop_message(&"no inbox for the answer");
+        };
         let head = match Head::read(&message.payload) {
             Ok(head) => head,
             Err(NoHead::Foreign) => return self.desk.drop_message(&"not of this protocol"),
