@@ -30,7 +30,7 @@ use crate::{
     admission::Refusal,
     load::Counting,
     observe::{Observed, Observer},
-    provider::ProviderSlot,
+    provider::RunningProvider,
     routes::{LinkRoute, Routes},
     slot::Inside,
 };
@@ -202,7 +202,8 @@ impl Dispatcher {
         match (origin, target) {
             (Origin::Actor(origin), RemoteTarget::Provider { link, provider }) if link.actor == origin => {
                 let route = self.route_of(&link, &provider)?;
-                self.call_provider_here(&origin, route, &operation, payload, context).await
+                let inside = route.enter();
+                self.call_provider_here(&origin, route, inside, &operation, payload, context).await
             }
             (Origin::Provider(origin), RemoteTarget::Actor { actor, link: Some(link) }) if link.actor == actor => {
                 self.route_of(&link, &origin)?;
@@ -281,7 +282,7 @@ impl Dispatcher {
         result.map_err(|error| calls.explain(error))
     }
 
-    /// Calls a provider over a link: here, or elsewhere when it does not run here.
+    /// Calls a provider over a link: here, or elsewhere when it does not run here, or was stopped in this moment.
     async fn call_provider(
         &self,
         origin: &ActorId,
@@ -291,11 +292,11 @@ impl Dispatcher {
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         let target = || RemoteTarget::Provider { link: route.link.key.clone(), provider: route.link.provider.clone() };
-        match self.0.node.get() {
-            Some(node) if route.provider.is_none() && node.can_reach(&target()) => {
+        match (route.enter(), self.0.node.get()) {
+            (None, Some(node)) if node.can_reach(&target()) => {
                 self.call_elsewhere(Origin::Actor(*origin), target(), operation, payload, context).await
             }
-            _ => self.call_provider_here(origin, route, operation, payload, context).await,
+            (inside, _) => self.call_provider_here(origin, route, inside, operation, payload, context).await,
         }
     }
 
@@ -303,13 +304,14 @@ impl Dispatcher {
         &self,
         origin: &ActorId,
         route: LinkRoute,
+        inside: Option<Inside<RunningProvider>>,
         operation: &str,
         payload: Bytes,
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         let watch = self.0.observer.start(payload.len());
         let counted = route.provider.as_ref().filter(|_| self.0.counting.is_on()).map(|slot| (slot, now()));
-        let result = run_provider(&route, operation, payload, context).await;
+        let result = run_provider(&route, inside, operation, payload, context).await;
         if let Some((slot, begun)) = counted {
             slot.counted.record(now().saturating_duration_since(begun), result.is_err());
         }
@@ -324,12 +326,12 @@ impl Dispatcher {
 
 async fn run_provider(
     route: &LinkRoute,
+    inside: Option<Inside<RunningProvider>>,
     operation: &str,
     payload: Bytes,
     context: CallContext,
 ) -> Result<Bytes, InvokeError> {
     let link = &route.link;
-    let inside = route.provider.as_deref().and_then(|slot: &ProviderSlot| slot.slot.enter());
     let inside = inside
         .ok_or_else(|| InvokeError::ProviderUnavailable { link: link.key.clone(), provider: link.provider.clone() })?;
     inside.validity.check(|| format!("provider {}", link.provider))?;

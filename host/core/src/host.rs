@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     changes: Arc<Semaphore>,
     events: Events,
     tasks: TaskTracker,
+    /// Versions of actors that take no calls any more, until theirs have ended. They still need providers.
+    drains: TaskTracker,
     /// The one shutdown, for which all who ask for it wait.
     shutdown: OnceCell<()>,
     /// Cancelled when the host begins to stop.
@@ -217,6 +219,7 @@ impl HostBuilder {
             changes: Arc::new(Semaphore::new(CHANGES_MAX)),
             events: Events::default(),
             tasks: TaskTracker::new(),
+            drains: TaskTracker::new(),
             shutdown: OnceCell::new(),
             closing: CancellationToken::new(),
             stopped: CancellationToken::new(),

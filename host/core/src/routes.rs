@@ -9,13 +9,24 @@ use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey, LinkName};
 
 pub use table::RouteTable;
 
-use crate::{actor_table::ActorTable, provider::ProviderSlot};
+use crate::{
+    actor_table::ActorTable,
+    provider::{ProviderSlot, RunningProvider},
+    slot::Inside,
+};
 
 /// A link and who serves it, if anybody does.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkRoute {
     pub(crate) link: Arc<LinkDefinition>,
     pub(crate) provider: Option<Arc<ProviderSlot>>,
+}
+
+impl LinkRoute {
+    /// Enters the provider that serves the link, if it runs here.
+    pub(crate) fn enter(&self) -> Option<Inside<RunningProvider>> {
+        self.provider.as_deref()?.slot.enter()
+    }
 }
 
 /// The links: by contract and name, which are few and so at hand, then by actor. A look-up fetches one entry of many.

@@ -71,7 +71,13 @@ impl Author {
         let actor = capabilities
             .iter()
             .fold(Actor::new("Forward").revision(revision), |actor, capability| actor.capability(*capability));
-        self.sign(&guest(FORWARD, namespace, ""), actor)
+        self.sign(&guest(&forward(), namespace, ""), actor)
+    }
+
+    /// A guest that passes every call on to the key-value store twice, and answers what it hears the second time.
+    pub(crate) fn forward_twice(&self) -> Bytes {
+        let body = format!("(drop {HOST_CALL}){}", forward());
+        self.sign(&guest(&body, KEYVALUE, ""), Actor::new("Twice").revision(1).capability(KEYVALUE))
     }
 }
 
@@ -90,16 +96,22 @@ fn key(kind: KeyKind) -> KeyPair {
     KeyPair::generate(kind).unwrap()
 }
 
-const FORWARD: &str = "
-    (if (call $host_call (i32.const 768) (i32.const 0) (i32.const 256) (global.get $namespace_len)
-            (i32.const 1024) (local.get $op_len) (i32.const 4096) (local.get $payload_len))
-        (then
-            (call $host_response (i32.const 8192))
-            (call $response (i32.const 8192) (call $host_response_len))
-            (return (i32.const 1))))
-    (call $host_error (i32.const 8192))
-    (call $error (i32.const 8192) (call $host_error_len))
-    (i32.const 0)";
+const HOST_CALL: &str = "
+    (call $host_call (i32.const 768) (i32.const 0) (i32.const 256) (global.get $namespace_len)
+        (i32.const 1024) (local.get $op_len) (i32.const 4096) (local.get $payload_len))";
+
+fn forward() -> String {
+    format!(
+        "(if {HOST_CALL}
+            (then
+                (call $host_response (i32.const 8192))
+                (call $response (i32.const 8192) (call $host_response_len))
+                (return (i32.const 1))))
+        (call $host_error (i32.const 8192))
+        (call $error (i32.const 8192) (call $host_error_len))
+        (i32.const 0)"
+    )
+}
 
 /// A waPC guest: operation at 1024, payload at 4096, output at 8192.
 fn guest(body: &str, namespace: &str, prefix: &str) -> String {

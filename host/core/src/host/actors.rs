@@ -167,6 +167,7 @@ impl Host {
         // A version on trial is older than the one that is wanted now.
         self.withdraw(&slot, steps).await;
         let facts = module.facts.clone();
+        let _drain = self.0.drains.token();
         let old = self.change_open(|state| {
             authz::check_alias(&facts, state.holder_of(&facts))?;
             let old = slot.slot.publish(module);
@@ -196,6 +197,7 @@ impl Host {
         let module = self.successor(&slot, module, force, steps).await?;
         slot.slot.current().meter.reset();
         slot.metered.store(true, Ordering::Relaxed);
+        let _drain = self.0.drains.token();
         let replaced = self.change_open(|_| Ok(slot.slot.begin_trial(module, percent)))?;
         steps.done("on_trial", format!("{percent} of 100 calls go to the new version"));
         if let Some(replaced) = replaced {
@@ -212,6 +214,7 @@ impl Host {
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
         let trial = slot.slot.trial().ok_or(HostError::NoTrial { actor: id })?;
+        let _drain = self.0.drains.token();
         let old = self.change_open(|state| {
             authz::check_alias(&trial.facts, state.holder_of(&trial.facts))?;
             let old = slot.slot.promote().ok_or(HostError::NoTrial { actor: id })?;
@@ -286,6 +289,7 @@ impl Host {
     }
 
     async fn withdraw(&self, slot: &ActorSlot, steps: &Steps) {
+        let _drain = self.0.drains.token();
         if let Some(trial) = slot.slot.withdraw() {
             self.tell_lattice();
             steps.done("withdrawn", "the version on trial takes no calls any more");
@@ -325,6 +329,7 @@ impl Host {
     pub async fn stop_actor(&self, id: ActorId, steps: &Steps) -> Result<(), HostError> {
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
+        let _drain = self.0.drains.token();
         self.change(|state| state.actors.remove(&id));
         steps.done("unpublished", "new calls are refused");
         self.withdraw(&slot, steps).await;

@@ -88,6 +88,11 @@ impl Host {
         let steps = Steps::ignore();
         join_all(actors.iter().map(|module| self.drain_module(module, &steps))).await;
         self.change(|state| state.actors = ActorTable::default());
+        // Those that were stopped or replaced before.
+        self.0.drains.close();
+        if tokio::time::timeout(self.drain_timeout(), self.0.drains.wait()).await.is_err() {
+            tracing::warn!("some calls of versions that were stopped before did not end in time");
+        }
     }
 
     /// Closes providers, the newest first, and the builtins last.
