@@ -202,8 +202,8 @@ impl Dispatcher {
         match (origin, target) {
             (Origin::Actor(origin), RemoteTarget::Provider { link, provider }) if link.actor == origin => {
                 let route = self.route_of(&link, &provider)?;
-                let inside = route.enter();
-                self.call_provider_here(&origin, route, inside, &operation, payload, context).await
+                let entered = Entered { inside: route.enter(), route };
+                self.call_provider_here(&origin, entered, &operation, payload, context).await
             }
             (Origin::Provider(origin), RemoteTarget::Actor { actor, link: Some(link) }) if link.actor == actor => {
                 self.route_of(&link, &origin)?;
@@ -296,15 +296,16 @@ impl Dispatcher {
             (None, Some(node)) if node.can_reach(&target()) => {
                 self.call_elsewhere(Origin::Actor(*origin), target(), operation, payload, context).await
             }
-            (inside, _) => self.call_provider_here(origin, route, inside, operation, payload, context).await,
+            (inside, _) => {
+                self.call_provider_here(origin, Entered { route, inside }, operation, payload, context).await
+            }
         }
     }
 
     async fn call_provider_here(
         &self,
         origin: &ActorId,
-        route: LinkRoute,
-        inside: Option<Inside<RunningProvider>>,
+        Entered { route, inside }: Entered,
         operation: &str,
         payload: Bytes,
         context: CallContext,
@@ -342,6 +343,12 @@ async fn run_provider(
         operation: operation.to_owned(),
         error,
     })
+}
+
+/// A link, and its provider, which does not stop meanwhile, if it runs here.
+struct Entered {
+    route: LinkRoute,
+    inside: Option<Inside<RunningProvider>>,
 }
 
 /// A call to an actor.

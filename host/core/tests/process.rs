@@ -170,6 +170,17 @@ async fn a_process_and_an_actor_on_another_host_call_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_cannot_be_told_leaves_the_one_before() {
+    let stage = Stage::started("").await;
+    // More than a message of NATS holds: the process has been told to forget the link by then.
+    let too_large = stage.link(&"x".repeat(9 << 20));
+    assert_eq!(stage.host.put_link(too_large, true).await.unwrap_err().code(), "payload_too_large");
+    assert_eq!(stage.call("Values", "").await.unwrap(), r#"{"value":"1"}"#);
+    stage.host.put_link(stage.link("2"), true).await.unwrap();
+    assert_eq!(stage.call("Values", "").await.unwrap(), r#"{"value":"2"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changed_values_reach_the_process_and_a_deleted_link_ends_both_ways() {
     let stage = Stage::started("").await;
     assert_eq!(stage.call("Values", "").await.unwrap(), r#"{"value":"1"}"#);

@@ -10,20 +10,22 @@ use super::Host;
 use crate::provider::ProviderSlot;
 
 impl Host {
-    /// Starts the task that asks every provider in turn until the host stops.
+    /// Starts the tasks that ask every provider how it is, and give it what it did not accept, until the host stops.
     pub(super) fn start_health_checks(&self) {
         let interval = self.0.config.health_interval;
         self.every(interval, Instant::now(), self.stopped(), |host| Box::pin(host.check_providers()));
+        self.every(interval, Instant::now(), self.stopped(), |host| Box::pin(host.retry_all_links()));
     }
 
     async fn check_providers(&self) {
         let slots: Vec<_> = self.state().providers.values().cloned().collect();
         // Side by side: one that does not answer holds up nobody else.
-        join_all(slots.iter().map(|slot| async {
-            self.check_provider(slot).await;
-            self.retry_links(slot).await;
-        }))
-        .await;
+        join_all(slots.iter().map(|slot| self.check_provider(slot))).await;
+    }
+
+    async fn retry_all_links(&self) {
+        let slots: Vec<_> = self.state().providers.values().cloned().collect();
+        join_all(slots.iter().map(|slot| self.retry_links(slot))).await;
     }
 
     /// Asks one provider, and tells how it is or that its answer has changed.

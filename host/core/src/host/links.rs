@@ -3,15 +3,16 @@
 //! In a lattice its shared state is the truth, and [`Host::sync_links`] brings this host to it: after a put of its own,
 //! and whenever the state changes. A host without a lattice keeps its links by itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use serde_json::json;
+use wattle_bus::watch;
 use wattle_lattice::{
     node::SharedError,
     spec::{EditError, LatticeData, LinkSpec},
 };
-use wattle_types::{LinkDefinition, LinkKey, Provider};
+use wattle_types::{LinkDefinition, LinkKey, Provider, ProviderError, ProviderId};
 
 use super::{
     Host,
@@ -26,6 +27,8 @@ use crate::{
 
 /// Links that are given to providers at the same time, so that a slow one does not hold the others up.
 const OFFERED_MAX: usize = 32;
+/// How long a link of the lattice waits for whoever changes its provider. It is tried again later.
+const PROVIDER_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Host {
     /// Puts a link: the provider, if it runs here, accepts it first; then calls may use it.
@@ -87,21 +90,29 @@ impl Host {
         let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
         let Ok(slot) = self.provider_slot(&link.provider) else { return Ok(()) };
         check_served(link, slot.slot.current().provider.as_ref())?;
-        give_link(&slot, link).await.map_err(|error| failed(&link.provider, error))
+        let Err(error) = give_link(&slot, link).await else { return Ok(()) };
+        self.give_back(&slot, &link.key).await;
+        Err(failed(&link.provider, error))
     }
 
     /// Gives a provider back what held before a link was offered to it in vain.
     async fn restore_link(&self, offered: &LinkDefinition) {
         let _provider = self.0.locks.lock(format!("provider {}", offered.provider)).await;
-        let Ok(slot) = self.provider_slot(&offered.provider) else { return };
-        let before = self.state().links.get(&offered.key).filter(|link| link.provider == offered.provider);
+        if let Ok(slot) = self.provider_slot(&offered.provider) {
+            self.give_back(&slot, &offered.key).await;
+        }
+    }
+
+    async fn give_back(&self, slot: &ProviderSlot, key: &LinkKey) {
+        let before = self.state().links.get(key).filter(|link| link.provider == slot.id);
         match before {
             Some(link) => {
-                if let Err(error) = give_link(&slot, &link).await {
-                    tracing::warn!(link = ?link.key, %error, "a link could not be given back to its provider");
+                if let Err(error) = give_link(slot, &link).await {
+                    tracing::warn!(?key, %error, "a link could not be given back to its provider; it is tried again");
+                    slot.unaccepted().insert(key.clone());
                 }
             }
-            None => take_back(&slot, &offered.key).await,
+            None => take_back(slot, key).await,
         }
     }
 
@@ -125,18 +136,25 @@ impl Host {
     /// Makes calls use a link, which its provider has accepted or is to be given when it can take it.
     async fn take_link(&self, link: Arc<LinkDefinition>) -> Result<(), HostError> {
         let from = {
-            let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
-            if self.node().is_some() && self.stored_link(&link.key).as_ref() != Some(&link) {
+            let lock = self.0.locks.lock(format!("provider {}", link.provider));
+            let provider = tokio::time::timeout(PROVIDER_PATIENCE, lock).await.ok();
+            let is_outdated = || self.node().is_some() && self.stored_link(&link.key).as_ref() != Some(&link);
+            if is_outdated() {
                 // It was changed while this waited; whoever applies the change has the newer one.
                 return Ok(());
             }
-            if let Ok(slot) = self.provider_slot(&link.provider)
-                && let Err(error) = give_link(&slot, &link).await
-            {
-                tracing::warn!(provider = %slot.id, link = ?link.key, %error, "a link is not accepted; it is tried again");
-                slot.unaccepted().insert(link.key.clone());
-                let event = link_event(&link.key, Some(slot.id.as_str()), Some(error.to_string()));
-                self.0.events.announce("linkdef_set_failed", event);
+            if let Ok(slot) = self.provider_slot(&link.provider) {
+                let given = match &provider {
+                    Some(_) => give_link(&slot, &link).await,
+                    None => Err(ProviderError::BackendUnavailable("it is busy with other changes".into())),
+                };
+                if is_outdated() {
+                    self.give_back(&slot, &link.key).await;
+                    return Ok(());
+                }
+                if let Err(error) = given {
+                    self.not_accepted(&slot, &link, &error);
+                }
             }
             let before = self.state().links.get(&link.key);
             self.change_open(|state| {
@@ -146,12 +164,28 @@ impl Host {
             before.map(|before| before.provider.clone()).filter(|before| *before != link.provider)
         };
         if let Some(from) = from {
-            let _provider = self.0.locks.lock(format!("provider {from}")).await;
-            if let Ok(slot) = self.provider_slot(&from) {
-                take_back(&slot, &link.key).await;
-            }
+            self.forget_link(&from, &link.key).await;
         }
         Ok(())
+    }
+
+    /// Has a link tried again that its provider does not accept.
+    fn not_accepted(&self, slot: &ProviderSlot, link: &LinkDefinition, error: &ProviderError) {
+        tracing::warn!(provider = %slot.id, link = ?link.key, %error, "a link is not accepted; it is tried again");
+        slot.unaccepted().insert(link.key.clone());
+        let event = link_event(&link.key, Some(slot.id.as_str()), Some(error.to_string()));
+        self.0.events.announce("linkdef_set_failed", event);
+    }
+
+    /// Has a provider forget a link, unless it has been given it again.
+    async fn forget_link(&self, provider: &ProviderId, key: &LinkKey) {
+        let _provider = self.0.locks.lock(format!("provider {provider}")).await;
+        let leads_there = self.state().links.get(key).is_some_and(|link| link.provider == *provider);
+        if let Ok(slot) = self.provider_slot(provider)
+            && !leads_there
+        {
+            take_back(&slot, key).await;
+        }
     }
 
     /// Deletes a link: calls over it are refused from now on.
@@ -177,10 +211,7 @@ impl Host {
 
     async fn drop_link(&self, key: &LinkKey) -> Result<(), HostError> {
         let link = self.change(|state| state.links.delete(key))?;
-        let _provider = self.0.locks.lock(format!("provider {}", link.provider)).await;
-        if let Ok(slot) = self.provider_slot(&link.provider) {
-            take_back(&slot, key).await;
-        }
+        self.forget_link(&link.provider, key).await;
         Ok(())
     }
 
@@ -188,27 +219,38 @@ impl Host {
     pub(crate) async fn sync_links(&self) -> Result<(), HostError> {
         let Some(node) = &self.0.node else { return Ok(()) };
         let _sync = self.0.locks.lock("all links".to_owned()).await;
+        self.drop_gone_links();
         let wanted = node.shared().read(wanted_links);
-        let (gone, new) = {
+        let new: Vec<_> = {
             let state = self.state();
-            let gone: Vec<_> =
-                state.links.all().map(|link| link.key.clone()).filter(|key| !wanted.contains_key(key)).collect();
             let is_new = |link: &Arc<LinkDefinition>| state.links.get(&link.key).as_ref() != Some(link);
-            (gone, wanted.into_values().filter(is_new).collect::<Vec<_>>())
+            wanted.into_values().filter(is_new).collect()
         };
-        let dropping = gone.into_iter().map(|key| async move { self.drop_link(&key).await });
-        let mut dropping = futures::stream::iter(dropping).buffer_unordered(OFFERED_MAX);
-        while let Some(dropped) = dropping.next().await {
-            if let Err(error) = dropped {
-                tracing::debug!(%error, "a link was deleted by somebody else");
-            }
-        }
         let mut taking = futures::stream::iter(new).map(|link| self.take_link(link)).buffer_unordered(OFFERED_MAX);
         let mut result = Ok(());
         while let Some(taken) = taking.next().await {
             result = result.and(taken);
         }
         result
+    }
+
+    /// Has calls no longer use the links that the lattice no longer has: at once, however long their providers take to
+    /// forget them.
+    fn drop_gone_links(&self) {
+        let Some(node) = &self.0.node else { return };
+        let wanted = node.shared().read(wanted_links);
+        let is_gone = |link: &&Arc<LinkDefinition>| !wanted.contains_key(&link.key);
+        let mut gone: Vec<_> = self.state().links.all().filter(is_gone).cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        self.change(|state| gone.retain(|link| state.links.delete(&link.key).is_ok()));
+        let host = self.clone();
+        let forgetting = gone.into_iter().map(move |link| {
+            let host = host.clone();
+            async move { host.forget_link(&link.provider, &link.key).await }
+        });
+        self.tasks().spawn(futures::stream::iter(forgetting).buffer_unordered(OFFERED_MAX).collect::<()>());
     }
 
     /// Starts the task that follows the lattice's links until the host stops.
@@ -225,11 +267,37 @@ impl Host {
                     changed = changes.changed() => if changed.is_err() { return },
                 }
                 let Some(host) = host.upgrade().map(Host) else { return };
-                if let Err(error) = host.sync_links().await {
-                    tracing::debug!(%error, "links were not brought up to date");
-                }
+                host.follow_change(&mut changes).await;
             }
         });
+    }
+
+    /// Brings the links to what the lattice has. What is deleted meanwhile goes at once: a provider that takes long to
+    /// accept a link keeps no other link alive.
+    async fn follow_change(&self, changes: &mut watch::Receiver<u64>) {
+        let mut sync = std::pin::pin!(self.sync_links());
+        let mut is_behind = false;
+        loop {
+            tokio::select! {
+                biased;
+                synced = &mut sync => {
+                    if let Err(error) = synced {
+                        tracing::debug!(%error, "links were not brought up to date");
+                    }
+                    if is_behind {
+                        changes.mark_changed();
+                    }
+                    return;
+                }
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.drop_gone_links();
+                    is_behind = true;
+                }
+            }
+        }
     }
 
     /// Returns all links, ordered by actor, contract and name.
@@ -269,13 +337,12 @@ fn wanted_links(data: &LatticeData) -> BTreeMap<LinkKey, Arc<LinkDefinition>> {
 }
 
 /// Gives a provider a link, unless it has it already.
-pub(super) async fn give_link(
-    slot: &ProviderSlot,
-    link: &Arc<LinkDefinition>,
-) -> Result<(), wattle_types::ProviderError> {
+pub(super) async fn give_link(slot: &ProviderSlot, link: &Arc<LinkDefinition>) -> Result<(), ProviderError> {
     if slot.accepted().get(&link.key) == Some(link) {
         return Ok(());
     }
+    // Until it has accepted this one, nobody knows what it has.
+    slot.accepted().remove(&link.key);
     put_link(slot.slot.current().provider.as_ref(), link.clone()).await?;
     slot.accepted().insert(link.key.clone(), link.clone());
     slot.unaccepted().remove(&link.key);

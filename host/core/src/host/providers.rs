@@ -233,26 +233,29 @@ impl Host {
         given
     }
 
-    /// Gives a provider the links again that it did not accept when it was started.
+    /// Gives a provider the links again that it did not accept. Others change it in between; when what is behind it is
+    /// not there, the rest waits for the next time.
     pub(super) async fn retry_links(&self, slot: &ProviderSlot) {
         let keys = slot.unaccepted().clone();
-        if keys.is_empty() {
-            return;
-        }
-        let _change = self.0.locks.lock(format!("provider {}", slot.id)).await;
-        let still_runs = self.state().providers.get(&slot.id).is_some_and(|now| std::ptr::eq(now.as_ref(), slot));
-        if !still_runs {
-            return;
-        }
-        let links = self.state().links.of_provider(&slot.id);
         for key in keys {
-            let Some(link) = links.iter().find(|link| link.key == key) else {
+            let _change = self.0.locks.lock(format!("provider {}", slot.id)).await;
+            let still_runs = self.state().providers.get(&slot.id).is_some_and(|now| std::ptr::eq(now.as_ref(), slot));
+            if !still_runs {
+                return;
+            }
+            let link = self.state().links.get(&key).filter(|link| link.provider == slot.id);
+            let Some(link) = link else {
                 // Deleted meanwhile.
                 slot.unaccepted().remove(&key);
                 continue;
             };
-            if let Err(error) = give_link(slot, link).await {
-                tracing::debug!(provider = %slot.id, %error, "a link is still not accepted");
+            match give_link(slot, &link).await {
+                Ok(()) => {}
+                Err(error @ (ProviderError::BackendUnavailable(_) | ProviderError::DeadlineExceeded)) => {
+                    tracing::debug!(provider = %slot.id, %error, "links are still not accepted");
+                    return;
+                }
+                Err(error) => tracing::debug!(provider = %slot.id, %error, "a link is still not accepted"),
             }
         }
     }

@@ -27,7 +27,14 @@ pub(super) struct Shared {
     pub(super) identity: Arc<Identity>,
     pub(super) status: watch::Sender<Status>,
     /// What the process is to know. Held while it is told, so that it is told in order.
-    pub(super) links: tokio::sync::Mutex<Vec<Arc<LinkDefinition>>>,
+    pub(super) links: tokio::sync::Mutex<Vec<Known>>,
+}
+
+/// A link of a process.
+pub(super) struct Known {
+    link: Arc<LinkDefinition>,
+    /// Whether the process surely has it so. Otherwise, something went wrong as it was told, and it is told again.
+    is_certain: bool,
 }
 
 impl Shared {
@@ -40,31 +47,38 @@ impl Shared {
 
     async fn put_link(&self, link: Arc<LinkDefinition>) -> Result<(), ProviderError> {
         let mut links = self.links.lock().await;
-        let known = links.iter().position(|known| known.key.actor == link.key.actor);
-        let known = known.and_then(|at| links.get(at).cloned());
+        let known = links.iter_mut().find(|known| known.link.key.actor == link.key.actor);
         if let Some(known) = &known {
-            if **known == *link {
+            if known.is_certain && *known.link == *link {
                 return Ok(());
             }
-            check_only_link(known, &link)?;
+            check_only_link(&known.link, &link)?;
         }
         self.doors().open(&link.key, &self.identity).await.map_err(super::channel::bus_error)?;
+        // Whatever ends this before its end, the next who puts a link begins with taking this one back.
+        let before = known.map(|known| {
+            known.is_certain = false;
+            known.link.clone()
+        });
+        if before.is_none() {
+            links.push(Known { link: link.clone(), is_certain: false });
+        }
         if self.check_up().is_ok() {
-            if let Some(known) = &known {
+            if let Some(before) = before {
                 // A second put would be ignored.
-                self.channel.delete_link(known).await?;
+                self.channel.delete_link(&before).await?;
             }
             self.channel.put_link(&link).await?;
         }
-        links.retain(|known| known.key != link.key);
-        links.push(link);
+        links.retain(|known| known.link.key != link.key);
+        links.push(Known { link, is_certain: true });
         Ok(())
     }
 
     async fn delete_link(&self, key: &LinkKey) {
         let mut links = self.links.lock().await;
-        let Some(at) = links.iter().position(|known| known.key == *key) else { return };
-        let link = links.swap_remove(at);
+        let Some(at) = links.iter().position(|known| known.link.key == *key) else { return };
+        let Known { link, .. } = links.swap_remove(at);
         self.doors().close(key, &self.identity).await;
         if self.check_up().is_ok()
             && let Err(error) = self.channel.delete_link(&link).await
@@ -75,9 +89,10 @@ impl Shared {
 
     /// Tells a new process all links.
     pub(super) async fn replay_links(&self) -> Result<(), ProviderError> {
-        let links = self.links.lock().await;
-        for link in links.iter() {
-            self.channel.put_link(link).await?;
+        let mut links = self.links.lock().await;
+        for known in links.iter_mut() {
+            self.channel.put_link(&known.link).await?;
+            known.is_certain = true;
         }
         // While the lock is held: a link put in this moment is either in the list above or sent afterwards.
         self.status.send_replace(Status::Up);
@@ -86,8 +101,8 @@ impl Shared {
 
     /// Lets the process call nobody any more.
     pub(super) async fn close_doors(&self) {
-        for link in self.links.lock().await.drain(..) {
-            self.doors().close(&link.key, &self.identity).await;
+        for known in self.links.lock().await.drain(..) {
+            self.doors().close(&known.link.key, &self.identity).await;
         }
     }
 
