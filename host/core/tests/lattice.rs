@@ -236,3 +236,21 @@ async fn links_put_by_several_hosts_at_once_are_all_kept() {
     a.shutdown().await;
     b.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_provider_slow_to_accept_a_link_keeps_no_deleted_link_alive() {
+    let lattice = Lattice::new();
+    let (a, b) = (lattice.host("a").await, lattice.host("b").await);
+    start_script(&a, "slow").await;
+    let (deleted, slow) = (link(lattice.author.id(), "store"), link(lattice.author.another().id(), "slow"));
+    b.put_link(deleted.clone(), false).await.unwrap();
+    eventually("the link is there", || async { (a.links().len() == 1).then_some(()) }).await;
+    let values = BTreeMap::from([("slow".to_owned(), String::new())]);
+    b.put_link(wattle_types::LinkDefinition { values, ..slow }, false).await.unwrap();
+    // The provider on the other host is being asked, and does not answer.
+    lattice.script.holding.notified().await;
+    b.delete_link(&deleted.key).await.unwrap();
+    eventually("the deleted link is gone", || async { a.links().is_empty().then_some(()) }).await;
+    a.shutdown().await;
+    b.shutdown().await;
+}

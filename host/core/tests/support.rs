@@ -234,6 +234,10 @@ impl Provider for Scripted {
     fn put_link(&self, link: Arc<LinkDefinition>) -> BoxFuture<'_, Result<(), ProviderError>> {
         self.script.note(format!("{} linked", self.name));
         Box::pin(async move {
+            if link.values.contains_key("slow") {
+                self.script.holding.notify_one();
+                std::future::pending::<()>().await;
+            }
             match link.values.get("bad") {
                 Some(_) => Err(ProviderError::BadConfig("bad is not allowed".into())),
                 None if self.script.away.load(Ordering::SeqCst) => {

@@ -253,21 +253,24 @@ impl Host {
         self.tasks().spawn(futures::stream::iter(forgetting).buffer_unordered(OFFERED_MAX).collect::<()>());
     }
 
-    /// Starts the task that follows the lattice's links until the host stops.
+    /// Starts the task that follows the lattice's links until the host begins to stop: a provider slow to accept one
+    /// does not hold that up.
     pub(super) fn follow_links(&self) {
         let Some(node) = &self.0.node else { return };
-        let (host, stopped) = (Arc::downgrade(&self.0), self.stopped().clone());
+        let (host, closing) = (Arc::downgrade(&self.0), self.closing().clone());
         let mut changes = node.shared().link_changes();
         changes.mark_changed();
         self.tasks().spawn(async move {
             loop {
                 tokio::select! {
                     biased;
-                    () = stopped.cancelled() => return,
+                    () = closing.cancelled() => return,
                     changed = changes.changed() => if changed.is_err() { return },
                 }
                 let Some(host) = host.upgrade().map(Host) else { return };
-                host.follow_change(&mut changes).await;
+                if closing.run_until_cancelled(host.follow_change(&mut changes)).await.is_none() {
+                    return;
+                }
             }
         });
     }
