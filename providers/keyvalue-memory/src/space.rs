@@ -1,7 +1,7 @@
 //! A store: shards behind locks that are held for one operation, never over an await.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -64,13 +64,10 @@ impl Space {
         change(&mut self.shard(key), &self.budget)
     }
 
-    /// Combines the sets at `keys` as they are at one moment. Shards are locked in their order, so that two of these
-    /// never wait for each other.
-    fn combine(
-        &self,
-        keys: &[String],
-        with: for<'s> fn(BTreeSet<&'s String>, Option<&'s BTreeSet<String>>) -> BTreeSet<&'s String>,
-    ) -> Result<Vec<String>, KeyValueError> {
+    /// Combines the sets at `keys`, each taken once, as they are at one moment; an empty set is `None`. Shards are
+    /// locked in their order, so that two of these never wait for each other.
+    fn combine(&self, keys: &[String], combine: Combination) -> Result<Vec<String>, KeyValueError> {
+        let keys: BTreeSet<&String> = keys.iter().collect();
         let indices: BTreeSet<usize> = keys.iter().map(|key| self.index(key)).collect();
         let shards: BTreeMap<usize, MutexGuard<'_, Shard>> =
             indices.into_iter().map(|index| (index, self.lock(index))).collect();
@@ -79,10 +76,25 @@ impl Space {
             let shard = shards.get(&self.index(key));
             sets.push(shard.map(|shard| shard.set(key)).transpose()?.flatten());
         }
-        let mut sets = sets.into_iter();
-        let first = sets.next().flatten().into_iter().flatten().collect();
-        answer(sets.fold(first, with))
+        combine(&sets)
     }
+}
+
+/// What is left of several sets.
+type Combination = fn(&[Option<&BTreeSet<String>>]) -> Result<Vec<String>, KeyValueError>;
+
+/// Returns what any set has. The items known to be in it are never more than an answer holds.
+fn union(sets: &[Option<&BTreeSet<String>>]) -> Result<Vec<String>, KeyValueError> {
+    let mut known = HashSet::new();
+    answer(sets.iter().flatten().copied().flatten().filter(|item| known.insert(*item)))
+}
+
+/// Returns what all sets have. Only the items of the smallest are looked up in the others: no more lookups than the
+/// sets together have items.
+fn intersection(sets: &[Option<&BTreeSet<String>>]) -> Result<Vec<String>, KeyValueError> {
+    let smallest = sets.iter().min_by_key(|set| set.map_or(0, BTreeSet::len)).copied().flatten();
+    let in_all = |item: &&String| sets.iter().flatten().all(|set| set.contains(*item));
+    answer(smallest.into_iter().flatten().filter(in_all))
 }
 
 /// Copies the items of an answer, if they fit one.
@@ -142,16 +154,10 @@ impl KeyValue for MemoryStore {
     }
 
     async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
-        self.0.combine(keys, |mut total, set| {
-            total.extend(set.into_iter().flatten());
-            total
-        })
+        self.0.combine(keys, union)
     }
 
     async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
-        self.0.combine(keys, |mut total, set| {
-            total.retain(|item| set.is_some_and(|set| set.contains(*item)));
-            total
-        })
+        self.0.combine(keys, intersection)
     }
 }

@@ -156,4 +156,6 @@ async fn an_answer_longer_than_a_message_is_refused() {
     }
     assert_eq!(store.list_range("list", 1, 1).await.unwrap(), [half('2')]);
     assert_eq!(store.set_union(&keys[..1]).await.unwrap(), [half('1')]);
+    let with_a_longer_set = ["set".to_owned(), "2".to_owned()];
+    assert_eq!(store.set_intersection(&with_a_longer_set).await.unwrap(), [half('2')], "only the answer is too long");
 }

@@ -51,39 +51,67 @@ impl Snapshot {
             .collect()
     }
 
-    pub(crate) fn members(&self, key: &str) -> Result<BTreeSet<String>, Fault> {
-        match self.held(key)? {
-            None => return Ok(BTreeSet::new()),
-            Some(Held::Set { .. }) => {}
-            Some(_) => return Err(wrong(ValueKind::Set)),
-        }
-        let next = [key, "\0"].concat();
-        let members = self.transaction.open_table(MEMBERS)?;
-        let members = members.range((key, "")..(next.as_str(), ""))?;
-        let mut room = AnswerRoom::default();
-        members.map(|member| Ok(room.copy(member?.0.value().1)?)).collect()
+    pub(crate) fn members(&self, key: &str) -> Result<Vec<String>, Fault> {
+        self.set(key)?;
+        let (mut found, mut room) = (Vec::new(), AnswerRoom::default());
+        self.each_member(key, |member| {
+            found.push(room.copy(member)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn union(&self, keys: &[String]) -> Result<Vec<String>, Fault> {
         let (mut union, mut room) = (BTreeSet::new(), AnswerRoom::default());
-        for key in keys {
-            for member in self.members(key)? {
-                if !union.contains(&member) {
-                    union.insert(room.copy(&member)?);
+        for (key, _) in self.sets(keys)? {
+            self.each_member(key, |member| {
+                if !union.contains(member) {
+                    union.insert(room.copy(member)?);
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(union.into_iter().collect())
     }
 
+    /// Looks only the members of the smallest set up in the others: no more lookups than the sets have members.
     pub(crate) fn intersection(&self, keys: &[String]) -> Result<Vec<String>, Fault> {
-        let Some((first, others)) = keys.split_first() else { return Ok(Vec::new()) };
-        let mut common = self.members(first)?;
-        for key in others {
-            let members = self.members(key)?;
-            common.retain(|member| members.contains(member));
+        let mut sets = self.sets(keys)?;
+        sets.sort_unstable_by_key(|(_, count)| *count);
+        let Some(((smallest, _), others)) = sets.split_first() else { return Ok(Vec::new()) };
+        let members = self.transaction.open_table(MEMBERS)?;
+        let (mut common, mut room) = (Vec::new(), AnswerRoom::default());
+        self.each_member(smallest, |member| {
+            for (key, _) in others {
+                if members.get((*key, member))?.is_none() {
+                    return Ok(());
+                }
+            }
+            common.push(room.copy(member)?);
+            Ok(())
+        })?;
+        Ok(common)
+    }
+
+    /// Returns the keys of sets, each once, with how many members they have.
+    fn sets<'k>(&self, keys: &'k [String]) -> Result<Vec<(&'k str, u64)>, Fault> {
+        let keys: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
+        keys.into_iter().map(|key| Ok((key, self.set(key)?))).collect()
+    }
+
+    /// Returns how many members the set at `key` has.
+    fn set(&self, key: &str) -> Result<u64, Fault> {
+        match self.held(key)? {
+            None => Ok(0),
+            Some(Held::Set { count }) => Ok(count),
+            Some(_) => Err(wrong(ValueKind::Set)),
         }
-        Ok(common.into_iter().collect())
+    }
+
+    fn each_member(&self, key: &str, mut visit: impl FnMut(&str) -> Result<(), Fault>) -> Result<(), Fault> {
+        let next = [key, "\0"].concat();
+        let members = self.transaction.open_table(MEMBERS)?;
+        members.range((key, "")..(next.as_str(), ""))?.try_for_each(|member| visit(member?.0.value().1))
     }
 }
 

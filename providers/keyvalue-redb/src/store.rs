@@ -138,7 +138,7 @@ impl KeyValue for RedbStore {
 
     async fn set_members(&self, key: &str) -> Result<Vec<String>, KeyValueError> {
         let key = key.to_owned();
-        self.read(move |snapshot| Ok(snapshot.members(&key)?.into_iter().collect())).await
+        self.read(move |snapshot| snapshot.members(&key)).await
     }
 
     async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {

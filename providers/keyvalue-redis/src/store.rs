@@ -1,6 +1,6 @@
 //! The contract's methods as Redis's commands.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
 use redis::{Cmd, FromRedisValue, RedisError, aio::ConnectionManager, cmd};
 use wattle_provider_sdk::{KeyValue, KeyValueError, ValueKind};
@@ -43,10 +43,11 @@ impl RedisStore {
         command
     }
 
-    /// Starts a command on `keys`.
+    /// Starts a command on `keys`, each named once.
     fn on_all(&self, name: &str, keys: &[String]) -> Cmd {
         let mut command = cmd(name);
-        keys.iter().for_each(|key| {
+        let keys: BTreeSet<&String> = keys.iter().collect();
+        keys.into_iter().for_each(|key| {
             command.arg(&*self.key(key));
         });
         command

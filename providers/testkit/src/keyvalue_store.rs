@@ -40,6 +40,7 @@ macro_rules! keyvalue_store_suite {
             sets_hold_each_item_once
             sets_combine
             a_set_combined_with_itself_is_itself
+            a_set_named_often_is_read_once
             nothing_is_left_of_an_emptied_list_or_set
             operations_refuse_other_kinds
             odd_keys_are_keys
@@ -321,6 +322,16 @@ pub mod cases {
         let twice = texts(&["set", "set"]);
         assert_eq!(sorted(store.set_union(&twice).await.unwrap()), texts(&["a", "b"]));
         assert_eq!(sorted(store.set_intersection(&twice).await.unwrap()), texts(&["a", "b"]));
+    }
+
+    /// With a look at the set for each name, this would take minutes.
+    pub async fn a_set_named_often_is_read_once<T: StoreSubject>(subject: &T) {
+        let store = subject.store();
+        let items: Vec<String> = (1000..2000).map(|n| n.to_string()).collect();
+        together(items.iter().map(|item| async { store.set_add("set", item.clone()).await.unwrap() })).await;
+        let often = vec!["set".to_owned(); 1_000_000];
+        assert_eq!(sorted(store.set_union(&often).await.unwrap()), items);
+        assert_eq!(sorted(store.set_intersection(&often).await.unwrap()), items);
     }
 
     pub async fn nothing_is_left_of_an_emptied_list_or_set<T: StoreSubject>(subject: &T) {
