@@ -139,23 +139,3 @@ async fn namespaces_are_apart_and_share_the_budget() {
     let again = memory.open(&named("a").unwrap()).await.unwrap();
     assert_eq!(again.get("key").await, Ok(Some("a".into())));
 }
-
-#[tokio::test]
-async fn an_answer_longer_than_a_message_is_refused() {
-    let store = open(&[("max_bytes", "100000000")]).await;
-    let half = |digit: char| digit.to_string().repeat(9 << 20);
-    for digit in ['1', '2'] {
-        store.list_push("list", half(digit)).await.unwrap();
-        store.set_add("set", half(digit)).await.unwrap();
-        store.set_add(&digit.to_string(), half(digit)).await.unwrap();
-    }
-    let keys = ["1".to_owned(), "2".to_owned()];
-    for refused in [store.list_range("list", 0, -1).await, store.set_members("set").await, store.set_union(&keys).await]
-    {
-        assert_eq!(refused.unwrap_err().code(), "value_too_large");
-    }
-    assert_eq!(store.list_range("list", 1, 1).await.unwrap(), [half('2')]);
-    assert_eq!(store.set_union(&keys[..1]).await.unwrap(), [half('1')]);
-    let with_a_longer_set = ["set".to_owned(), "2".to_owned()];
-    assert_eq!(store.set_intersection(&with_a_longer_set).await.unwrap(), [half('2')], "only the answer is too long");
-}

@@ -1,13 +1,16 @@
 //! What went wrong, in the contract's words. Names the server's address, never its password.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use wattle_provider_sdk::{KeyValueError, ValueKind};
+use wattle_provider_sdk::{AnswerRoom, KeyValueError, ValueKind};
+
+use crate::reading::TOO_LARGE;
 
 /// Explains the failure of a command that works on `expected`, at the server at `address`.
 pub(crate) fn explain(error: &RedisError, expected: ValueKind, address: &str) -> KeyValueError {
     let detail = error.detail().unwrap_or_default();
     match error.code() {
         Some("WRONGTYPE") => return KeyValueError::WrongKind { expected },
+        Some(TOO_LARGE) => return AnswerRoom::refusal(detail.parse().unwrap_or(usize::MAX)),
         Some("OOM") => return KeyValueError::Full { limit: format!("maxmemory of Redis at {address}") },
         Some("ERR") if detail.contains("not an integer") => return KeyValueError::NotANumber,
         Some("ERR") if detail.contains("would overflow") => return KeyValueError::Overflow,

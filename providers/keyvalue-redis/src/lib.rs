@@ -7,6 +7,7 @@
 
 mod explain;
 mod kind;
+mod reading;
 mod store;
 
 pub use kind::{Redis, RedisFactory};

@@ -2,10 +2,13 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
-use redis::{Cmd, FromRedisValue, RedisError, aio::ConnectionManager, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, ServerErrorKind, aio::ConnectionManager, cmd};
 use wattle_provider_sdk::{KeyValue, KeyValueError, ValueKind};
 
-use crate::explain::explain;
+use crate::{
+    explain::explain,
+    reading::{KEYS_MAX, Reading},
+};
 
 /// Longest expiry Redis is asked for: a hundred years. More overflows its clock.
 const EXPIRY_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -43,31 +46,46 @@ impl RedisStore {
         command
     }
 
-    /// Starts a command on `keys`, each named once.
-    fn on_all(&self, name: &str, keys: &[String]) -> Cmd {
-        let mut command = cmd(name);
-        let keys: BTreeSet<&String> = keys.iter().collect();
-        keys.into_iter().for_each(|key| {
-            command.arg(&*self.key(key));
-        });
-        command
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd, expected: ValueKind) -> Result<T, KeyValueError> {
+        self.send(command).await.map_err(|error| explain(&error, expected, &self.address))
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd, expected: ValueKind) -> Result<T, KeyValueError> {
+    /// Reads what may be of any length, and is refused when it is longer than an answer.
+    async fn read<T: FromRedisValue>(&self, reading: Reading<'_>, expected: ValueKind) -> Result<T, KeyValueError> {
+        let mut answer = self.send(&reading.known()).await;
+        if answer.as_ref().is_err_and(|error| error.kind() == ServerErrorKind::NoScript.into()) {
+            answer = self.send(&reading.whole()).await;
+        }
+        answer.map_err(|error| explain(&error, expected, &self.address))
+    }
+
+    async fn combine(&self, name: &'static str, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
+        let keys: BTreeSet<&String> = keys.iter().collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        if keys.len() > KEYS_MAX {
+            return Err(KeyValueError::Failed(format!("more than {KEYS_MAX} sets cannot be combined at once")));
+        }
+        let keys: Vec<_> = keys.into_iter().map(|key| self.key(key)).collect();
+        self.read(Reading { name, keys: &keys, arguments: &[] }, ValueKind::Set).await
+    }
+
+    async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         let mut connection = self.connection.clone();
-        let mut answer = command.query_async(&mut connection).await;
+        let answer = command.query_async(&mut connection).await;
         if answer.as_ref().is_err_and(RedisError::is_connection_refusal) {
             // The refusal may be old: the connection keeps its last failure until a call asks, and only then tries
             // anew. Nothing was sent yet. After any other failure something may have been, and INCRBY twice is wrong.
-            answer = command.query_async(&mut connection).await;
+            return command.query_async(&mut connection).await;
         }
-        answer.map_err(|error| explain(&error, expected, &self.address))
+        answer
     }
 }
 
 impl KeyValue for RedisStore {
     async fn get(&self, key: &str) -> Result<Option<String>, KeyValueError> {
-        self.ask(&self.on("GET", key), ValueKind::Text).await
+        self.read(Reading { name: "GET", keys: &[self.key(key)], arguments: &[] }, ValueKind::Text).await
     }
 
     async fn set(&self, key: &str, value: String, expiry: Option<Duration>) -> Result<(), KeyValueError> {
@@ -101,7 +119,7 @@ impl KeyValue for RedisStore {
     }
 
     async fn list_range(&self, key: &str, start: i64, stop: i64) -> Result<Vec<String>, KeyValueError> {
-        self.ask(self.on("LRANGE", key).arg(start).arg(stop), ValueKind::List).await
+        self.read(Reading { name: "LRANGE", keys: &[self.key(key)], arguments: &[start, stop] }, ValueKind::List).await
     }
 
     async fn set_add(&self, key: &str, value: String) -> Result<bool, KeyValueError> {
@@ -113,21 +131,15 @@ impl KeyValue for RedisStore {
     }
 
     async fn set_members(&self, key: &str) -> Result<Vec<String>, KeyValueError> {
-        self.ask(&self.on("SMEMBERS", key), ValueKind::Set).await
+        self.read(Reading { name: "SMEMBERS", keys: &[self.key(key)], arguments: &[] }, ValueKind::Set).await
     }
 
     async fn set_union(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.ask(&self.on_all("SUNION", keys), ValueKind::Set).await
+        self.combine("SUNION", keys).await
     }
 
     async fn set_intersection(&self, keys: &[String]) -> Result<Vec<String>, KeyValueError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.ask(&self.on_all("SINTER", keys), ValueKind::Set).await
+        self.combine("SINTER", keys).await
     }
 
     async fn ping(&self) -> Result<(), KeyValueError> {

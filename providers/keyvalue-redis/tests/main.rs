@@ -101,6 +101,32 @@ async fn what_is_not_text_is_an_error() {
 }
 
 #[tokio::test]
+async fn what_others_wrote_is_counted_before_it_is_sent() {
+    let server = RedisServer::start().await;
+    let store = open(&[("url", &server.url())]).await.unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("SETRANGE").arg("k").arg(16 << 20).arg("x").query_async::<()>(&mut connection).await.unwrap();
+    let refused = store.get("k").await.unwrap_err().to_string();
+    assert_eq!(refused, "an answer of 16777241 bytes exceeds the limit of 16777216");
+    assert!(store.contains("k").await.unwrap(), "the connection is as good as before");
+    // As a Redis that was started anew has.
+    redis::cmd("SCRIPT").arg("FLUSH").query_async::<()>(&mut connection).await.unwrap();
+    assert_eq!(store.get("missing").await, Ok(None));
+}
+
+#[tokio::test]
+async fn more_sets_than_a_script_can_take_are_refused() {
+    let server = RedisServer::start().await;
+    let store = open(&[("url", &server.url())]).await.unwrap();
+    store.set_add("s0", "x".into()).await.unwrap();
+    let keys: Vec<String> = (0..4097).map(|n| format!("s{n}")).collect();
+    assert_eq!(store.set_union(&keys[..4096]).await.unwrap(), ["x"]);
+    let refused = store.set_union(&keys).await.unwrap_err().to_string();
+    assert_eq!(refused, "more than 4096 sets cannot be combined at once");
+}
+
+#[tokio::test]
 async fn bad_configuration_is_refused_with_an_example() {
     let error = |values| async move { open(values).await.unwrap_err().to_string() };
     assert!(error(&[]).await.contains("redis://localhost:6379/0"));

@@ -45,6 +45,7 @@ macro_rules! keyvalue_store_suite {
             operations_refuse_other_kinds
             odd_keys_are_keys
             big_values_come_back_whole
+            an_answer_longer_than_a_message_is_refused
             long_lists_stay_exact
             contended_lists_and_sets_lose_nothing
         }
@@ -403,6 +404,28 @@ pub mod cases {
         assert!(store.list_range("list", 0, -1).await.unwrap() == [big.clone()]);
         assert!(store.set_members("set").await.unwrap() == [big.clone()]);
         assert!(store.set_remove("set", &big).await.unwrap());
+    }
+
+    pub async fn an_answer_longer_than_a_message_is_refused<T: StoreSubject>(subject: &T) {
+        let store = subject.store();
+        let half = |digit: char| digit.to_string().repeat(9 << 20);
+        for digit in ['1', '2'] {
+            store.list_push("list", half(digit)).await.unwrap();
+            store.set_add("set", half(digit)).await.unwrap();
+            store.set_add(&digit.to_string(), half(digit)).await.unwrap();
+        }
+        for refused in [
+            store.list_range("list", 0, -1).await,
+            store.set_members("set").await,
+            store.set_union(&texts(&["1", "2"])).await,
+            store.set_intersection(&texts(&["set"])).await,
+        ] {
+            assert_eq!(refused.unwrap_err().code(), "value_too_large");
+        }
+        assert_eq!(store.list_range("list", 1, 1).await.unwrap(), [half('2')]);
+        assert_eq!(store.set_union(&texts(&["1"])).await.unwrap(), [half('1')]);
+        let common = store.set_intersection(&texts(&["set", "2"])).await.unwrap();
+        assert_eq!(common, [half('2')], "only an answer is too long, no set");
     }
 
     pub async fn long_lists_stay_exact<T: StoreSubject>(subject: &T) {
