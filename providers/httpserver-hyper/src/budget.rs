@@ -1,6 +1,6 @@
-//! What all requests of a server hold of their bodies together, bounded.
+//! What a server holds of all its requests together, bounded: their bodies, and the answers that nobody has read yet.
 //!
-//! A limit for each body is no limit for memory: clients are many, and nobody knows them.
+//! A limit for each of them is no limit for memory: clients are many, and nobody knows them.
 
 use std::sync::{
     Arc,

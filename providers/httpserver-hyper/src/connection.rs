@@ -2,6 +2,7 @@
 
 mod counted;
 mod sent;
+mod unread;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -79,7 +80,7 @@ where
                 ended = connection.as_mut() => return log(ended),
                 () = drain.as_mut() => break true,
                 () = tick.as_mut() => {
-                    if watchdog.expired(activity.sample()) {
+                    if expired(&mut watchdog, &activity) {
                         break false;
                     }
                     tick.set(sleep(watchdog.tick()));
@@ -109,9 +110,14 @@ where
             biased;
             ended = connection.as_mut() => return log(ended),
             () = listener.kill().cancelled() => return,
-            () = sleep(ending.tick()) => if ending.expired(activity.sample()) { return },
+            () = sleep(ending.tick()) => if expired(&mut ending, &activity) { return },
         }
     }
+}
+
+/// Returns whether the connection should be closed now: it is idle, or an answer on it is not read, busy as others are.
+fn expired(watchdog: &mut Watchdog, activity: &Activity) -> bool {
+    watchdog.expired(activity.sample()) || (watchdog.turns() && activity.unread.turn())
 }
 
 fn builder(listener: &Listener, limits: ConnectionLimits) -> auto::Builder<Streams> {

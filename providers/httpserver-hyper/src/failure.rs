@@ -131,6 +131,21 @@ impl Failure {
         Self::new(StatusCode::BAD_GATEWAY, "response_invalid", message).about(route, None)
     }
 
+    /// There is no room for the actor's answer of `size` bytes beside those that clients have yet to read.
+    pub(crate) fn unread(route: &Route, size: usize, Exhausted { total }: &Exhausted, repeatable: bool) -> Self {
+        if size > *total {
+            return Self::call(route, &InvokeError::PayloadTooLarge { size, limit: *total }, 0);
+        }
+        // What was asked for is done, and proxies take a 503 for permission to send it again.
+        let status = if repeatable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
+        let message =
+            format!("the server holds answers that other clients have yet to read up to its limit of {total} bytes");
+        let failure = Self::new(status, "overloaded", message)
+            .about(route, None)
+            .remedy("try again later, or give the HTTP server's configuration more: max_unread_bytes=BYTES");
+        Self { retry: repeatable, ..failure }
+    }
+
     /// The call failed, of which `asked` bytes were the actor's to read.
     ///
     /// A payload over the limit is the client's fault if it is the one that was asked with, and else the actor's.

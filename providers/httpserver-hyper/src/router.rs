@@ -20,6 +20,9 @@ pub(crate) struct Route {
     pub(crate) actors: Arc<dyn ActorInvoker>,
     /// What the generation's requests may hold of their bodies together.
     pub(crate) bodies: Arc<Budget>,
+    /// What the generation may hold of answers that clients have yet to read. Apart from the bodies: who reads nothing
+    /// keeps nobody from asking.
+    pub(crate) answers: Arc<Budget>,
     /// The generation's requests; closed when it takes no more.
     pub(crate) in_flight: TaskTracker,
 }

@@ -28,6 +28,7 @@ pub struct HttpServer {
     settings: ServerSettings,
     lease: Lease,
     bodies: Arc<Budget>,
+    answers: Arc<Budget>,
     in_flight: TaskTracker,
 }
 
@@ -40,8 +41,9 @@ impl HttpServer {
         let settings = ServerSettings::parse(&context)?;
         let lease = predecessor.and_then(Handover::take::<Lease>).unwrap_or_else(Lease::open);
         let bodies = Budget::new(settings.max_buffered_bytes);
+        let answers = Budget::new(settings.max_unread_bytes);
         let in_flight = TaskTracker::new();
-        Ok(Self { contracts: HTTP_SERVER.ids(), context, settings, lease, bodies, in_flight })
+        Ok(Self { contracts: HTTP_SERVER.ids(), context, settings, lease, bodies, answers, in_flight })
     }
 
     /// Returns each address its links name, with the one that is listened on; they differ for port 0.
@@ -78,6 +80,7 @@ impl HttpServer {
             codec,
             actors: Arc::clone(&self.context.actors),
             bodies: Arc::clone(&self.bodies),
+            answers: Arc::clone(&self.answers),
             in_flight: self.in_flight.clone(),
         })
     }

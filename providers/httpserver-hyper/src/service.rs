@@ -13,6 +13,7 @@ use wattle_types::{CallContext, Deadline};
 use crate::{
     access::{self, Exchange},
     body,
+    budget::Share,
     connection::{Activity, Sent},
     failure::Failure,
     listener::Listener,
@@ -52,7 +53,10 @@ pub(crate) async fn serve(
     };
     let error = outcome.as_ref().err().map(Failure::code);
     let closes = outcome.as_ref().is_err_and(|failure| failure.closes);
-    let mut response = outcome.unwrap_or_else(|failure| failure.response());
+    let (mut response, share) = match outcome {
+        Ok((response, share)) => (response, Some(share)),
+        Err(failure) => (failure.response(), None),
+    };
     if !http2 && (closes || listener.is_closing()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -64,7 +68,7 @@ pub(crate) async fn serve(
         error,
     };
     access::log(&parts, &exchange);
-    Ok(response.map(|body| Full::new(Sent::new(body, Arc::clone(activity)))))
+    Ok(response.map(|body| Full::new(Sent::new(body, share, Arc::clone(activity)))))
 }
 
 fn check_head(parts: &Parts, max_header_bytes: usize) -> Result<(), Failure> {
@@ -92,7 +96,13 @@ fn claim(listener: &Listener, parts: &Parts) -> Result<Claimed, Failure> {
     Err(Failure::draining())
 }
 
-async fn answer(route: &Route, parts: &Parts, body: Incoming, started: Instant) -> Result<Response<Bytes>, Failure> {
+/// Returns the actor's answer, and the share that is to be kept as long as it.
+async fn answer(
+    route: &Route,
+    parts: &Parts,
+    body: Incoming,
+    started: Instant,
+) -> Result<(Response<Bytes>, Share), Failure> {
     let settings = &route.settings;
     let deadline = Deadline::after(started, settings.timeout);
     let latest = deadline.instant().into();
@@ -120,11 +130,15 @@ async fn answer(route: &Route, parts: &Parts, body: Incoming, started: Instant) 
         .await
         .map_err(|_| Failure::too_slow(route))?
         .map_err(|error| Failure::call(route, &error, asked))?;
+    // Of all of it: the answer's body is a part of it, and keeps the whole.
+    let mut unread = route.answers.share();
+    unread.take(payload.len()).map_err(|exhausted| Failure::unread(route, payload.len(), &exhausted, repeatable))?;
     let answer = route
         .codec
         .decode_response(&payload)
         .map_err(|error| Failure::bad_response(route, &format!("the actor's answer cannot be used: {error}")))?;
-    message::response(answer, &parts.method).map_err(|what| Failure::bad_response(route, &what))
+    let response = message::response(answer, &parts.method).map_err(|what| Failure::bad_response(route, &what))?;
+    Ok((response, unread))
 }
 
 fn traceparent(parts: &Parts) -> Option<Arc<str>> {

@@ -26,7 +26,7 @@ use wattle_types::{LinkDefinition, ProviderContext, ProviderError};
 /// | `max_header_bytes` | 32768 | longer request heads are refused with 431 |
 /// | `max_connections` | 4096 | beyond that, clients wait in the kernel's queue |
 /// | `header_timeout_ms` | 10000 | for a TLS handshake, for the first request head, and for one that has begun |
-/// | `idle_timeout_ms` | 75000 | a connection without requests is closed after this |
+/// | `idle_timeout_ms` | 75000 | a connection is closed after this without requests, or with an answer not read |
 ///
 /// The last four hold for an address; where links share one, the largest of each counts.
 pub const LINK_SETTINGS: &[&str] = &[
@@ -54,6 +54,7 @@ pub const LINK_SETTINGS: &[&str] = &[
 /// |---|---|---|
 /// | `drain_grace_ms` | 5000 | how long connections of a closing address may stay idle until they are closed |
 /// | `max_buffered_bytes` | 268435456 | bytes of bodies that all requests hold together; more are refused with 503 |
+/// | `max_unread_bytes` | 268435456 | bytes of answers that clients have yet to read; more become a 503 |
 ///
 /// No body may be larger than `max_buffered_bytes`, whatever `max_body_bytes` says.
 pub const PROVIDER_SETTINGS: &[&str] = &[
@@ -73,6 +74,7 @@ pub const PROVIDER_SETTINGS: &[&str] = &[
     "idle_timeout_ms",
     "drain_grace_ms",
     "max_buffered_bytes",
+    "max_unread_bytes",
 ];
 
 /// Where a link without an address is served: reachable from this machine only.
@@ -85,8 +87,10 @@ const MAX_HEADER_BYTES_MAX: usize = 1024 * 1024;
 const MAX_BODY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Room for 25 of the largest bodies, or a great many of the usual ones.
 const MAX_BUFFERED_BYTES: usize = 256 * 1024 * 1024;
+/// Room for 16 of the largest answers, or a great many of the usual ones.
+const MAX_UNREAD_BYTES: usize = 256 * 1024 * 1024;
 /// More than machines have, and less than what arithmetic bears.
-const MAX_BUFFERED_BYTES_MAX: usize = isize::MAX as usize;
+const BUDGET_BYTES_MAX: usize = isize::MAX as usize;
 /// An hour: longer than any sensible request, short enough for arithmetic.
 const MS_MAX: u64 = 3_600_000;
 
@@ -140,6 +144,7 @@ pub(crate) struct ServerSettings {
     defaults: Settings,
     pub(crate) drain_grace: Duration,
     pub(crate) max_buffered_bytes: usize,
+    pub(crate) max_unread_bytes: usize,
 }
 
 impl ServerSettings {
@@ -150,8 +155,9 @@ impl ServerSettings {
     pub(crate) fn parse(context: &ProviderContext) -> Result<Self, ProviderError> {
         let defaults = Settings::parse(&context.config, PROVIDER_SETTINGS)?;
         let drain_grace = milliseconds(&defaults, "drain_grace_ms", 5_000)?;
-        let max_buffered_bytes = count(&defaults, "max_buffered_bytes", MAX_BUFFERED_BYTES, MAX_BUFFERED_BYTES_MAX)?;
-        let settings = Self { defaults, drain_grace, max_buffered_bytes };
+        let max_buffered_bytes = count(&defaults, "max_buffered_bytes", MAX_BUFFERED_BYTES, BUDGET_BYTES_MAX)?;
+        let max_unread_bytes = count(&defaults, "max_unread_bytes", MAX_UNREAD_BYTES, BUDGET_BYTES_MAX)?;
+        let settings = Self { defaults, drain_grace, max_buffered_bytes, max_unread_bytes };
         settings.resolve(Settings::default())?;
         Ok(settings)
     }

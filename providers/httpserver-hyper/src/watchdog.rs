@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::settings::ConnectionLimits;
 
 /// How often a timeout is looked at: a connection lives at most a quarter longer than it should.
-const TICKS_PER_TIMEOUT: u32 = 4;
+pub(crate) const TICKS_PER_TIMEOUT: u32 = 4;
 
 /// A connection's counters; they wrap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) struct Watchdog {
     idle_ticks: u32,
     last: Sample,
     quiet_ticks: u32,
+    /// Of this turn of the answers.
+    turn_ticks: u32,
     /// A head is awaited (on a new connection) or has begun.
     in_head: bool,
 }
@@ -44,6 +46,7 @@ impl Watchdog {
             idle_ticks: ticks(limits.idle_timeout),
             last: Sample::default(),
             quiet_ticks: 0,
+            turn_ticks: 0,
             in_head: true,
         }
     }
@@ -51,6 +54,17 @@ impl Watchdog {
     /// Returns how long to wait between calls of [`Self::expired`].
     pub(crate) const fn tick(&self) -> Duration {
         self.tick
+    }
+
+    /// Counts a tick; returns whether a turn of the answers ends with it. [`TICKS_PER_TIMEOUT`] of them are an idle
+    /// timeout, rounded up.
+    pub(crate) fn turns(&mut self) -> bool {
+        self.turn_ticks += 1;
+        let ends = self.turn_ticks >= self.idle_ticks.div_ceil(TICKS_PER_TIMEOUT);
+        if ends {
+            self.turn_ticks = 0;
+        }
+        ends
     }
 
     /// Returns whether the connection should be closed now.
@@ -118,6 +132,13 @@ mod tests {
         let busy = Sample { requests: 1, in_flight: 1, ..Sample::default() };
         assert_eq!(ticks_until_expired(&mut watchdog(), |_| busy), None);
         assert_eq!(ticks_until_expired(&mut watchdog(), |tick| Sample { sent: tick, ..Sample::default() }), None);
+    }
+
+    #[test]
+    fn answers_have_four_turns_in_an_idle_timeout() {
+        let mut watchdog = watchdog();
+        let ends: Vec<_> = (1..=12).filter(|_| watchdog.turns()).collect();
+        assert_eq!(ends, [3, 6, 9, 12]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a client may not do, and how long it may take for what it may.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,7 +10,7 @@ use tokio::{
 
 use wattle_types::Provider;
 
-use crate::harness::{Actor, Response, generation, get, link, one, raw, rest, serve, split};
+use crate::harness::{Actor, Request, Response, generation, get, link, one, raw, rest, serve, split};
 
 #[tokio::test]
 async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
@@ -116,8 +116,107 @@ async fn bodies_beyond_what_the_server_holds_are_503_until_others_are_done() {
 }
 
 /// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream][..], payload].concat()
+fn frame(kind: u8, flags: u8, stream: u16, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = stream.to_be_bytes();
+    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, high, low][..], payload].concat()
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+
+/// Begins HTTP/2 as a client that takes no part of an answer before it says so.
+async fn http2_without_window(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let initial_window_size = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &initial_window_size[..]].concat()).await.unwrap();
+    stream
+}
+
+/// Reads up to the first frame of this kind, and returns its payload.
+async fn next_frame(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        if head[3] == wanted {
+            return payload;
+        }
+    }
+}
+
+fn asking(method: &str, path: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+}
+
+#[tokio::test]
+async fn answers_nobody_reads_are_held_up_to_a_bound_and_what_is_beyond_is_503() {
+    let sized = Actor::playing(|_, _, payload, _| async move {
+        let request: Request = rmp_serde::from_slice(&payload).unwrap();
+        crate::harness::ok(&"x".repeat(request.path[1..].parse().unwrap()))
+    });
+    let server = generation(sized, &[("port", "0"), ("max_unread_bytes", "1000")], None).unwrap();
+    server.put_link(link("default", &[])).await.unwrap();
+    let address = server.addresses()[0].1;
+
+    let mut idle = http2_without_window(address).await;
+    idle.write_all(&frame(HEADERS, 5, 1, b"\x82\x86\x41\x01x\x04\x04/600")).await.unwrap();
+    next_frame(&mut idle, HEADERS).await;
+    let refused = raw(address, asking("GET", "/600")).await;
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    let (status, body) = split(&refused);
+    assert_eq!(status, 503);
+    assert!(body.starts_with(r#"{"error":"overloaded","message":"the server holds answers"#), "{body}");
+    assert!(body.contains("max_unread_bytes=BYTES"), "{body}");
+    // Nobody should send again what was done.
+    let refused = raw(address, asking("POST", "/600")).await;
+    assert_eq!(split(&refused).0, 502);
+    assert!(refused.contains(r#""error":"overloaded""#) && !refused.contains("retry-after"), "{refused}");
+    let (status, body) = split(&raw(address, asking("GET", "/1001")).await);
+    assert_eq!(status, 502);
+    assert!(body.contains(r#""error":"response_too_large""#), "{body}");
+
+    // There is room for less; and for as much as before once the first is read.
+    assert_eq!(split(&raw(address, asking("GET", "/300")).await).0, 200);
+    idle.write_all(&frame(WINDOW_UPDATE, 0, 1, &600_u32.to_be_bytes())).await.unwrap();
+    assert_eq!(next_frame(&mut idle, DATA).await.len(), 600);
+    assert_eq!(split(&raw(address, asking("GET", "/600")).await).0, 200);
+
+    // A client that goes away gives back what was held for it.
+    idle.write_all(&frame(HEADERS, 5, 3, b"\x82\x86\x41\x01x\x04\x04/600")).await.unwrap();
+    next_frame(&mut idle, HEADERS).await;
+    assert_eq!(split(&raw(address, asking("GET", "/600")).await).0, 503);
+    idle.shutdown().await.unwrap();
+    rest(&mut idle).await;
+    assert_eq!(split(&raw(address, asking("GET", "/600")).await).0, 200);
+}
+
+#[tokio::test]
+async fn an_http2_client_that_leaves_one_answer_unread_is_closed_whatever_else_it_asks() {
+    const GET_SLASH: &[u8] = &[0x82, 0x84, 0x86, 0x41, 1, b'x'];
+    let (_server, address) = serve(Actor::echo(), &[("idle_timeout_ms", "100"), ("header_timeout_ms", "100")]).await;
+    let (mut read, mut write) = http2_without_window(address).await.into_split();
+    write.write_all(&frame(HEADERS, 5, 1, GET_SLASH)).await.unwrap();
+    let asking = async {
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(5));
+        for stream in (3..).step_by(2) {
+            let asked_and_read =
+                [frame(HEADERS, 5, stream, GET_SLASH), frame(WINDOW_UPDATE, 0, stream, &99_u32.to_be_bytes())];
+            if write.write_all(&asked_and_read.concat()).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tick.tick().await;
+        }
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _ = read.read_to_end(&mut answer) => {}
+        () = asking => unreachable!(),
+        () = tokio::time::sleep(std::time::Duration::from_secs(5)) => panic!("still open"),
+    }
+    assert!(answer.windows(5).filter(|bytes| bytes == b"GET /").count() > 5);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::{
     sync::Notify,
 };
 
+use super::unread::Unread;
 use crate::watchdog::Sample;
 
 /// A connection's counters. They tell about each other nothing that needs an order.
@@ -24,6 +25,8 @@ pub(crate) struct Activity {
     in_flight: AtomicU32,
     reads: AtomicU32,
     sent: AtomicU32,
+    /// The answers that are being written.
+    pub(super) unread: Unread,
     http2: AtomicBool,
     http2_seen: Notify,
 }
@@ -36,6 +39,7 @@ impl Activity {
             in_flight: AtomicU32::new(0),
             reads: AtomicU32::new(0),
             sent: AtomicU32::new(0),
+            unread: Unread::default(),
             http2: AtomicBool::new(http2),
             http2_seen: Notify::new(),
         }

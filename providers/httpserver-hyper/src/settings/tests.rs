@@ -7,7 +7,8 @@ fn resolve(provider: &[(&str, &str)], link: &[(&str, &str)]) -> Result<LinkSetti
         pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     };
     let defaults = Settings::parse(&values(provider), PROVIDER_SETTINGS)?;
-    let server = ServerSettings { defaults, drain_grace: Duration::ZERO, max_buffered_bytes: 1000 };
+    let (max_buffered_bytes, max_unread_bytes) = (1000, 1000);
+    let server = ServerSettings { defaults, drain_grace: Duration::ZERO, max_buffered_bytes, max_unread_bytes };
     server.resolve(Settings::parse(&values(link), LINK_SETTINGS)?)
 }
 
