@@ -30,7 +30,7 @@ struct Module {
 }
 
 /// The sizes as the table of goals has them; the exact ones are told with the figures.
-pub(crate) const SIZES: [&str; 3] = ["22 KB", "2.5 MB", "7 MB"];
+pub(crate) const SIZES: [&str; 3] = ["24 KB", "2.4 MB", "8.5 MB"];
 
 /// Measures.
 pub(crate) fn run(settings: Settings) -> Result<Report> {

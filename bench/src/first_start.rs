@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(crate) const ALONE: &str = "nothing else happens";
-pub(crate) const MEANWHILE: &str = "meanwhile 2.5 MB are compiled";
+pub(crate) const MEANWHILE: &str = "meanwhile 2.4 MB are compiled";
 pub(crate) const P99: &str = "p99 us";
 /// The column that says how many times as long the slowest hundredth takes meanwhile.
 pub(crate) const TIMES: &str = "p99, x alone";
