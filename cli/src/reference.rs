@@ -49,9 +49,15 @@ fn remote(text: &str) -> Result<Option<String>, CliError> {
     }
 }
 
+/// A path that is absolute, and not on this machine, is taken as it is: the hosts may have it.
 fn file(text: &str, directory: &Path) -> Result<String, CliError> {
-    let path = directory.join(text.strip_prefix(FILE).unwrap_or(text));
-    let path = path.canonicalize().map_err(|error| CliError::file("read", &path, &error))?;
+    let given = Path::new(text.strip_prefix(FILE).unwrap_or(text));
+    let path = directory.join(given);
+    let path = match path.canonicalize() {
+        Ok(path) => path,
+        Err(_) if given.is_absolute() => return Ok(format!("{FILE}{}", given.display())),
+        Err(error) => return Err(CliError::file("read", &path, &error)),
+    };
     if !path.is_file() {
         let error = CliError::usage(format!("{} is not a file", path.display()));
         return Err(error.hint("give the path of a file"));
@@ -72,8 +78,21 @@ mod tests {
         assert_eq!(module("a.wasm", &root).unwrap(), expected);
         assert_eq!(module(&expected, Path::new("/")).unwrap(), expected);
         assert_eq!(provider("./a.wasm", &root).unwrap(), expected);
-        assert_eq!(module("b.wasm", &root).unwrap_err().code, "file_not_found");
+        for missing in ["b.wasm", "./b.wasm", "file://b.wasm"] {
+            assert_eq!(module(missing, &root).unwrap_err().code, "file_not_found", "{missing}");
+        }
         assert!(module(".", &root).is_err());
+        assert!(module(root.to_str().unwrap(), &root).is_err(), "a directory that is here");
+    }
+
+    #[test]
+    fn an_absolute_path_need_not_be_on_this_machine() {
+        let here = Path::new("/");
+        let elsewhere = "file:///nonexistent/a.wasm";
+        for text in ["/nonexistent/a.wasm", elsewhere] {
+            assert_eq!(module(text, here).unwrap(), elsewhere);
+            assert_eq!(provider(text, here).unwrap(), elsewhere);
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ Examples:
   wattle scale actor Counter --replicas 0
 
 From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run \
-it must be able to read the module: a path must be there on each of them. What is declared already may be named; \
-but say all of it each time, as what is not given is not kept.";
+it must be able to read the module: a path must be there on each of them, and an absolute one need not be on your \
+machine. What is declared already may be named; but say all of it each time, as what is not given is not kept.";
 
 /// Declares on how many hosts an actor runs.
 #[derive(Debug, Args)]

@@ -21,8 +21,8 @@ Examples:
   wattle scale provider keyvalue-redis --id store --replicas 0
 
 From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run \
-it must be able to read an archive: a path must be there on each of them. Say all of it each time: what is not \
-given is not kept.";
+it must be able to read an archive: a path must be there on each of them, and an absolute one need not be on your \
+machine. Say all of it each time: what is not given is not kept.";
 
 /// Declares on how many hosts a provider runs.
 #[derive(Debug, Args)]

@@ -16,7 +16,8 @@ Examples:
   wattle start actor counter_s.wasm
   wattle start actor 'https://example.com/counter.wasm#sha256=HEX' --max-in-flight 64
 
-The host checks the module's claims, compiles it and tries it before it takes calls.";
+The host checks the module's claims, compiles it and tries it before it takes calls. It reads a path on its own \
+machine: an absolute one need not be on yours.";
 
 /// Starts an actor from a signed module.
 #[derive(Debug, Args)]

@@ -18,7 +18,8 @@ Examples:
   wattle start provider keyvalue-redis --id store --config url=redis://127.0.0.1:6379
   wattle start provider builtin:keyvalue-redb --config @store.json
 
-Built in: httpserver, keyvalue-memory, keyvalue-redb, keyvalue-redis.";
+Built in: httpserver, keyvalue-memory, keyvalue-redb, keyvalue-redis. The host reads a path on its own machine: an \
+absolute one need not be on yours.";
 
 /// Starts a capability provider; links that name it begin to work.
 #[derive(Debug, Args)]

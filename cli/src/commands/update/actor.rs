@@ -22,9 +22,10 @@ Examples:
 New calls go to the new module, calls in flight end on the old one. If the new one is refused, or does not come up, \
 the old one goes on serving.
 
-What is declared, or runs on several hosts, is replaced host by host; every host must be able to read the module. With \
---host, it is replaced on that host only. The lattice does it: when this command ends early, the rollout goes on. See \
-wattle rollout and wattle rollback.";
+What is declared, or runs on several hosts, is replaced host by host; every host must be able to read the module: a \
+path must be there on each of them, and an absolute one need not be on your machine. With --host, it is replaced on \
+that host only. The lattice does it: when this command ends early, the rollout goes on. See wattle rollout and wattle \
+rollback.";
 
 /// Replaces a running actor's module, live, on all hosts that run it.
 #[derive(Debug, Args)]

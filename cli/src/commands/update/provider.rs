@@ -26,8 +26,9 @@ Examples:
 Its links and listening sockets go over to the new one, calls in flight end on the old one. If the new one does not \
 come up, the old one goes on serving.
 
-What is declared, or runs on several hosts, is replaced host by host. With --host, it is replaced on that host only. \
-The lattice does it: when this command ends early, the rollout goes on. See wattle rollout and wattle rollback.";
+What is declared, or runs on several hosts, is replaced host by host; an archive's path must be there on each of \
+them, and an absolute one need not be on your machine. With --host, it is replaced on that host only. The lattice \
+does it: when this command ends early, the rollout goes on. See wattle rollout and wattle rollback.";
 
 /// Replaces a running provider, live, on all hosts that run it.
 #[derive(Debug, Args)]
