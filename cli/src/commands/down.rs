@@ -92,7 +92,7 @@ async fn stop(
 }
 
 /// Ends what a killed host left.
-async fn end_leftover(run_dir: &RunDir) -> Result<bool, CliError> {
+pub(super) async fn end_leftover(run_dir: &RunDir) -> Result<bool, CliError> {
     if !run_dir.path().is_dir() {
         return Ok(false);
     }
@@ -121,8 +121,9 @@ async fn ended(run_dir: &RunDir, wait: Duration) -> Result<bool, CliError> {
     }
 }
 
+/// Asks a process to end, or kills it.
 #[cfg(unix)]
-fn signal(pid: u32, kill: bool) -> Result<(), CliError> {
+pub(super) fn signal(pid: u32, kill: bool) -> Result<(), CliError> {
     use rustix::process::{Pid, Signal, kill_process};
     let signal = if kill { Signal::KILL } else { Signal::TERM };
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -134,7 +135,7 @@ fn signal(pid: u32, kill: bool) -> Result<(), CliError> {
 }
 
 #[cfg(not(unix))]
-fn signal(pid: u32, _kill: bool) -> Result<(), CliError> {
+pub(super) fn signal(pid: u32, _kill: bool) -> Result<(), CliError> {
     Err(CliError::new(Kind::Unavailable, "still_up", format!("process {pid} does not end"))
         .hint("end it with the system's task manager"))
 }

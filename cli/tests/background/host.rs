@@ -1,6 +1,9 @@
 //! A host by script: what it does is said by an environment variable.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -13,7 +16,7 @@ pub(crate) const PART: &str = "WATTLE_TEST_PART";
 
 const ID: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
 
-/// Answers questions and ends when asked, unless it is deaf; does not come up if it is broken.
+/// Answers questions and ends when asked, unless it is deaf; does not come up if it is broken or garbled.
 pub(crate) struct Host;
 
 impl HostRunner for Host {
@@ -38,6 +41,11 @@ impl HostRunner for Host {
                     remedy: None,
                 });
             }
+            if part == "garbled" {
+                std::fs::write(in_home(".local/state/wattle/default/host.json"), "garbage").unwrap();
+                signals.stop.cancelled().await;
+                return Ok(());
+            }
             let id: HostId = ID.parse().unwrap();
             let on = |verb| subject::control_host(&options.lattice, verb, &id);
             let [question, stop] = if part == "deaf" { ["nothing"; 2] } else { ["host.get", "host.stop"] };
@@ -58,6 +66,10 @@ impl HostRunner for Host {
             }
         })
     }
+}
+
+fn in_home(name: &str) -> PathBuf {
+    Path::new(&std::env::var_os("HOME").unwrap()).join(name)
 }
 
 async fn answer(bus: &dyn Bus, question: Message, body: serde_json::Value) {

@@ -47,11 +47,18 @@ pub(crate) fn plays() {
     what_a_killed_host_leaves_is_ended();
     a_host_that_fails_says_why();
     a_host_without_the_provider_asked_for_is_none();
+    a_host_that_never_tells_is_not_left_behind();
 }
 
 fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
+    let output = command(home, part, arguments).args(["-o", "json"]).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn command(home: &Path, part: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(arguments).args(["-o", "json"]);
+    command.args(arguments);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("XDG_") || text.starts_with("WATTLE_") && text != "WATTLE_NATS_SERVER" {
@@ -59,9 +66,7 @@ fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
         }
     }
     command.env("HOME", home).env(PART, part);
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    command
 }
 
 fn a_host_comes_up_once_and_goes_down_when_asked() {
@@ -97,11 +102,16 @@ fn a_deaf_host_is_ended_by_signal() {
     assert_eq!(wattle(home.path(), "", &["down"]).json(0)["stopped"], "terminated");
 }
 
+#[cfg(target_os = "linux")]
+fn signal(pid: &str, signal: &str) {
+    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+}
+
 /// Kills the host and waits until all it held is let go.
 #[cfg(target_os = "linux")]
 fn kill(state: &Value) {
     let pid = state["pid"].to_string();
-    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    signal(&pid, "-9");
     // Its first thread may have ended, and not been waited for, while others still hold what is open.
     let is_there = || {
         let runs = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
@@ -144,5 +154,12 @@ fn a_host_without_the_provider_asked_for_is_none() {
     let up = ["up", "--detached", "--nats-port", "0", "--provider", "./missing.par.gz"];
     let failed = wattle(home.path(), "", &up).json(4);
     assert!(failed["error"]["message"].as_str().unwrap().contains("missing.par.gz"), "{failed}");
+    assert_eq!(wattle(home.path(), "", &["down"]).json(3)["error"]["code"], "not_up");
+}
+
+fn a_host_that_never_tells_is_not_left_behind() {
+    let home = Home::new();
+    let failed = wattle(home.path(), "garbled", &["up", "--detached", "--nats-port", "0"]).json(1);
+    assert!(failed["error"]["message"].as_str().unwrap().contains("is not a state"), "{failed}");
     assert_eq!(wattle(home.path(), "", &["down"]).json(3)["error"]["code"], "not_up");
 }

@@ -5,6 +5,7 @@ use std::{process::Stdio, time::Duration};
 use tokio::process::{Child, Command};
 
 use crate::{
+    commands::down,
     context::Context,
     error::{CliError, Kind},
     run_dir::{RunDir, State, create_private},
@@ -12,6 +13,9 @@ use crate::{
 
 /// How long the host may take until it takes work.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long it may take to end when it did not come up in time.
+const END_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Pause between two looks at its state file.
 const READY_POLL: Duration = Duration::from_millis(50);
@@ -27,13 +31,20 @@ pub(super) async fn start(context: &Context, run_dir: &RunDir) -> Result<(), Cli
     let pid = child.id();
     let state = tokio::select! {
         biased;
-        state = taking_work(run_dir, pid) => state?,
+        state = taking_work(run_dir, pid) => state,
         exit = child.wait() => {
             let exit = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
             return Err(failed(run_dir, &format!("the host ended at once ({exit})")));
         }
         () = tokio::time::sleep(READY_TIMEOUT) => {
-            return Err(failed(run_dir, &format!("the host takes no work after {} s", READY_TIMEOUT.as_secs())));
+            Err(failed(run_dir, &format!("the host takes no work after {} s", READY_TIMEOUT.as_secs())))
+        }
+    };
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => {
+            end(context, run_dir, child).await;
+            return Err(error);
         }
     };
     super::tell(context, &state)?;
@@ -72,6 +83,22 @@ async fn taking_work(run_dir: &RunDir, pid: Option<u32>) -> Result<State, CliErr
             return Ok(state);
         }
         tokio::time::sleep(READY_POLL).await;
+    }
+}
+
+/// Ends a host that does not come up: nobody would know of it. Asked first; who is killed leaves its nats-server.
+async fn end(context: &Context, run_dir: &RunDir, mut child: Child) {
+    let is_asked = child.id().is_some_and(|pid| down::signal(pid, false).is_ok());
+    let wait = if is_asked { END_TIMEOUT } else { Duration::ZERO };
+    if tokio::time::timeout(wait, child.wait()).await.is_ok() {
+        return;
+    }
+    let ended = match child.kill().await {
+        Ok(()) => down::end_leftover(run_dir).await.map(drop),
+        Err(error) => Err(CliError::internal(error.to_string())),
+    };
+    if let Err(error) = ended {
+        context.output.warn(&format!("something of the host is left: {error}"));
     }
 }
 
