@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use wattle_bus::{
@@ -29,6 +29,9 @@ use crate::{
 
 /// Where NATS is when nobody says.
 const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
+
+/// How long tasks may take to be dropped at the end: a blocking look-up of a name could take minutes.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes a connection.
 pub(crate) type Connect = Arc<dyn Fn(NatsOptions) -> BoxFuture<'static, Result<Arc<dyn Bus>, CliError>> + Send + Sync>;
@@ -88,8 +91,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, host: impl 
         Err(error) => return report_early(&CliError::internal(format!("cannot start threads: {error}"))),
     };
     let code = runtime.block_on(execute(arguments, environment, Arc::new(host)));
-    // Blocking reads of standard input must not hold up the end.
-    runtime.shutdown_background();
+    // The processes of a host that was in a hurry end with the tasks that own them. Nothing else may hold up the end.
+    runtime.shutdown_timeout(TASKS_TIMEOUT);
     ExitCode::from(code)
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio_util::task::TaskTracker;
 use wattle_bus::{Bus, Message};
 use wattle_cli::{HostError, HostOptions, HostRunner, HostSignals, LogOptions, Ready};
 use wattle_types::{BoxFuture, HostId, subject};
@@ -14,9 +15,13 @@ use wattle_types::{BoxFuture, HostId, subject};
 /// Names what the host does.
 pub(crate) const PART: &str = "WATTLE_TEST_PART";
 
+/// The file, in the home directory, with the id of a process that must not outlive the host.
+pub(crate) const PROCESS: &str = "process.pid";
+
 const ID: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
 
-/// Answers questions and ends when asked, unless it is deaf; does not come up if it is broken or garbled.
+/// Answers questions and ends when asked, unless it is deaf; does not come up if it is broken or garbled; goes on for
+/// ever, with a process of its own, if it is stubborn.
 pub(crate) struct Host;
 
 impl HostRunner for Host {
@@ -46,6 +51,9 @@ impl HostRunner for Host {
                 signals.stop.cancelled().await;
                 return Ok(());
             }
+            if part == "stubborn" {
+                TaskTracker::new().spawn(own_process());
+            }
             let id: HostId = ID.parse().unwrap();
             let on = |verb| subject::control_host(&options.lattice, verb, &id);
             let [question, stop] = if part == "deaf" { ["nothing"; 2] } else { ["host.get", "host.stop"] };
@@ -54,7 +62,7 @@ impl HostRunner for Host {
             let _nobody_waits = signals.ready.send(Ready { id, friendly_name: "quiet-reed".into() });
             loop {
                 tokio::select! {
-                    () = signals.stop.cancelled() => return Ok(()),
+                    () = signals.stop.cancelled(), if part != "stubborn" => return Ok(()),
                     Some(question) = questions.next() => answer(bus.as_ref(), question, json!({
                         "success": true, "message": "", "response": { "host_id": ID, "friendly_name": "quiet-reed" },
                     })).await,
@@ -70,6 +78,13 @@ impl HostRunner for Host {
 
 fn in_home(name: &str) -> PathBuf {
     Path::new(&std::env::var_os("HOME").unwrap()).join(name)
+}
+
+/// Owns a process that ends with this, and tells its id.
+async fn own_process() {
+    let mut process = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+    std::fs::write(in_home(PROCESS), process.id().unwrap().to_string()).unwrap();
+    let _never = process.wait().await;
 }
 
 async fn answer(bus: &dyn Bus, question: Message, body: serde_json::Value) {

@@ -1,10 +1,16 @@
 //! What the user does, and must see.
 
+#[cfg(target_os = "linux")]
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
 use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::host::PART;
+use crate::host::{PART, PROCESS};
 
 struct Ran {
     code: Option<i32>,
@@ -48,6 +54,8 @@ pub(crate) fn plays() {
     a_host_that_fails_says_why();
     a_host_without_the_provider_asked_for_is_none();
     a_host_that_never_tells_is_not_left_behind();
+    #[cfg(target_os = "linux")]
+    a_second_signal_ends_processes_too();
 }
 
 fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
@@ -162,4 +170,48 @@ fn a_host_that_never_tells_is_not_left_behind() {
     let failed = wattle(home.path(), "garbled", &["up", "--detached", "--nats-port", "0"]).json(1);
     assert!(failed["error"]["message"].as_str().unwrap().contains("is not a state"), "{failed}");
     assert_eq!(wattle(home.path(), "", &["down"]).json(3)["error"]["code"], "not_up");
+}
+
+/// A host in the foreground, with its remarks to read.
+#[cfg(target_os = "linux")]
+fn in_foreground(mut command: Command) -> (Child, impl Iterator<Item = String>) {
+    let mut up = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let remarks = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
+    (up, remarks)
+}
+
+/// Reads the id of a process once it is told.
+#[cfg(target_os = "linux")]
+fn told_process(path: &Path) -> String {
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(pid) if !pid.is_empty() => return pid.trim().to_owned(),
+            _ => std::thread::yield_now(),
+        }
+    }
+}
+
+/// Returns whether a process ends; one that was killed takes a moment.
+#[cfg(target_os = "linux")]
+fn ends(pid: &str) -> bool {
+    let runs = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    let begun = Instant::now();
+    while runs() && begun.elapsed() < Duration::from_secs(5) {
+        std::thread::yield_now();
+    }
+    !runs()
+}
+
+#[cfg(target_os = "linux")]
+fn a_second_signal_ends_processes_too() {
+    let home = Home::new();
+    let (mut up, mut remarks) = in_foreground(command(home.path(), "stubborn", &["up", "--nats-port", "0"]));
+    let process = told_process(&home.path().join(PROCESS));
+    let pid = up.id().to_string();
+    signal(&pid, "-INT");
+    assert!(remarks.any(|line| line.contains("Draining")));
+    signal(&pid, "-INT");
+    assert!(remarks.any(|line| line.contains("ended before all calls were answered")));
+    assert_eq!(up.wait().unwrap().code(), Some(1));
+    assert!(ends(&process), "the host's process {process} still runs");
 }
