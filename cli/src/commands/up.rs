@@ -1,6 +1,7 @@
 //! `wattle up`.
 
 mod background;
+mod signals;
 mod trust;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -13,9 +14,10 @@ use wattle_bus::{
     Bus,
     nats_server::{NatsServer, NatsServerOptions},
 };
-use wattle_types::LatticeId;
+use wattle_types::{BoxFuture, LatticeId};
 use wattle_wascap::{KeyKind, PublicKey};
 
+use self::signals::Signals;
 use super::{
     claims::tell_if_new,
     pairs::{self, Pair},
@@ -111,19 +113,28 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), CliError>
     if args.detached {
         return background::start(context, &run_dir).await;
     }
+    let mut signals = Signals::listen()?;
     let lock = run_dir.claim()?;
     context.host.init_logging(&options.log);
     if run_dir.end_leftover(&lock).await? {
         context.output.remark("Ended the nats-server that a killed host had left here.");
     }
-    let nats = start_nats(context, &args, &run_dir).await?;
-    let result = serve(context, &args, options, &run_dir, nats.as_ref()).await;
+    let Some(nats) = signals.unless(start_nats(context, &args, &run_dir)).await? else {
+        return ended_early(context);
+    };
+    let result = serve(context, &args, (options, &mut signals), &run_dir, nats.as_ref()).await;
     run_dir.clear();
     if let Some(nats) = nats {
         nats.stop().await;
     }
     release(lock);
     result
+}
+
+/// Nothing was begun that could be drained.
+fn ended_early(context: &Context) -> Result<(), CliError> {
+    context.output.remark("Ended before the host was started.");
+    Ok(())
 }
 
 /// Only when everything of this host is gone may another take its place.
@@ -198,18 +209,20 @@ async fn start_nats(context: &Context, args: &UpArgs, run_dir: &RunDir) -> Resul
 async fn serve(
     context: &Context,
     args: &UpArgs,
-    mut options: HostOptions,
+    (mut options, signals): (HostOptions, &mut Signals),
     run_dir: &RunDir,
     own_nats: Option<&NatsServer>,
 ) -> Result<(), CliError> {
     let nats = own_nats.map_or_else(|| context.nats(), Nats::of);
-    let bus = context.bus_of(&nats, args.js_domain.clone()).await?;
+    let Some(bus) = signals.unless(context.bus_of(&nats, args.js_domain.clone())).await? else {
+        return ended_early(context);
+    };
     options.nats = processes_access(context, args, &nats, own_nats)?;
     let lattice = options.lattice.clone();
     let (ready_sender, ready) = oneshot::channel();
     let stop = CancellationToken::new();
-    let signals = HostSignals { ready: ready_sender, stop: stop.clone() };
-    let mut running = context.host.run(options, Arc::clone(&bus), signals);
+    let both = HostSignals { ready: ready_sender, stop: stop.clone() };
+    let mut running = context.host.run(options, Arc::clone(&bus), both);
     let tending = async {
         let Ok(ready) = ready.await else { return std::future::pending().await };
         // The state comes last: whoever waits for it finds everything there that was asked for.
@@ -220,14 +233,14 @@ async fn serve(
     let ended = tokio::select! {
         biased;
         ended = &mut running => ended.map_err(CliError::from),
-        signal = interrupted() => {
+        () = signals.next() => {
             context.output.remark("Draining; a second Ctrl-C ends it at once.");
             stop.cancel();
-            signal.and(finish(&mut running).await)
+            finish(&mut running, signals).await
         }
         failed = tending => {
             stop.cancel();
-            failed.and(finish(&mut running).await)
+            failed.and(finish(&mut running, signals).await)
         }
     };
     bus.drain().await;
@@ -248,11 +261,11 @@ fn processes_access(
 }
 
 /// Waits for the host to drain, unless somebody is in a hurry.
-async fn finish(running: &mut wattle_types::BoxFuture<'_, Result<(), HostError>>) -> Result<(), CliError> {
+async fn finish(running: &mut BoxFuture<'_, Result<(), HostError>>, signals: &mut Signals) -> Result<(), CliError> {
     tokio::select! {
         biased;
         ended = running => ended.map_err(CliError::from),
-        _ = interrupted() => Err(CliError::new(Kind::Internal, "forced", "ended before all calls were answered")),
+        () = signals.next() => Err(CliError::new(Kind::Internal, "forced", "ended before all calls were answered")),
     }
 }
 
@@ -306,24 +319,6 @@ async fn start_providers(
         start_provider(context, &client, &ready.id, provider).await?;
     }
     Ok(())
-}
-
-/// Waits for Ctrl-C or a request of the system to end.
-async fn interrupted() -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::internal(format!("signals cannot be received: {error}"));
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
-            _ = terminate.recv() => Ok(()),
-            _ = hangup.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
 }
 
 impl From<HostError> for CliError {

@@ -55,7 +55,10 @@ pub(crate) fn plays() {
     a_host_without_the_provider_asked_for_is_none();
     a_host_that_never_tells_is_not_left_behind();
     #[cfg(target_os = "linux")]
-    a_second_signal_ends_processes_too();
+    {
+        a_second_signal_ends_processes_too();
+        a_signal_while_nats_starts_leaves_nothing();
+    }
 }
 
 fn wattle(home: &Path, part: &str, arguments: &[&str]) -> Ran {
@@ -214,4 +217,24 @@ fn a_second_signal_ends_processes_too() {
     assert!(remarks.any(|line| line.contains("ended before all calls were answered")));
     assert_eq!(up.wait().unwrap().code(), Some(1));
     assert!(ends(&process), "the host's process {process} still runs");
+}
+
+#[cfg(target_os = "linux")]
+fn a_signal_while_nats_starts_leaves_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let (program, told) = (home.path().join("nats-server"), home.path().join("nats.pid"));
+    std::fs::write(&program, format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", told.display())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    for with in ["-INT", "-TERM"] {
+        let mut up = command(home.path(), "", &["up", "--nats-port", "0"]);
+        up.env("WATTLE_NATS_SERVER", &program);
+        let (mut up, mut remarks) = in_foreground(up);
+        let nats = told_process(&told);
+        signal(&up.id().to_string(), with);
+        assert!(remarks.any(|line| line.contains("Ended before the host was started")), "{with}");
+        assert_eq!(up.wait().unwrap().code(), Some(0), "{with}");
+        assert!(ends(&nats), "{with}: nats-server {nats} still runs");
+        std::fs::remove_file(&told).unwrap();
+    }
 }
