@@ -166,5 +166,5 @@ async fn signed_files_that_are_no_wapc_guests_are_refused_by_name() {
     let error = prepare(Guest::SignedLoop).await.unwrap_err();
     assert!(matches!(error, EngineError::ExportMissing { .. } | EngineError::ImportUnknown { .. }), "{error}");
     let error = prepare(Guest::SignedComponent).await.unwrap_err();
-    assert!(matches!(error, EngineError::WasmMalformed(_)), "{error}");
+    assert!(matches!(error, EngineError::Component), "{error}");
 }

@@ -46,8 +46,8 @@ pub use inspect::{Container, Inspection, inspect};
 pub use invocation::{InvocationFacts, VerifiedInvocation, sign_invocation, verify_invocation};
 pub use keys::{KeyError, KeyKind, KeyPair, PUBLIC_KEY_LEN, PublicKey, SEED_LEN};
 pub use module::{
-    HashCheck, ModuleSeal, VerifiedModule, embed_token, extract_token, module_hash, sign_module, strip_token,
-    verify_module,
+    HashCheck, ModuleSeal, VerifiedModule, embed_token, extract_token, is_component, module_hash, sign_module,
+    strip_token, verify_module,
 };
 pub use token::{MAX_TOKEN_LEN, Token};
 pub use trust::TrustPolicy;

@@ -159,6 +159,12 @@ pub fn verify_module(bytes: &[u8], now: u64, policy: &TrustPolicy) -> Result<Ver
     ModuleSeal::read(bytes)?.verify(now, policy)
 }
 
+/// Returns whether these are the bytes of a component, which can be signed, but is not what Wattle runs: a core module.
+#[must_use]
+pub fn is_component(bytes: &[u8]) -> bool {
+    wasm::is_component(bytes)
+}
+
 /// Signs a module or component: hashes it, and embeds the token of `claims` as its last section.
 ///
 /// An older token in it is replaced. Section lengths become minimal, so that every byte is covered by the signature.

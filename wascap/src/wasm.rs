@@ -49,6 +49,11 @@ pub(crate) fn walk<'a>(bytes: &'a [u8], sink: &mut dyn FnMut(&[u8])) -> Result<T
     Ok(tokens)
 }
 
+/// Returns whether a header is a component's.
+pub(crate) fn is_component(bytes: &[u8]) -> bool {
+    Encoding::of(bytes).is_ok_and(|(encoding, _)| encoding == Encoding::Component)
+}
+
 /// Appends a custom section to a module or component.
 pub(crate) fn append_custom(module: &mut Vec<u8>, name: &str, payload: &[u8]) {
     let mut body = leb(name.len());

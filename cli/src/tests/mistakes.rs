@@ -99,6 +99,8 @@ async fn files_that_are_not_what_they_should_be() {
     rig.file("text.wasm", "hello");
     check("no-file", &rig, &["start", "actor", "missing.wasm"]).await;
     check("not-wasm", &rig, &["claims", "sign", "text.wasm"]).await;
+    rig.file("component.wasm", b"\0asm\x0d\0\x01\0");
+    check("a-component", &rig, &["claims", "sign", "component.wasm"]).await;
     assert!(
         rig.run(&["keys", "list", "-o", "json"]).await.json().as_array().unwrap().is_empty(),
         "keys made for nothing"

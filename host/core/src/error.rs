@@ -406,7 +406,7 @@ fn engine_remedy(error: &EngineError) -> Option<String> {
         EngineError::ImportUnknown { .. } => {
             "leave out the crate or feature that needs it; docs/actors.md lists what an actor may import".into()
         }
-        EngineError::ExportMissing { .. } => {
+        EngineError::Component | EngineError::ExportMissing { .. } => {
             "build it with an actor SDK, in Rust as a cdylib with #[wattle_actor::handler(...)]: docs/actors.md".into()
         }
         EngineError::ProbeFailed(_) => {
@@ -442,6 +442,7 @@ mod tests {
             (failed(ProviderError::BadConfig("url".into())), "KEY=VALUE"),
             (failed(ProviderError::BackendUnavailable("refused".into())), "reached"),
             (EngineError::WasmMalformed("cut".into()).into(), "wasm32-unknown-unknown"),
+            (EngineError::Component.into(), "docs/actors.md"),
             (ClaimsError::WasmMalformed { what: "cut", offset: 0 }.into(), "wasm32-unknown-unknown"),
             (EngineError::ExportMissing { name: "memory", expected: "a memory" }.into(), "cdylib"),
             (EngineError::ImportUnknown { module: import(), name: import(), reason: import() }.into(), "import"),

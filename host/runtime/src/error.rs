@@ -12,6 +12,9 @@ pub enum EngineError {
     /// The bytes are not a valid WebAssembly module, or one that needs features the engine does not offer.
     #[error("the module is not valid WebAssembly, or needs features not offered here: {0}")]
     WasmMalformed(String),
+    /// The bytes are a component.
+    #[error("this is a WebAssembly component; Wattle runs core modules (waPC)")]
+    Component,
     /// The module asks for something no actor is given.
     #[error("the module imports {module}.{name}, which is not offered to actors: {reason}")]
     ImportUnknown {
@@ -74,7 +77,7 @@ impl EngineError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Config(_) => "engine_config_invalid",
-            Self::WasmMalformed(_) => "wasm_malformed",
+            Self::WasmMalformed(_) | Self::Component => "wasm_malformed",
             Self::ImportUnknown { .. } => "import_unknown",
             Self::ExportMissing { .. } => "export_missing",
             Self::MemoryOverLimit { .. } => "memory_over_limit",

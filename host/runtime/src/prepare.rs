@@ -174,13 +174,21 @@ pub(crate) fn prepare(
     if let Some(loaded) = load(&shared, hash, limits, &mut report) {
         return loaded;
     }
-    Module::validate(&shared.wasmtime, wasm).map_err(|error| EngineError::WasmMalformed(format!("{error:#}")))?;
+    validate(&shared, wasm)?;
     let (module, is_snapshot) = match preinit::instrument(wasm) {
         Some(instrumented) => compile_snapshot(&shared, wasm, &instrumented, limits, &mut report)?,
         None => (compile_plain(&shared, wasm, &mut report)?, false),
     };
     let (module, is_snapshot) = kept(&shared, module, hash, is_snapshot);
     bring_up(&shared, &module, is_snapshot, limits, &mut report)
+}
+
+fn validate(shared: &Shared, wasm: &[u8]) -> Result<(), EngineError> {
+    // Components have a header of their own: a version, and 1 where modules have 0.
+    if let [0, b'a', b's', b'm', _, _, 1, 0, ..] = wasm {
+        return Err(EngineError::Component);
+    }
+    Module::validate(&shared.wasmtime, wasm).map_err(|error| EngineError::WasmMalformed(format!("{error:#}")))
 }
 
 /// Keeps a module in the cache and returns it as it is there: mapped, its code is memory the kernel may take back.

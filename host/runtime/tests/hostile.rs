@@ -41,6 +41,9 @@ async fn modules_that_cannot_run_are_refused_before_they_are_published() {
     for bytes in [&b""[..], b"\0asm", b"\x7fELF", b"(module)", &[0xff; 64]] {
         assert_eq!(prepare_bytes(&ENGINE, bytes).await.unwrap_err().code(), "wasm_malformed");
     }
+    let error = prepare_bytes(&ENGINE, b"\0asm\x0d\0\x01\0").await.unwrap_err();
+    assert_eq!(error.code(), "wasm_malformed");
+    assert!(error.to_string().contains("is a WebAssembly component"), "{error}");
 }
 
 #[tokio::test]

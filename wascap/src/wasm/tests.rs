@@ -61,6 +61,12 @@ fn two_tokens_or_a_hidden_one_are_refused() {
 }
 
 #[test]
+fn a_component_is_told_by_its_header() {
+    assert!(is_component(COMPONENT));
+    assert!(!is_component(MODULE) && !is_component(&COMPONENT[..7]) && !is_component(b"hello, world"));
+}
+
+#[test]
 fn what_components_nest_is_rewritten_and_its_kind_must_fit() {
     let inner = [MODULE, &[10, 0x81, 0x00, 9]].concat();
     let outer =

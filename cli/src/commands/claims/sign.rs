@@ -11,7 +11,13 @@ use wattle_types::ContractId;
 use wattle_wascap::{Actor, Claims, KeyKind, inspect, sign_module};
 
 use super::{expires_at, tell_if_new};
-use crate::{context::Context, error::CliError, keystore, run_dir::write_whole, table};
+use crate::{
+    context::Context,
+    error::{CliError, Kind},
+    keystore,
+    run_dir::write_whole,
+    table,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,6 +93,9 @@ pub(super) fn run(context: &Context, mut args: SignArgs) -> Result<(), CliError>
     let subject_name = args.subject.clone().unwrap_or_else(|| key_name(&name));
     // Refused before any key is made.
     wattle_wascap::strip_token(&module)?;
+    if wattle_wascap::is_component(&module) {
+        return Err(component(&args.module));
+    }
     let issuer = keys.find_or_generate(&args.issuer, KeyKind::Account)?;
     tell_if_new(context, "account", &issuer);
     let subject = keys.find_or_generate(&subject_name, KeyKind::Module)?;
@@ -125,6 +134,13 @@ fn actor(args: &SignArgs, name: &str) -> Actor {
     actor = args.caps.iter().fold(actor, |actor, contract| actor.capability(contract.as_str()));
     actor = args.tags.iter().fold(actor, |actor, tag| actor.tag(tag));
     Actor { version: args.version.clone(), call_alias: args.call_alias.clone(), ..actor }
+}
+
+/// Makes the error of a component: what was signed would be refused by every host.
+fn component(path: &Path) -> CliError {
+    let message = format!("{} is a WebAssembly component; Wattle runs core modules (waPC)", path.display());
+    CliError::new(Kind::Refused, "wasm_malformed", message)
+        .hint("build a core module for wasm32-unknown-unknown with an actor SDK: docs/actors.md")
 }
 
 fn beside(module: &Path, stem: &str) -> PathBuf {
