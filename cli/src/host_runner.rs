@@ -137,6 +137,9 @@ pub trait HostRunner: Send + Sync + 'static {
     /// Sets up logging for this process. Called at most once, before `run`.
     fn init_logging(&self, options: &LogOptions);
 
+    /// Returns whether a host on this machine restores the sandboxes of calls, which is faster than making new ones.
+    fn restores_sandboxes(&self) -> bool;
+
     /// Runs a host on `bus` from start to end: until `signals.stop` is cancelled or somebody stops it over the control
     /// interface; drained when this returns. The bus is drained by the caller.
     ///

@@ -51,6 +51,7 @@ pub(super) async fn run(context: &Context, _args: DoctorArgs) -> Result<(), CliE
         reachable,
         host(context).await,
         keys(context),
+        sandboxes(context),
         wasm_target().await,
         redis(),
     ];
@@ -163,6 +164,17 @@ fn exposed(keys: &[crate::keystore::StoredKey]) -> Option<PathBuf> {
 #[cfg(not(unix))]
 fn exposed(_keys: &[crate::keystore::StoredKey]) -> Option<PathBuf> {
     None
+}
+
+fn sandboxes(context: &Context) -> Check {
+    let (name, needed_for) = ("PAGEMAP_SCAN", "running actors fast");
+    let (status, detail, remedy) = if context.host.restores_sandboxes() {
+        (Status::Ok, "sandboxes are restored after each call", None)
+    } else {
+        let remedy = "Linux 6.7 or later is faster".to_owned();
+        (Status::Optional, "works, but most actors get a new sandbox for each call", Some(remedy))
+    };
+    Check { name, needed_for, status, detail: detail.into(), remedy }
 }
 
 async fn wasm_target() -> Check {

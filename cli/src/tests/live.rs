@@ -64,4 +64,8 @@ async fn doctor_says_what_is_missing_and_how_to_get_it() {
     assert_eq!(ran.code, 4, "{ran}");
     assert!(ran.out.contains("MISSING") && ran.out.contains("apt install nats-server"), "{ran}");
     assert!(ran.out.contains("wattle keys gen account"), "{ran}");
+    assert!(ran.out.contains("a new sandbox for each call") && ran.out.contains("Linux 6.7"), "{ran}");
+    let fast = rig.run_with(&["doctor", "-o", "json"], Arc::new(ScriptedHost)).await.json();
+    let found = fast.as_array().unwrap().iter().find(|check| check["name"] == "PAGEMAP_SCAN").unwrap();
+    assert_eq!((&found["status"], &found["remedy"]), (&"ok".into(), &serde_json::Value::Null));
 }

@@ -227,6 +227,10 @@ impl HostRunner for NoHost {
 
     fn init_logging(&self, _options: &LogOptions) {}
 
+    fn restores_sandboxes(&self) -> bool {
+        false
+    }
+
     fn run(&self, _: HostOptions, _: Arc<dyn Bus>, _: HostSignals) -> BoxFuture<'_, Result<(), HostError>> {
         Box::pin(async {
             Err(HostError { code: "internal".into(), message: "no host in this test".into(), remedy: None })
@@ -243,6 +247,10 @@ impl HostRunner for ScriptedHost {
     }
 
     fn init_logging(&self, _options: &LogOptions) {}
+
+    fn restores_sandboxes(&self) -> bool {
+        true
+    }
 
     fn run(
         &self,

@@ -31,6 +31,10 @@ impl HostRunner for Host {
 
     fn init_logging(&self, _options: &LogOptions) {}
 
+    fn restores_sandboxes(&self) -> bool {
+        true
+    }
+
     fn run(
         &self,
         options: HostOptions,

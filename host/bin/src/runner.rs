@@ -20,6 +20,10 @@ impl HostRunner for Runner {
         telemetry::init(options);
     }
 
+    fn restores_sandboxes(&self) -> bool {
+        wattle_host::restores_sandboxes()
+    }
+
     fn run(
         &self,
         options: HostOptions,

@@ -57,4 +57,4 @@ pub use process::ProviderRpc;
 #[doc(hidden)]
 pub use routes::RouteTable;
 pub use steps::{Step, Steps};
-pub use wattle_runtime::{Engine, EngineConfig, EngineError, Limits};
+pub use wattle_runtime::{Engine, EngineConfig, EngineError, Limits, restores_sandboxes};

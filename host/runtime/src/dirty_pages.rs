@@ -8,6 +8,12 @@
 
 pub(crate) use imp::{DirtyPages, faults_of_this_thread, forbid_merging, give_back, give_back_file};
 
+/// Returns whether sandboxes of any size can be restored on this machine. If not, most calls get a new one.
+#[must_use]
+pub fn restores_sandboxes() -> bool {
+    DirtyPages::get().is_some()
+}
+
 /// Most runs of written pages told apart.
 const MAX_REGIONS: usize = 64;
 

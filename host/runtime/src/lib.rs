@@ -27,6 +27,7 @@ mod warm;
 
 pub use call::{GuestCall, HostCall, HostCalls};
 pub use config::{EngineConfig, Limits};
+pub use dirty_pages::restores_sandboxes;
 pub use engine::Engine;
 pub use error::{EngineError, GuestError};
 pub use interrupt::Interrupt;
