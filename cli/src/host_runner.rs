@@ -39,6 +39,10 @@ pub struct HostOptions {
     pub drain_timeout: Option<Duration>,
     /// How many calls of one actor may run at once.
     pub max_in_flight: Option<usize>,
+    /// How many calls of all actors may run at once: each has a sandbox of its own.
+    pub sandboxes: Option<u32>,
+    /// Longest pause between two notices to other hosts of what runs here.
+    pub beat_interval: Option<Duration>,
     /// What is logged, and how.
     pub log: LogOptions,
 }

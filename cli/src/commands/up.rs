@@ -99,6 +99,24 @@ pub(crate) struct UpArgs {
     /// How many calls of one actor may run at once.
     #[arg(long, value_name = "CALLS")]
     max_in_flight: Option<usize>,
+    /// How many calls of all actors may run at once, as each has a sandbox of its own [default: 1000].
+    #[arg(
+        long,
+        value_name = "CALLS",
+        env = "WATTLE_SANDBOXES",
+        hide_env_values = true,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    sandboxes: Option<u32>,
+    /// How often other hosts hear that this one is there, in milliseconds, from 50 to 60000 [default: 500].
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "WATTLE_BEAT_MS",
+        hide_env_values = true,
+        value_parser = clap::value_parser!(u64).range(50..=60_000)
+    )]
+    beat_ms: Option<u64>,
     /// What is logged: error, warn, info, debug or trace, also by module.
     #[arg(long, value_name = "FILTER", env = "WATTLE_LOG", hide_env_values = true, default_value = "info")]
     log: String,
@@ -188,6 +206,8 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
         call_timeout: args.call_timeout_ms.map(Duration::from_millis),
         drain_timeout: args.drain_seconds.map(Duration::from_secs),
         max_in_flight: args.max_in_flight,
+        sandboxes: args.sandboxes,
+        beat_interval: args.beat_ms.map(Duration::from_millis),
         log: LogOptions { filter: args.log.clone(), format: args.log_format },
     })
 }

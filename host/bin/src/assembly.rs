@@ -13,7 +13,7 @@ use wattle_provider_builtin::BuiltinFactory;
 
 /// Puts a host together and starts it.
 pub(crate) async fn start(options: HostOptions, bus: Arc<dyn Bus>) -> Result<Host, HostError> {
-    let engine = Engine::new(EngineConfig { cache_dir: Some(options.cache_dir.clone()), ..EngineConfig::default() })?;
+    let engine = Engine::new(engine_config(&options))?;
     let config = config(&options);
     let processes = ProviderRpc {
         nats_url: options.nats.url,
@@ -54,6 +54,34 @@ fn config(options: &HostOptions) -> HostConfig {
         require_signed: options.require_signed,
         controllers: options.controllers.clone(),
         max_in_flight: options.max_in_flight.unwrap_or(default.max_in_flight),
+        beat_interval: options.beat_interval.unwrap_or(default.beat_interval),
         ..default
+    }
+}
+
+fn engine_config(options: &HostOptions) -> EngineConfig {
+    let default = EngineConfig::default();
+    EngineConfig {
+        pool_size: options.sandboxes.unwrap_or(default.pool_size),
+        cache_dir: Some(options.cache_dir.clone()),
+        ..default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_the_command_line_says_wins_over_the_defaults() {
+        let open = HostOptions::default();
+        assert_eq!(config(&open).beat_interval, HostConfig::default().beat_interval);
+        assert_eq!(engine_config(&open).pool_size, EngineConfig::default().pool_size);
+        let beat_interval = Some(Duration::from_secs(5));
+        let given = HostOptions { sandboxes: Some(20), beat_interval, ..HostOptions::default() };
+        assert_eq!(engine_config(&given).pool_size, 20);
+        assert_eq!(config(&given).beat_interval, Duration::from_secs(5));
     }
 }
