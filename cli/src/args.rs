@@ -200,6 +200,7 @@ pub(crate) enum Command {
     Spy(commands::spy::SpyArgs),
     Top(commands::top::TopArgs),
     Doctor(commands::doctor::DoctorArgs),
+    Explain(commands::explain::ExplainArgs),
     Completions(commands::completions::CompletionsArgs),
 }
 

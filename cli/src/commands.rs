@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod drain;
+pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod keys;
 pub(crate) mod label;
@@ -46,6 +47,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Spy(args) => spy::run(context, args).await,
         Command::Top(args) => top::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Explain(args) => explain::run(context, args),
         Command::Completions(args) => completions::run(context, &args),
     }
 }

@@ -123,7 +123,7 @@ impl CliError {
 
     /// Makes the error a host reported.
     pub(crate) fn from_host(code: String, message: String, remedy: Option<String>) -> Self {
-        let hint = remedy.unwrap_or_else(|| format!("what to do about it: docs/errors/{code}.md"));
+        let hint = remedy.unwrap_or_else(|| format!("what to do about it: wattle explain {code}"));
         Self { kind: Kind::of_code(&code), code, message, hints: vec![hint], is_told: false }
     }
 

@@ -139,6 +139,7 @@ async fn a_silent_host() {
 #[tokio::test]
 async fn mistyped_command_lines() {
     let rig = Rig::new();
+    check("unknown-code", &rig, &["explain", "claims"]).await;
     check("typo", &rig, &["strat", "actor", "a.wasm"]).await;
     check("no-equals", &rig, &["link", "put", "A", "b", "c:d", "address"]).await;
     check("bad-contract", &rig, &["claims", "sign", "a.wasm", "--cap", "key value"]).await;

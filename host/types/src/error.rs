@@ -296,7 +296,7 @@ impl InvokeError {
                 Some(remedy.unwrap_or_else(|| OWN_WORDS.into()))
             }
             Self::GuestTrapped { code, .. } => {
-                Some(format!("see the actor's last lines in the host's log, and docs/errors/{code}.md"))
+                Some(format!("see the actor's last lines in the host's log, and: wattle explain {code}"))
             }
             Self::DeadlineExceeded { .. } => Some(SLOW.into()),
             Self::Overloaded { .. } => Some("try again later, or start the actor with a higher --max-in-flight".into()),
