@@ -34,10 +34,10 @@ impl Kind {
     fn of_code(code: &str) -> Self {
         match code {
             "internal" => Self::Internal,
-            "actor_ambiguous" | "config_invalid" | "config_not_found" | "digest_missing" | "file_too_large"
-            | "header_invalid" | "id_invalid" | "key_invalid" | "kv_key_invalid" | "label_invalid" | "no_canary"
-            | "payload_too_large" | "provider_unknown" | "reference_invalid" | "registry_invalid"
-            | "request_invalid" | "subject_invalid" | "value_too_large" => Self::Usage,
+            "actor_ambiguous" | "config_invalid" | "config_not_found" | "digest_missing" | "entry_invalid"
+            | "file_too_large" | "header_invalid" | "id_invalid" | "key_invalid" | "kv_key_invalid"
+            | "label_invalid" | "no_canary" | "payload_too_large" | "provider_unknown" | "reference_invalid"
+            | "registry_invalid" | "request_invalid" | "subject_invalid" | "value_too_large" => Self::Usage,
             "backend_unavailable"
             | "bus_disconnected"
             | "bus_timed_out"

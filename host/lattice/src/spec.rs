@@ -22,6 +22,7 @@ pub use claims::Claims;
 pub use component::Component;
 pub use data::{Bucket, Changed, LatticeData};
 pub use declared::{DeclaredActor, DeclaredProvider, Spread, Versions};
+pub(crate) use edit::check;
 pub use edit::{Edit, EditError, delete_link, delete_wire, put_claims, put_link, put_url, put_wire, to_bytes};
 pub use link::{LinkSpec, Resolved, resolve};
 

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::{Bus, Expect, KvError, KvEvent, KvStore, KvWatch, watch};
 use wattle_types::LatticeId;
 
-use crate::spec::{Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
+use crate::spec::{self, Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
 
 mod links;
 mod restore;
@@ -133,7 +133,7 @@ impl Shared {
     /// that was written, or `None` if the entry said so already.
     ///
     /// # Errors
-    /// [`SharedError::Edit`] with what `edit` says; [`SharedError::Store`] when the store cannot be written, or others
+    /// [`SharedError::Edit`] with what `edit` says, or if no host would take the entry; [`SharedError::Store`] when the store cannot be written, or others
     /// write the entry all the time.
     pub async fn edit(
         &self,
@@ -147,9 +147,11 @@ impl Shared {
             // What the store has lost is not written back yet, but holds.
             let lost = if current.is_none() { self.read(|data| data.lost_entry(bucket, key).cloned()) } else { None };
             let value = current.as_ref().map(|entry| &entry.value).or(lost.as_ref());
-            let Edit::Write(value) = edit(value.map(AsRef::as_ref))? else { return Ok(None) };
+            let value: Option<&[u8]> = value.map(AsRef::as_ref);
+            let Edit::Write(next) = edit(value)? else { return Ok(None) };
+            spec::check(bucket, key, value, &next)?;
             let expect = current.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
-            match store.put(key, value, expect).await {
+            match store.put(key, next, expect).await {
                 Ok(revision) => {
                     self.applied(bucket, key, revision).await;
                     return Ok(Some(revision));

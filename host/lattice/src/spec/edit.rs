@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 use wattle_types::{LinkKey, control::Link};
 
 use super::{
-    LinkSpec,
+    Bucket, Entry, LinkSpec, VALUE_LEN_MAX,
     component::{Document, wire},
+    parse,
 };
 
 /// Most links of one source: what still fits in an entry.
@@ -52,6 +53,9 @@ pub enum EditError {
     /// What is stored cannot be read, so it is not overwritten either.
     #[error("what is stored under the key cannot be read: {0}")]
     Unreadable(String),
+    /// Every host would refuse to read what is to be stored.
+    #[error("no host would take what is to be stored: {0}")]
+    Invalid(String),
 }
 
 impl EditError {
@@ -62,6 +66,7 @@ impl EditError {
             Self::Conflict { .. } => "link_conflict",
             Self::TooMany { .. } => "link_limit",
             Self::Unreadable(_) => "entry_unreadable",
+            Self::Invalid(_) => "entry_invalid",
         }
     }
 }
@@ -197,6 +202,19 @@ pub fn put_claims(current: Option<&[u8]>, fields: &BTreeMap<String, String>) -> 
         return Ok(Edit::Unchanged);
     }
     to_bytes(&stored).map(Edit::Write)
+}
+
+/// Checks that hosts take an entry as it is to be written over `current`. What is too long already may get shorter, as
+/// when links are deleted from it one by one.
+///
+/// # Errors
+/// [`EditError::Invalid`].
+pub(crate) fn check(bucket: Bucket, key: &str, current: Option<&[u8]>, next: &[u8]) -> Result<(), EditError> {
+    let is_shorter = || next.len() > VALUE_LEN_MAX && current.is_some_and(|current| next.len() < current.len());
+    match parse(bucket, key, next) {
+        Entry::Poisoned { why } if !is_shorter() => Err(EditError::Invalid(why)),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the bytes of an entry of our own: a declaration, a lease, a rollout, a configuration.

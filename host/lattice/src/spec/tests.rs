@@ -67,6 +67,24 @@ fn a_second_target_is_refused_unless_it_is_to_replace_the_first() {
 }
 
 #[test]
+fn an_entry_that_is_too_long_gets_shorter_only() {
+    let of_len = |len: usize| format!("[{}]", " ".repeat(len - 2)).into_bytes();
+    let check = |current: Option<usize>, next: Vec<u8>| {
+        let current = current.map(of_len);
+        check(Bucket::Config, "prod", current.as_deref(), &next)
+    };
+    let max = VALUE_LEN_MAX;
+    assert_eq!(check(Some(max), b"{}".to_vec()), Ok(()));
+    // Not for its length, but for what it says.
+    assert_eq!(check(Some(max + 2), of_len(max)).unwrap_err().code(), "entry_invalid");
+    for (current, next, is_taken) in
+        [(None, max + 1, false), (Some(max + 1), max + 1, false), (Some(max + 2), max + 1, true)]
+    {
+        assert_eq!(check(current, of_len(next)).is_ok(), is_taken, "{current:?} {next}");
+    }
+}
+
+#[test]
 fn links_of_others_conflict_only_where_interfaces_overlap() {
     let first = written(put_wire(None, &wire("web", "blob", "blobstore", "read"), false).unwrap());
     let other = |interface| put_wire(Some(&first), &wire("web", "blob2", "blobstore", interface), false);
