@@ -107,7 +107,7 @@ struct Inner {
     snapshot: ArcSwap<DirectorySnapshot>,
     /// Rung when there is something new to tell.
     changed: Notify,
-    /// Somebody new is there, to be told everything with the next beat.
+    /// Somebody may not know us, and is to be told everything with the next beat.
     greet: AtomicBool,
     /// Counts hosts that went away.
     losses: watch::Sender<u64>,
@@ -202,7 +202,7 @@ impl Node {
         let mut hearing = self.hearing();
         if hearing.look(now(), connection) && connection.0 {
             // Others, who may have come back before us, hear at once that we are there.
-            self.changed();
+            self.introduce();
         }
         hearing.by()
     }
@@ -222,6 +222,12 @@ impl Node {
     /// Says that there is something new to tell.
     pub fn changed(&self) {
         self.0.changed.notify_one();
+    }
+
+    /// Has everybody told all of this host at once: others may have forgotten it.
+    fn introduce(&self) {
+        self.0.greet.store(true, Ordering::Relaxed);
+        self.changed();
     }
 
     /// Leaves: finishes what it took of others, for at most `grace`, and tells that it is gone.

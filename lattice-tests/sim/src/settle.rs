@@ -14,6 +14,10 @@ use crate::{auditor::Auditor, host::SimHost, model::Place, world::World};
 /// Says what is not as it should be yet.
 type Check = fn(&World, &Auditor) -> Option<String>;
 
+/// How long hosts that run may take to know each other again: a beat, and what was sent to a connection that stood still.
+const SOON: Duration = Duration::from_secs(8);
+/// How long a host that has just joined may take to be known.
+const JOINED: Duration = Duration::from_secs(3);
 /// How long links, directories and the leadership may take to be right. Hosts that drain come back within this time.
 const QUICKLY: Duration = Duration::from_secs(60);
 /// How long what is declared may take to run: orders on their way when all was mended take a minute to be given up.
@@ -26,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Waits until all is right, and complains about what is not in time.
 pub(crate) async fn settle(world: &Arc<World>, auditor: &Auditor) -> Duration {
     let begun = Instant::now();
-    let steps: [(Duration, Check); 4] =
-        [(QUICKLY, quick), (ROLLED, rollouts), (ROLLED + SCALED, declared), (ROLLED + SCALED, quick)];
+    let steps: [(Duration, Check); 5] =
+        [(SOON, together), (QUICKLY, quick), (ROLLED, rollouts), (ROLLED + SCALED, declared), (ROLLED + SCALED, quick)];
     for (limit, wrong) in steps {
         while let Some(why) = wrong(world, auditor) {
             if begun.elapsed() > limit {
@@ -45,6 +49,17 @@ pub(crate) fn still_right(world: &World, auditor: &Auditor) {
     if let Some(why) = quick(world, auditor).or_else(|| declared(world, auditor)) {
         world.witness.complain(&format!("not right any more: {why}"));
     }
+}
+
+/// Hosts that run know of each other.
+fn together(world: &World, _: &Auditor) -> Option<String> {
+    let hosts = world.hosts();
+    let running: Vec<_> = hosts.iter().filter(|host| host.since.elapsed() >= JOINED && !host.model().closing).collect();
+    running.iter().find_map(|host| {
+        let directory = host.node.directory();
+        let unknown = running.iter().find(|other| !directory.hosts().contains_key(&other.id))?;
+        Some(format!("{} does not know {}", host.name(), unknown.name()))
+    })
 }
 
 /// Everybody is there, knows the same, and knows who runs what; one leads.

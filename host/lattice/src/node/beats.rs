@@ -44,15 +44,20 @@ async fn tell(node: Node, host: Arc<dyn LocalHost>) {
     let mut before = None;
     loop {
         let told = host.told();
-        if before.as_ref() != Some(&told) {
+        let is_new = before.as_ref() != Some(&told);
+        if is_new {
             (version, repeated) = (version + 1, 0);
             before = Some(told.clone());
         }
-        let is_new_here = node.0.greet.swap(false, Ordering::Relaxed);
-        let is_whole = is_new_here || repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
+        let is_greeting = node.0.greet.swap(false, Ordering::Relaxed);
+        let is_whole = is_greeting || repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
         let told = if is_whole { told } else { Told { draining: told.draining, ..Told::default() } };
-        send(&node, Beat { brief: !is_whole, ..node.beat(told, version, false) }, repeated == 0).await;
-        repeated += 1;
+        if send(&node, Beat { brief: !is_whole, ..node.beat(told, version, false) }, is_new).await {
+            repeated += 1;
+        } else {
+            // What the bus did not take nobody was told.
+            node.0.greet.fetch_or(is_whole, Ordering::Relaxed);
+        }
         tokio::select! {
             biased;
             () = node.0.left.cancelled() => break,
@@ -65,8 +70,9 @@ async fn tell(node: Node, host: Arc<dyn LocalHost>) {
     }
 }
 
-/// Sends a beat that others take: less than all if there is too much. That is said in the log once per change.
-async fn send(node: &Node, mut beat: Beat, is_new: bool) {
+/// Sends a beat that others take: less than all if there is too much. That is said in the log once per change. Returns
+/// whether the bus took it.
+async fn send(node: &Node, mut beat: Beat, is_new: bool) -> bool {
     if let Err(why) = beat.fit()
         && is_new
     {
@@ -77,10 +83,13 @@ async fn send(node: &Node, mut beat: Beat, is_new: bool) {
             if is_new {
                 tracing::error!(%error, "more runs here than fits a message: other hosts know only what ran before");
             }
-            let _unsent = publish(node, &Beat { brief: true, ..beat.without_details() }).await;
+            publish(node, &Beat { brief: true, ..beat.without_details() }).await.is_ok()
         }
-        Err(error) => tracing::debug!(%error, "a beat was not sent"),
-        Ok(()) => {}
+        Err(error) => {
+            tracing::debug!(%error, "a beat was not sent");
+            false
+        }
+        Ok(()) => true,
     }
 }
 
@@ -217,13 +226,15 @@ fn look_for_silent(node: &Node) {
 async fn listen_for_ourselves(node: Node) {
     let sent = now();
     let answer = node.0.bus.request(&node.0.bus.new_inbox(), &[], Bytes::new(), EXPIRY_EVERY).await;
-    if matches!(answer, Err(BusError::NoResponders { .. })) {
-        node.hearing().heard(now(), sent);
+    if matches!(answer, Err(BusError::NoResponders { .. })) && node.hearing().heard(now(), sent) {
+        node.introduce();
     }
 }
 
 fn heard(node: &Node, message: &Message) {
-    node.hearing().heard(now(), now());
+    if node.hearing().heard(now(), now()) {
+        node.introduce();
+    }
     let beat = match Beat::parse(&message.payload) {
         Ok(beat) => beat,
         Err(error) => return tracing::debug!(subject = message.subject, %error, "a beat cannot be read"),
@@ -238,7 +249,7 @@ fn heard(node: &Node, message: &Message) {
     if beat.clock > 0 && beat.host != node.0.host {
         node.clocks().heard(beat.host, beat.clock, node.0.surroundings.unix_now());
     }
-    let (host, name) = (beat.host, beat.name.clone());
+    let (host, name, is_brief) = (beat.host, beat.name.clone(), beat.brief);
     let was_known = node.directory().hosts().contains_key(&host);
     match node.change_directory(|directory| directory.heard(now(), beat)) {
         Heard::Appeared => {
@@ -247,11 +258,9 @@ fn heard(node: &Node, message: &Message) {
                 // It was started again: what its forerunner was asked is not answered any more.
                 node.lost_some();
             }
-            if host != node.0.host {
-                node.0.greet.store(true, Ordering::Relaxed);
-                if node.directory().hosts().len() <= GREETERS_MAX {
-                    node.changed();
-                }
+            // Where we have not heard ourselves for long, others have not either, and may have forgotten us.
+            if host != node.0.host || is_brief {
+                greet(node);
             }
         }
         Heard::Left => {
@@ -259,7 +268,16 @@ fn heard(node: &Node, message: &Message) {
             node.lost_some();
         }
         Heard::Refused(why) => tracing::warn!(%host, why, "a beat is not taken"),
+        Heard::Unknown if !was_known && node.hearing().met_stranger(now()) => greet(node),
         Heard::Changed | Heard::Same | Heard::Stale | Heard::Unknown => {}
+    }
+}
+
+/// Has everybody told who we are, with the next beat; in a small lattice, at once.
+fn greet(node: &Node) {
+    node.0.greet.store(true, Ordering::Relaxed);
+    if node.directory().hosts().len() <= GREETERS_MAX {
+        node.changed();
     }
 }
 

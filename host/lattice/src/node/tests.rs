@@ -8,6 +8,7 @@ use wattle_types::wascap::KeyKind;
 
 use super::*;
 use crate::{
+    beat::Beat,
     fixtures::actor,
     rpc::{Refusal, RemoteCall, System},
     spec::{Bucket, DeclaredActor, LEADER_KEY, Target, to_bytes},
@@ -199,6 +200,42 @@ async fn who_was_cut_off_takes_nobody_for_gone_and_no_calls_until_it_has_heard_t
     scene.buses[2].crash();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!knows(scene.nodes[2].0.host) && knows(caller));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_forgotten_while_cut_off_is_known_as_soon_as_it_is_back() {
+    for (cut, secs) in [(Cut::Both, 30), (Cut::Up, 30), (Cut::Down, 30), (Cut::Both, 14)] {
+        let scene = Scene::new().await;
+        let cut_off = scene.nodes[1].0.host;
+        let knows = |n: usize| scene.nodes[n].directory().actor_hosts(&actor(1)).contains(&cut_off);
+        scene.buses[1].cut(cut);
+        tokio::time::sleep(Duration::from_secs(secs)).await;
+        assert_eq!([knows(0), knows(2)], [cut == Cut::Down; 2], "{cut:?}");
+        scene.buses[1].cut(Cut::None);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!([knows(0), knows(2)], [true; 2], "{cut:?} for {secs} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_who_takes_himself_for_known_is_told_who_is_here_and_many_no_more_often() {
+    let bus = MemoryBus::new();
+    let one = node(Arc::new(bus.connect()), 1, false).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut beats = bus.subscribe(&wattle_types::subject::beat(&one.0.lattice, &one.0.host.to_string()), None).await;
+    let wholes = |beats: &mut wattle_bus::Subscription| {
+        let told = std::iter::from_fn(|| futures::FutureExt::now_or_never(beats.next()).flatten());
+        told.filter(|told| !Beat::parse(&told.payload).unwrap().brief).count()
+    };
+    let beats = beats.as_mut().unwrap();
+    assert_eq!(wholes(beats), 0);
+    for n in 11..=30 {
+        let brief = Beat { brief: true, ..crate::fixtures::beat(n) };
+        let subject = wattle_types::subject::beat(&one.0.lattice, &brief.host.to_string());
+        bus.publish(&subject, None, &[], serde_json::to_vec(&brief).unwrap().into()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(wholes(beats), usize::from(n == 11));
+    }
 }
 
 #[tokio::test(start_paused = true)]
