@@ -150,7 +150,7 @@ impl View {
 }
 
 /// What is to be done on a host. Each may be asked for again until the view shows it done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RolloutAction {
     /// Start the new version beside the old one, with a share of the calls.
     StartCanary {

@@ -41,6 +41,15 @@ pub enum Ended {
     Unknown,
 }
 
+/// What became of something a host was asked for.
+#[derive(Debug)]
+struct Asked {
+    /// Until when it may still show, and is not repeated.
+    until: Instant,
+    /// It certainly was not done.
+    is_refused: bool,
+}
+
 /// What a leader remembers of one rollout between two steps. A new leader begins with a new one.
 #[derive(Debug)]
 pub struct Advancer {
@@ -52,8 +61,8 @@ pub struct Advancer {
     /// Since when its host is not there, and whether it drained before.
     missing_since: Option<Instant>,
     drains: bool,
-    /// What each host was asked for, and until when that is not repeated.
-    asked: BTreeMap<HostId, (RolloutAction, Instant)>,
+    /// What hosts were asked for.
+    asked: BTreeMap<RolloutAction, Asked>,
     /// The same for the declaration.
     declares: Option<Instant>,
     is_declared: bool,
@@ -91,10 +100,8 @@ impl Advancer {
             self.declares = self.declares.map(|_| again);
             return;
         };
-        if let Some((asked, until)) = self.asked.get_mut(&host)
-            && asked == action
-        {
-            *until = again;
+        if let Some(asked) = self.asked.get_mut(action) {
+            *asked = Asked { until: again, is_refused: matches!(ended, Ended::Refused(_)) };
         }
         if let Ended::Refused(why) = ended {
             self.refused = Some((host, why));
@@ -112,7 +119,11 @@ impl Advancer {
             Some((phase, since)) if phase == rollout.phase => since,
             _ => {
                 let is_taken_over = self.watched.is_none();
-                *self = Self { watched: Some((rollout.phase, now)), is_taken_over, ..Self::new(self.not_before) };
+                // What was asked before all were to go back may be done after that, and is then to be undone.
+                let mut asked = std::mem::take(&mut self.asked);
+                asked.retain(|action, _| rollout.phase == Phase::RollingBack && goes_over(rollout, action));
+                let watched = Some((rollout.phase, now));
+                *self = Self { watched, is_taken_over, asked, ..Self::new(self.not_before) };
                 now
             }
         };
@@ -127,7 +138,7 @@ impl Advancer {
             Phase::Choosing => choose(rollout, view),
             Phase::Canary { host } | Phase::Updating { host } => self.turn(now, waited, rollout, view, host),
             Phase::Declaring => self.declare(now, rollout, view),
-            Phase::RollingBack => self.roll_back(now, rollout, view),
+            Phase::RollingBack => self.roll_back(now, waited, rollout, view),
             Phase::Done | Phase::RolledBack => Step::default(),
         }
     }
@@ -275,7 +286,13 @@ impl Advancer {
         self.act_declare(now, RolloutAction::Declare { reference: rollout.to.clone(), previous: rollout.from.clone() })
     }
 
-    fn roll_back(&mut self, now: Instant, rollout: &Rollout, view: &View) -> Step {
+    fn roll_back(&mut self, now: Instant, waited: Duration, rollout: &Rollout, view: &View) -> Step {
+        // What shows has come to its end, and so has what a process was asked that is there no more.
+        let has_ended = |host| {
+            let shows = view.hosts.get(&host).is_some_and(|running| running.reference == rollout.to);
+            shows || rollout.start.is_some_and(|start| view.there.get(&host).is_some_and(|other| *other != start))
+        };
+        self.asked.retain(|action, _| !goes_over(rollout, action) || !action.host().is_some_and(has_ended));
         let is_changed =
             |(host, running): &(&HostId, &Running)| running.reference == rollout.to && rollout.done.contains(host);
         let changed: Vec<HostId> = view.staying().filter(is_changed).map(|(host, _)| *host).collect();
@@ -289,10 +306,18 @@ impl Advancer {
             let (reference, back_to) = (rollout.to.clone(), rollout.from.clone());
             return self.act_declare(now, RolloutAction::Undeclare { reference, back_to });
         }
-        if view.staying().any(|(_, running)| running.trial.as_ref() == Some(&rollout.to)) {
+        let is_tried = view.staying().any(|(_, running)| running.trial.as_ref() == Some(&rollout.to));
+        if is_tried || self.may_go_over(now, waited, rollout) {
             return Step::default();
         }
         to(rollout, Phase::RolledBack)
+    }
+
+    /// Whether a host may still go over to the new version: it was asked, by an earlier leader maybe, and that has no
+    /// known end.
+    fn may_go_over(&self, now: Instant, waited: Duration, rollout: &Rollout) -> bool {
+        let is_open = |(action, asked): (&RolloutAction, &Asked)| goes_over(rollout, action) && asked.is_open(now);
+        self.is_taken_over && waited < ENDS_WITHIN || self.asked.iter().any(is_open)
     }
 
     /// Returns why a host failed at what it was asked, if it did.
@@ -320,18 +345,31 @@ impl Advancer {
 
     /// Whether a host was asked for something that may still show.
     fn is_asked(&self, now: Instant, host: HostId) -> bool {
-        let is_refused = self.refused.as_ref().is_some_and(|(refuser, _)| *refuser == host);
-        !is_refused && self.asked.get(&host).is_some_and(|(_, until)| now < *until)
+        self.asked.iter().any(|(action, asked)| action.host() == Some(host) && asked.is_open(now))
     }
 
     /// Returns the action, unless the host was asked for it a moment ago.
     fn ask(&mut self, now: Instant, action: RolloutAction) -> Option<RolloutAction> {
-        let host = action.host()?;
-        if self.asked.get(&host).is_some_and(|(asked, until)| *asked == action && now < *until) {
+        if self.asked.get(&action).is_some_and(|asked| now < asked.until) {
             return None;
         }
-        self.asked.insert(host, (action.clone(), now + ENDS_WITHIN));
+        self.asked.insert(action.clone(), Asked { until: now + ENDS_WITHIN, is_refused: false });
         Some(action)
+    }
+}
+
+impl Asked {
+    fn is_open(&self, now: Instant) -> bool {
+        !self.is_refused && now < self.until
+    }
+}
+
+/// Whether a host that does this runs the new version alone.
+fn goes_over(rollout: &Rollout, action: &RolloutAction) -> bool {
+    match action {
+        RolloutAction::Promote { .. } => true,
+        RolloutAction::Update { reference, .. } => *reference == rollout.to,
+        _ => false,
     }
 }
 

@@ -390,7 +390,7 @@ fn a_host_that_was_asked_before_it_drained_is_waited_for() {
     fleet.carry_out(&action);
     fleet.run();
     assert_eq!(fleet.rollout.phase, Phase::RolledBack);
-    // It says no, or nothing: it is the other one's turn.
+    // It says no, or nothing, as when it refuses because it drains: it is the other one's turn.
     for (ended, waits) in [(Ended::Refused("it drains".into()), Duration::ZERO), (Ended::Unknown, ASK_AGAIN_AFTER)] {
         let (mut fleet, action) = asked();
         let since = fleet.now;
@@ -414,6 +414,47 @@ fn an_operator_can_turn_back_at_any_moment_and_a_late_trial_is_taken_away() {
     fleet.view.hosts.get_mut(&host(2)).unwrap().trial = Some("v2".into());
     fleet.step();
     assert_eq!(fleet.view.hosts[&host(2)].trial, None);
+}
+
+#[test]
+fn what_a_host_was_asked_before_all_go_back_is_waited_for_and_undone() {
+    let turned = |canary| {
+        let mut fleet = Fleet::new(2, canary);
+        fleet.view.declared = None;
+        fleet.until(|rollout| matches!(rollout.phase, Phase::Updating { .. }));
+        let step = fleet.advancer.advance(fleet.now, &fleet.rollout, &fleet.view);
+        let action = step.actions.into_iter().next().unwrap();
+        fleet.rollout = fleet.rollout.abort("an operator turned it round").unwrap();
+        for _ in 0..40 {
+            fleet.step();
+            assert_eq!(fleet.rollout.phase, Phase::RollingBack);
+        }
+        (fleet, action)
+    };
+    // It compiles for long, and then it is done; this leader is told, or another one comes before that.
+    for is_other in [false, true] {
+        let (mut fleet, action) = turned(None);
+        if is_other {
+            fleet.advancer = Advancer::new(fleet.now);
+            fleet.step();
+        }
+        fleet.carry_out(&action);
+        fleet.advancer.outcome(fleet.now, &action, Ended::Done);
+        assert!(fleet.run() < 5 || is_other);
+        assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1"]));
+    }
+    for canary in [None, canary()] {
+        // It fails, is not answered, or has no end at all.
+        let fails = Ended::Refused("it does not compile".into());
+        for (ended, waits) in [(Some(fails), 1), (Some(Ended::Unknown), 11), (None, 26)] {
+            let (mut fleet, action) = turned(canary.clone());
+            if let Some(ended) = ended.clone() {
+                fleet.advancer.outcome(fleet.now, &action, ended);
+            }
+            assert!((waits - 1..=waits).contains(&fleet.run()), "{action:?} {ended:?}");
+            assert_eq!((fleet.rollout.phase, fleet.references()), (Phase::RolledBack, vec!["v1", "v1"]));
+        }
+    }
 }
 
 #[test]
