@@ -108,6 +108,7 @@ impl SimHost {
                 let lock = self.lock_of(&place);
                 let _change = lock.lock().await;
                 self.check_version(&place, &reference, force)?;
+                self.check_open()?;
                 self.with_slot(&place, |slot| slot.try_out(&reference, percent))?;
                 self.world.witness.version_begins(self.id, &reference);
                 Ok(json!({}))
@@ -138,7 +139,7 @@ impl SimHost {
         let reference = slot.current.reference.clone();
         self.change(|model| {
             if model.closing {
-                return Err(("draining", "the host is draining".to_owned()));
+                return Err(draining());
             }
             if model.slots.contains_key(place) {
                 let code = if is_actor { "actor_running" } else { "provider_running" };
@@ -164,6 +165,7 @@ impl SimHost {
         let lock = self.lock_of(place);
         let _change = lock.lock().await;
         self.check_version(place, reference, force)?;
+        self.check_open()?;
         self.with_slot(place, |slot| slot.replace(Generation::new(reference)))?;
         self.world.witness.version_begins(self.id, reference);
         // The calls inside the old version end first.
@@ -174,11 +176,17 @@ impl SimHost {
     async fn promote(&self, place: &Place) -> Result<Value, Refused> {
         let lock = self.lock_of(place);
         let _change = lock.lock().await;
+        self.check_open()?;
         if self.with_slot(place, Slot::promote)? {
             Ok(json!({}))
         } else {
             Err(("no_trial", format!("{place} has no version on trial")))
         }
+    }
+
+    /// A host that stops begins nothing any more.
+    fn check_open(&self) -> Result<(), Refused> {
+        if self.model().closing { Err(draining()) } else { Ok(()) }
     }
 
     fn check_version(&self, place: &Place, reference: &str, force: bool) -> Result<(), Refused> {
@@ -217,6 +225,10 @@ fn target_of(reference: &str) -> Option<Place> {
 
 fn actor_place(actor: &str) -> Result<Place, Refused> {
     actor.parse().map(Place::Actor).map_err(|_| ("actor_not_found", format!("there is no actor {actor}")))
+}
+
+fn draining() -> Refused {
+    ("draining", "the host is draining".to_owned())
 }
 
 fn unknown(reference: &str) -> Refused {

@@ -36,6 +36,8 @@ enum Outcome {
 const UNHEEDED: [&str; 2] = ["request_signature_invalid", "request_not_permitted"];
 /// How it does when its clock and ours are too far apart. Who then leads is decided by the clocks, not by refusals.
 const CLOCKS_APART: &str = "clocks_apart";
+/// How it does when it has begun to stop, which its beats may not have told yet. That says nothing of a new version.
+const DRAINING: &str = "draining";
 /// The first pause until a rollout is written the same way again; each further one is twice as long.
 const WRITE_PAUSE: Duration = Duration::from_millis(250);
 /// The longest.
@@ -156,21 +158,7 @@ impl Work {
                 }
                 if let Some(rolling) = self.rollouts.get_mut(&target) {
                     rolling.asked = None;
-                    let ended = match result {
-                        Ok(()) => Ended::Done,
-                        // That it is we who ask is what it refuses.
-                        Err(Failed::Refused { code, .. })
-                            if code == CLOCKS_APART || UNHEEDED.contains(&code.as_str()) =>
-                        {
-                            Ended::Unknown
-                        }
-                        Err(Failed::Refused { message, .. }) => Ended::Refused(message),
-                        Err(Failed::Silent(why)) => {
-                            tracing::debug!(why, "a host of a rollout did not answer");
-                            Ended::Unknown
-                        }
-                    };
-                    rolling.advancer.outcome(now(), &action, ended);
+                    rolling.advancer.outcome(now(), &action, ended(result));
                 }
             }
             Outcome::Measured { target, host, asked, measured } => {
@@ -309,10 +297,38 @@ impl Work {
     }
 }
 
+/// Returns what the outcome of an order says of the version it was about.
+fn ended(result: Result<(), Failed>) -> Ended {
+    match result {
+        Ok(()) => Ended::Done,
+        // That it is we who ask is what it refuses, or that it is asked at all.
+        Err(Failed::Refused { code, .. })
+            if [CLOCKS_APART, DRAINING].contains(&code.as_str()) || UNHEEDED.contains(&code.as_str()) =>
+        {
+            Ended::Unknown
+        }
+        Err(Failed::Refused { message, .. }) => Ended::Refused(message),
+        Err(Failed::Silent(why)) => {
+            tracing::debug!(why, "a host of a rollout did not answer");
+            Ended::Unknown
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{fixtures::actor, rollout::Phase};
+
+    #[test]
+    fn who_drains_or_does_not_take_our_orders_says_nothing_of_the_version() {
+        let refused = |code: &str| ended(Err(Failed::Refused { code: code.into(), message: "why".into() }));
+        for code in ["draining", "clocks_apart", "request_signature_invalid", "request_not_permitted"] {
+            assert_eq!(refused(code), Ended::Unknown, "{code}");
+        }
+        assert_eq!(refused("wasm_malformed"), Ended::Refused("why".into()));
+        assert_eq!([ended(Ok(())), ended(Err(Failed::Silent("why".into())))], [Ended::Done, Ended::Unknown]);
+    }
 
     #[test]
     fn a_rollout_that_cannot_be_written_is_tried_less_and_less() {
