@@ -20,6 +20,10 @@ use super::{
     table::Inbound,
 };
 
+/// What a payload counts for at least, in bytes: its parts, its task and its timer take about as much. It bounds how many
+/// there are; those that need to go in parts are longer.
+const PAYLOAD_ROOM_MIN: usize = PART_LEN_MIN;
+
 /// Session, and number within it.
 type Place = (u64, u64);
 
@@ -170,7 +174,9 @@ impl Kept {
         lock(&self.answers).remove(&(session.id, counter));
     }
 
+    /// Takes room for a payload. What keeps track of it takes some, too, however short it is.
     fn room(&self, session: &Inbound, len: usize) -> Option<Room> {
+        let len = len.max(PAYLOAD_ROOM_MIN);
         Some((session.guest.kept.take(len)?, self.room.take(len)?))
     }
 

@@ -139,6 +139,26 @@ async fn a_payload_whose_call_does_not_come_is_dropped_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_payloads_of_a_byte_take_the_room_of_longer_ones() {
+    let bus = MemoryBus::new();
+    let limits = Limits { kept_len_per_host_max: 10 * 1024, ..Limits::default() };
+    let (_one, two, _server) = pair(&bus, limits).await;
+    let raw = RawPeer::open(&bus).await;
+    let put = |upload: u64| {
+        let bytes = Bytes::from_static(b"x");
+        let put = fields::Put { upload, remaining: Duration::from_secs(3), total: 1, offset: 0, bytes };
+        raw.frame(Kind::Put, upload, |out| fields::write_put(out, &put))
+    };
+    for upload in 1..=10 {
+        assert_eq!(raw.ask(put(upload)).await.unwrap().0, Kind::Stored, "{upload}");
+    }
+    assert_eq!(raw.refused(put(11)).await, ("overloaded".to_owned(), false));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(two.desk.kept_len(), 0);
+    assert_eq!(raw.ask(put(12)).await.unwrap().0, Kind::Stored);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_first_contact_is_taken_once_and_by_whom_it_is_for() {
     let bus = MemoryBus::new();
     let (_one, _two, _server) = pair(&bus, Limits::default()).await;
