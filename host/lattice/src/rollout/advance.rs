@@ -287,6 +287,10 @@ impl Advancer {
     }
 
     fn roll_back(&mut self, now: Instant, waited: Duration, rollout: &Rollout, view: &View) -> Step {
+        // What was there before under the same reference is nowhere to be had.
+        if rollout.from == rollout.to {
+            return to(rollout, Phase::RolledBack);
+        }
         // What shows has come to its end, and so has what a process was asked that is there no more.
         let has_ended = |host| {
             let shows = view.hosts.get(&host).is_some_and(|running| running.reference == rollout.to);

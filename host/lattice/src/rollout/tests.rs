@@ -458,6 +458,18 @@ fn what_a_host_was_asked_before_all_go_back_is_waited_for_and_undone() {
 }
 
 #[test]
+fn a_rollout_of_the_same_reference_ends_all_the_same() {
+    for fails in [false, true] {
+        let mut fleet = Fleet::new(2, None);
+        fleet.rollout.to = "v1".into();
+        fleet.quality.insert("v1", (100, if fails { 60 } else { 1 }, 1_000));
+        fleet.run();
+        let phase = if fails { Phase::RolledBack } else { Phase::Done };
+        assert_eq!((fleet.rollout.phase, fleet.references()), (phase, vec!["v1", "v1"]));
+    }
+}
+
+#[test]
 fn a_host_that_does_not_answer_is_asked_again_and_given_up_in_time() {
     let mut fleet = Fleet::new(1, None);
     fleet.rollout.phase = Phase::Updating { host: host(1) };
