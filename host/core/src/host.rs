@@ -55,6 +55,11 @@ use crate::{
     state::State,
 };
 
+tokio::task_local! {
+    /// The term of the leader whose order is being carried out.
+    static ORDERED_BY: u64;
+}
+
 /// Changes that are acknowledged before they are done, at once: each may hold a file of its own in memory.
 const CHANGES_MAX: usize = 16;
 
@@ -376,8 +381,10 @@ impl Host {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state like [`Host::change`], unless the host is stopping.
+    /// Changes the state like [`Host::change`], unless the host is stopping, or a leader ordered it that leads no more.
     fn change_open<T>(&self, change: impl FnOnce(&mut State) -> Result<T, HostError>) -> Result<T, HostError> {
+        // An order may take long, and a later leader's have been carried out meanwhile.
+        ORDERED_BY.try_with(|term| self.check_term(*term)).unwrap_or(Ok(()))?;
         self.change(|state| if state.closing { Err(HostError::Draining) } else { change(state) })
     }
 
@@ -404,14 +411,20 @@ impl Host {
         }
     }
 
-    /// Returns whether an order of a leader of this term is still to be carried out.
-    pub(crate) fn admits(&self, term: u64) -> bool {
-        self.0.fence.lock().unwrap_or_else(PoisonError::into_inner).admit(term)
+    /// Carries out the order of a leader, as long as no later one has been heard.
+    pub(crate) async fn obey<T>(
+        &self,
+        term: u64,
+        order: impl Future<Output = Result<T, HostError>>,
+    ) -> Result<T, HostError> {
+        self.check_term(term)?;
+        ORDERED_BY.scope(term, order).await
     }
 
-    /// Returns the latest term seen.
-    pub(crate) fn highest_term(&self) -> u64 {
-        self.0.fence.lock().unwrap_or_else(PoisonError::into_inner).highest()
+    /// Refuses what a leader orders once a later one has been heard.
+    fn check_term(&self, term: u64) -> Result<(), HostError> {
+        let mut fence = self.0.fence.lock().unwrap_or_else(PoisonError::into_inner);
+        if fence.admit(term) { Ok(()) } else { Err(HostError::TermOutdated { seen: fence.highest() }) }
     }
 
     /// Returns who may ask for changes.

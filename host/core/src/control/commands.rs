@@ -61,9 +61,10 @@ pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Mes
         let command = read(verb, &request.payload);
         let steps = Steps::to(sender);
         match command {
-            Ok((command, term)) => match term.map_or(Ok(()), |term| check_term(host, asker, term)) {
-                Ok(()) => finish(carry_out(host, bus, command, &steps).await),
-                Err(error) => finish(Err(error)),
+            Ok((command, None)) => finish(carry_out(host, bus, command, &steps).await),
+            Ok((command, Some(term))) => match asker.may_lead() {
+                Ok(()) => finish(host.obey(term, carry_out(host, bus, command, &steps)).await),
+                Err(error) => finish(Err(error.into())),
             },
             Err(error) => Progress::Failed {
                 code: "request_invalid".into(),
@@ -81,12 +82,6 @@ pub(super) async fn answer(host: &Host, bus: &dyn Bus, verb: &str, request: &Mes
     // `tell` ends when `work` has dropped the sender, so all steps are told before the outcome.
     let (outcome, ()) = tokio::join!(work, tell);
     send(bus, request, &outcome).await;
-}
-
-/// Checks that an order is a leader's, and not of one that leads no more.
-fn check_term(host: &Host, asker: Asker, term: u64) -> Result<(), HostError> {
-    asker.may_lead()?;
-    if host.admits(term) { Ok(()) } else { Err(HostError::TermOutdated { seen: host.highest_term() }) }
 }
 
 /// Reads a command, which must be the one its subject names, and the term if a leader gives it.

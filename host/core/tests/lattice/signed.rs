@@ -1,5 +1,7 @@
 //! Hosts that carry out signed requests only.
 
+use std::sync::atomic::AtomicU8;
+
 use wattle_types::{
     control::{Command, Progress},
     signed,
@@ -49,4 +51,64 @@ async fn only_signed_requests_of_controllers_and_orders_of_the_leader_are_carrie
     assert!(matches!(send(&lattice, &subject, &[], open).await.1, Progress::Done { .. }));
     a.shutdown().await;
     b.shutdown().await;
+}
+
+/// Sends a leader's order, and returns what comes of it.
+async fn order(lattice: &Lattice, host: &Host, command: &Command, term: u64) -> wattle_bus::Subscription {
+    static ORDERS: AtomicU8 = AtomicU8::new(100);
+    let nonce = ORDERS.fetch_add(1, Ordering::Relaxed);
+    let (subject, body) = written(host, command);
+    let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    body["term"] = term.into();
+    let (body, bus) = (body.to_string(), lattice.network.connect());
+    let headers = signed::sign(&lattice.cluster, &subject, body.as_bytes(), now(), [nonce; 16]);
+    let inbox = bus.new_inbox();
+    let answers = bus.subscribe(&inbox, None).await.unwrap();
+    bus.publish(&subject, Some(&inbox), &headers, body.into()).await.unwrap();
+    answers
+}
+
+/// Waits for a step of an order, or for its end.
+async fn step(answers: &mut wattle_bus::Subscription, wanted: &str) -> Progress {
+    let progress = async {
+        loop {
+            match serde_json::from_slice(&answers.next().await.unwrap().payload).unwrap() {
+                Progress::Step { step, .. } if step != wanted => {}
+                progress => return progress,
+            }
+        }
+    };
+    tokio::time::timeout(SOON, progress).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_takes_long_changes_nothing_once_a_later_leader_was_heard() {
+    let lattice = Lattice::new();
+    let host = lattice.host("a").await;
+    let actor = start(&host, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await.to_string();
+    start_script(&host, "store").await;
+    host.put_link(link(lattice.author.id(), "store"), false).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let update = |revision: i32| {
+        let module = lattice.author.echo(&format!("{revision}:"), revision);
+        let reference = file(folder.path(), &format!("{revision}.wasm"), &module);
+        Command::UpdateActor { actor: actor.clone(), reference, force: false }
+    };
+    // The first update waits for a call in flight, and the second one for the first.
+    lattice.script.hold.store(true, Ordering::SeqCst);
+    let (caller, target) = (host.clone(), actor.clone());
+    let calling = tokio::spawn(async move { caller.call(&target, "Get", Bytes::new(), None).await });
+    lattice.script.holding.notified().await;
+    let mut first = order(&lattice, &host, &update(2), 1000).await;
+    assert!(matches!(step(&mut first, "published").await, Progress::Step { .. }));
+    let mut second = order(&lattice, &host, &update(3), 1000).await;
+    assert!(matches!(step(&mut second, "fetched").await, Progress::Step { .. }));
+    let mut later = order(&lattice, &host, &Command::GetLoad, 1001).await;
+    assert!(matches!(step(&mut later, "").await, Progress::Done { .. }));
+    lattice.script.release.notify_one();
+    calling.await.unwrap().unwrap();
+    assert!(matches!(step(&mut first, "").await, Progress::Done { .. }));
+    assert_eq!(code(step(&mut second, "").await), "term_outdated");
+    assert_eq!(call(&host, &actor, b"x").await.unwrap(), "2:x");
+    host.shutdown().await;
 }
