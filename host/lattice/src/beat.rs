@@ -36,6 +36,9 @@ pub struct Beat {
     /// The host has ended: its last notice.
     #[serde(default)]
     pub last: bool,
+    /// Hosts whose brief notices are heard, and of which it is not known what they run: they are to tell it again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub asks: BTreeSet<HostId>,
     /// What the host says of itself, for placement.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -60,6 +63,8 @@ pub const LABEL_KEY_LEN_MAX: usize = 256;
 pub const LABEL_VALUE_LEN_MAX: usize = 1024;
 /// Most actors, and most providers, of a host: what still fits in one message.
 const RUNNING_MAX: usize = 4096;
+/// Most hosts that are asked at once to tell what they run; others are with the next notice.
+pub(crate) const ASKS_MAX: usize = 64;
 /// Most operations that a provider tells of.
 const OPERATIONS_MAX: usize = 256;
 /// Longest reference.
@@ -90,6 +95,7 @@ impl Beat {
             (INTERVAL_MS.contains(&self.interval_ms), "the interval is not within 50 ms and 60 s"),
             (self.labels.len() <= LABELS_MAX, "too many labels"),
             (self.labels.iter().all(|(key, value)| is_label(key, value)), "a label is too long"),
+            (self.asks.len() <= ASKS_MAX, "too many hosts are asked"),
             (self.actors.len() <= RUNNING_MAX, "too many actors"),
             (self.providers.len() <= RUNNING_MAX, "too many providers"),
             (self.actors.values().all(RunningActor::fits), "an actor's references or its alias are too long"),

@@ -28,6 +28,7 @@ pub(crate) fn beat(n: u8) -> Beat {
         draining: false,
         brief: false,
         last: false,
+        asks: Default::default(),
         labels: Default::default(),
         actors: Default::default(),
         providers: Default::default(),

@@ -10,7 +10,7 @@ mod orders;
 mod shared;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -109,6 +109,8 @@ struct Inner {
     changed: Notify,
     /// Somebody may not know us, and is to be told everything with the next beat.
     greet: AtomicBool,
+    /// Hosts that are there, and of which it is not known what they run: to be asked with the next beat.
+    strangers: Mutex<BTreeSet<HostId>>,
     /// Counts hosts that went away.
     losses: watch::Sender<u64>,
     /// Counts calls, to choose their hosts by.
@@ -153,6 +155,7 @@ impl Node {
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
             greet: AtomicBool::new(false),
+            strangers: Mutex::default(),
             losses: watch::Sender::new(0),
             turn: AtomicU64::new(0),
             tasks,
@@ -209,6 +212,10 @@ impl Node {
 
     fn hearing(&self) -> MutexGuard<'_, Hearing> {
         self.0.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, BTreeSet<HostId>> {
+        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn clocks(&self) -> MutexGuard<'_, Clocks> {

@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior};
 use wattle_bus::{BusError, Message, Subscription};
-use wattle_types::subject;
+use wattle_types::{HostId, subject};
 
 use super::{ClocksApart, LocalHost, Node, Told, now};
 use crate::{
-    beat::{Beat, INTERVAL_MS},
+    beat::{ASKS_MAX, Beat, INTERVAL_MS},
     directory::Heard,
 };
 
@@ -122,6 +122,7 @@ impl Node {
             draining: told.draining,
             brief: false,
             last,
+            asks: std::mem::take(&mut *self.strangers()),
             labels: told.labels,
             actors: told.actors,
             providers: told.providers,
@@ -246,12 +247,17 @@ fn heard(node: &Node, message: &Message) {
     if beat.host == node.0.host && beat.incarnation != node.0.incarnation {
         return heard_of_ourselves(node, &beat);
     }
+    if beat.asks.contains(&node.0.host) {
+        greet(node);
+    }
     if beat.clock > 0 && beat.host != node.0.host {
         node.clocks().heard(beat.host, beat.clock, node.0.surroundings.unix_now());
     }
     let (host, name, is_brief) = (beat.host, beat.name.clone(), beat.brief);
     let was_known = node.directory().hosts().contains_key(&host);
-    match node.change_directory(|directory| directory.heard(now(), beat)) {
+    let heard = node.change_directory(|directory| directory.heard(now(), beat));
+    note_stranger(node, host, heard == Heard::Unknown);
+    match heard {
         Heard::Appeared => {
             tracing::info!(%host, name, "a host is there");
             if was_known {
@@ -268,8 +274,18 @@ fn heard(node: &Node, message: &Message) {
             node.lost_some();
         }
         Heard::Refused(why) => tracing::warn!(%host, why, "a beat is not taken"),
-        Heard::Unknown if !was_known && node.hearing().met_stranger(now()) => greet(node),
         Heard::Changed | Heard::Same | Heard::Stale | Heard::Unknown => {}
+    }
+}
+
+/// Has a host asked what it runs, with our next beat, unless it tells before that. Who was deaf, or apart with others,
+/// has missed what was told meanwhile, and it is not told again soon.
+fn note_stranger(node: &Node, host: HostId, is_stranger: bool) {
+    let mut strangers = node.strangers();
+    if !is_stranger {
+        strangers.remove(&host);
+    } else if strangers.len() < ASKS_MAX {
+        strangers.insert(host);
     }
 }
 

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 /// How long after us other hosts may find their way back to NATS.
 const RETURN_WITHIN: Duration = Duration::from_secs(4);
-/// How long others have, after they were told all of us, to tell who they are.
-const INTRODUCED_WITHIN: Duration = Duration::from_secs(5);
 /// Silence after which others may have taken us for gone, and have done what we do not know of: the shortest lifetime
 /// of a beat.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
@@ -25,15 +23,13 @@ pub(super) struct Hearing {
     sure: Instant,
     /// When we were back after we were cut off last, if that is not long ago.
     back: Option<Instant>,
-    /// When somebody was there last who took himself for known, and was told all of us.
-    introduced: Option<Instant>,
 }
 
 impl Hearing {
     /// Begins with a connection, at intervals of `beat_every`.
     pub(super) fn new(now: Instant, connections: u64, beat_every: Duration) -> Self {
         let beats = beat_every.mul_f32(1.5);
-        Self { connection: (true, connections), beats, by: now + beats, sure: now, back: None, introduced: None }
+        Self { connection: (true, connections), beats, by: now + beats, sure: now, back: None }
     }
 
     /// Takes in what the connection is now. Returns whether it is another one than before: what was on its way is lost.
@@ -56,17 +52,6 @@ impl Hearing {
         }
         self.sure = self.sure.max(sent);
         is_back
-    }
-
-    /// Takes in that somebody is there who takes himself for known, and is not. Returns whether all are to be told of
-    /// us, who may be as little known to him: of many who come at once, as after both sides of a network were apart,
-    /// one notice reaches all.
-    pub(super) fn met_stranger(&mut self, now: Instant) -> bool {
-        let is_due = self.introduced.is_none_or(|at| now.saturating_duration_since(at) >= INTRODUCED_WITHIN);
-        if is_due {
-            self.introduced = Some(now);
-        }
-        is_due
     }
 
     /// Returns by when every host that is there has been heard; `None` without a connection.

@@ -217,25 +217,73 @@ async fn who_was_forgotten_while_cut_off_is_known_as_soon_as_it_is_back() {
     }
 }
 
+/// Returns what a host has told since.
+fn told(beats: &mut wattle_bus::Subscription) -> Vec<Beat> {
+    let told = std::iter::from_fn(|| futures::FutureExt::now_or_never(beats.next()).flatten());
+    told.map(|told| Beat::parse(&told.payload).unwrap()).collect()
+}
+
+async fn tell(bus: &MemoryBus, beat: &Beat) {
+    let subject = wattle_types::subject::beat(&"default".parse().unwrap(), &beat.host.to_string());
+    bus.publish(&subject, None, &[], serde_json::to_vec(beat).unwrap().into()).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_stranger_who_takes_himself_for_known_is_told_who_is_here_and_many_no_more_often() {
+async fn who_is_heard_and_not_known_is_asked_who_he_is_until_he_tells() {
     let bus = MemoryBus::new();
     let one = node(Arc::new(bus.connect()), 1, false).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let mut beats = bus.subscribe(&wattle_types::subject::beat(&one.0.lattice, &one.0.host.to_string()), None).await;
-    let wholes = |beats: &mut wattle_bus::Subscription| {
-        let told = std::iter::from_fn(|| futures::FutureExt::now_or_never(beats.next()).flatten());
-        told.filter(|told| !Beat::parse(&told.payload).unwrap().brief).count()
-    };
-    let beats = beats.as_mut().unwrap();
-    assert_eq!(wholes(beats), 0);
-    for n in 11..=30 {
-        let brief = Beat { brief: true, ..crate::fixtures::beat(n) };
-        let subject = wattle_types::subject::beat(&one.0.lattice, &brief.host.to_string());
-        bus.publish(&subject, None, &[], serde_json::to_vec(&brief).unwrap().into()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(wholes(beats), usize::from(n == 11));
+    let subject = wattle_types::subject::beat(&one.0.lattice, &one.0.host.to_string());
+    let mut beats = bus.subscribe(&subject, None).await.unwrap();
+    let strangers: Vec<_> = (11..=100).map(|n| Beat { brief: true, ..crate::fixtures::beat(n) }).collect();
+    for stranger in &strangers {
+        tell(&bus, stranger).await;
     }
+    tell(&bus, &Beat { brief: false, ..strangers[0].clone() }).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let asked: Vec<usize> = told(&mut beats).iter().map(|beat| beat.asks.len()).filter(|asked| *asked > 0).collect();
+    assert_eq!(asked, [63], "as many as one beat asks, but for the one who told");
+    // With each beat of his, for as long as he does not tell.
+    tell(&bus, &strangers[1]).await;
+    tell(&bus, &strangers[1]).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let asked: Vec<HostId> = told(&mut beats).into_iter().flat_map(|beat| beat.asks).collect();
+    assert_eq!(asked, [strangers[1].host]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_tells_all_of_himself() {
+    let bus = MemoryBus::new();
+    let one = node(Arc::new(bus.connect()), 1, false).await;
+    let subject = wattle_types::subject::beat(&one.0.lattice, &one.0.host.to_string());
+    let mut beats = bus.subscribe(&subject, None).await.unwrap();
+    let of = |n| Beat { asks: [crate::fixtures::host(n)].into(), ..crate::fixtures::beat(2) };
+    tell(&bus, &of(1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let wholes = |beats: &mut wattle_bus::Subscription| told(beats).iter().filter(|beat| !beat.brief).count();
+    wholes(&mut beats);
+    for (asked, expected) in [(one.0.host, 1), (crate::fixtures::host(3), 0)] {
+        tell(&bus, &Beat { asks: [asked].into(), ..crate::fixtures::beat(2) }).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(wholes(&mut beats), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_deaf_while_another_came_back_learns_of_it() {
+    let scene = Scene::new().await;
+    let cut_off = scene.nodes[1].0.host;
+    let knows = |n: usize| scene.nodes[n].directory().actor_hosts(&actor(1)).contains(&cut_off);
+    scene.buses[1].cut(Cut::Up);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    scene.buses[0].cut(Cut::Down);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // It tells what it runs, and the other one hears nothing of it.
+    scene.buses[1].cut(Cut::None);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!([knows(0), knows(2)], [false, true]);
+    scene.buses[0].cut(Cut::None);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!([knows(0), knows(2)], [true; 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +324,7 @@ async fn a_leader_whose_signature_hosts_refuse_leaves_it_to_others() {
         "progress": "failed", "code": "request_not_permitted", "message": "the clock",
     });
     let answering = async {
-        let mut refused = std::collections::BTreeSet::new();
+        let mut refused = BTreeSet::new();
         while refused.len() < 2 {
             let order = orders.next().await.unwrap();
             let host = order.subject.rsplit('.').next().unwrap().to_owned();
