@@ -97,7 +97,8 @@ async fn an_order_that_takes_long_changes_nothing_once_a_later_leader_was_heard(
     // The first update waits for a call in flight, and the second one for the first.
     lattice.script.hold.store(true, Ordering::SeqCst);
     let (caller, target) = (host.clone(), actor.clone());
-    let calling = tokio::spawn(async move { caller.call(&target, "Get", Bytes::new(), None).await });
+    let mut calling = tokio::task::JoinSet::new();
+    calling.spawn(async move { drop(caller.call(&target, "Get", Bytes::new(), None).await.unwrap()) });
     lattice.script.holding.notified().await;
     let mut first = order(&lattice, &host, &update(2), 1000).await;
     assert!(matches!(step(&mut first, "published").await, Progress::Step { .. }));
@@ -106,7 +107,7 @@ async fn an_order_that_takes_long_changes_nothing_once_a_later_leader_was_heard(
     let mut later = order(&lattice, &host, &Command::GetLoad, 1001).await;
     assert!(matches!(step(&mut later, "").await, Progress::Done { .. }));
     lattice.script.release.notify_one();
-    calling.await.unwrap().unwrap();
+    calling.join_all().await;
     assert!(matches!(step(&mut first, "").await, Progress::Done { .. }));
     assert_eq!(code(step(&mut second, "").await), "term_outdated");
     assert_eq!(call(&host, &actor, b"x").await.unwrap(), "2:x");

@@ -38,7 +38,7 @@ pub(super) async fn take(host: Arc<SimHost>, mut orders: Subscription) {
 impl SimHost {
     async fn answer(&self, order: &Message) {
         let progress = match self.read(&order.payload) {
-            Ok(command) => self.carry_out(command).await,
+            Ok((command, term)) => self.carry_out(command, term).await,
             Err(refused) => Err(refused),
         };
         let progress = match progress {
@@ -52,23 +52,26 @@ impl SimHost {
     }
 
     /// Reads an order, and lets none of an earlier leader pass.
-    fn read(&self, payload: &[u8]) -> Result<Command, Refused> {
+    fn read(&self, payload: &[u8]) -> Result<(Command, u64), Refused> {
         let invalid = |error: serde_json::Error| ("request_invalid", error.to_string());
         let order: Value = serde_json::from_slice(payload).map_err(invalid)?;
         let term = order.get("term").and_then(Value::as_u64).unwrap_or_default();
         let command: Command = serde_json::from_value(order).map_err(invalid)?;
-        let mut fence = self.fence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !fence.admit(term) && self.world.planted != Some(Planted::NoFence) {
-            let seen = fence.highest();
-            self.world.witness.count("orders refused");
-            return Err(("term_outdated", format!("the leader is outdated: there is one of term {seen}")));
-        }
-        drop(fence);
+        self.check_term(term)?;
         if !matches!(command, Command::MeasureActor { .. }) {
             self.world.witness.obeys(self.id, self.start, term, &format!("{command:?}"));
             self.remember(term, payload);
         }
-        Ok(command)
+        Ok((command, term))
+    }
+
+    fn check_term(&self, term: u64) -> Result<(), Refused> {
+        let mut fence = self.fence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if fence.admit(term) || self.world.planted == Some(Planted::NoFence) {
+            return Ok(());
+        }
+        self.world.witness.count("orders refused");
+        Err(("term_outdated", format!("the leader is outdated: there is one of term {}", fence.highest())))
     }
 
     fn remember(&self, term: u64, order: &[u8]) {
@@ -79,23 +82,23 @@ impl SimHost {
         }
     }
 
-    async fn carry_out(&self, command: Command) -> Result<Value, Refused> {
+    async fn carry_out(&self, command: Command, term: u64) -> Result<Value, Refused> {
         match command {
             Command::StartActor { reference, max_in_flight, declared, .. } => {
                 let place = target_of(&reference).ok_or_else(|| unknown(&reference))?;
-                self.start_slot(&place, Slot::new(&reference, max_in_flight.unwrap_or(IN_FLIGHT), declared)).await
+                self.start_slot(&place, Slot::new(&reference, max_in_flight.unwrap_or(IN_FLIGHT), declared), term).await
             }
             Command::StartProvider { reference, declared, .. } => {
                 let place = target_of(&reference).ok_or_else(|| unknown(&reference))?;
-                self.start_slot(&place, Slot::new(&reference, IN_FLIGHT, declared)).await
+                self.start_slot(&place, Slot::new(&reference, IN_FLIGHT, declared), term).await
             }
             Command::StopActor { actor } => self.stop_slot(&actor_place(&actor)?).await,
             Command::StopProvider { provider } => self.stop_slot(&Place::Provider(provider)).await,
             Command::UpdateActor { actor, reference, force } => {
-                self.update_slot(&actor_place(&actor)?, &reference, force).await
+                self.update_slot(&actor_place(&actor)?, &reference, force, term).await
             }
             Command::UpdateProvider { provider, reference, .. } => {
-                self.update_slot(&Place::Provider(provider), &reference, true).await
+                self.update_slot(&Place::Provider(provider), &reference, true, term).await
             }
             Command::ResizeActor { actor, max_in_flight } => {
                 let place = actor_place(&actor)?;
@@ -108,12 +111,12 @@ impl SimHost {
                 let lock = self.lock_of(&place);
                 let _change = lock.lock().await;
                 self.check_version(&place, &reference, force)?;
-                self.check_open()?;
+                self.check_open(term)?;
                 self.with_slot(&place, |slot| slot.try_out(&reference, percent))?;
                 self.world.witness.version_begins(self.id, &reference);
                 Ok(json!({}))
             }
-            Command::PromoteActor { actor } => self.promote(&actor_place(&actor)?).await,
+            Command::PromoteActor { actor } => self.promote(&actor_place(&actor)?, term).await,
             Command::WithdrawActor { actor } => {
                 let place = actor_place(&actor)?;
                 let lock = self.lock_of(&place);
@@ -131,16 +134,14 @@ impl SimHost {
         }
     }
 
-    async fn start_slot(&self, place: &Place, slot: Slot) -> Result<Value, Refused> {
+    async fn start_slot(&self, place: &Place, slot: Slot, term: u64) -> Result<Value, Refused> {
         self.work().await?;
         let lock = self.lock_of(place);
         let _change = lock.lock().await;
         let is_actor = matches!(place, Place::Actor(_));
         let reference = slot.current.reference.clone();
+        self.check_open(term)?;
         self.change(|model| {
-            if model.closing {
-                return Err(draining());
-            }
             if model.slots.contains_key(place) {
                 let code = if is_actor { "actor_running" } else { "provider_running" };
                 return Err((code, format!("{place} runs already")));
@@ -160,12 +161,12 @@ impl SimHost {
         if found { Ok(json!({})) } else { Err(not_found(place)) }
     }
 
-    async fn update_slot(&self, place: &Place, reference: &str, force: bool) -> Result<Value, Refused> {
+    async fn update_slot(&self, place: &Place, reference: &str, force: bool, term: u64) -> Result<Value, Refused> {
         self.work().await?;
         let lock = self.lock_of(place);
         let _change = lock.lock().await;
         self.check_version(place, reference, force)?;
-        self.check_open()?;
+        self.check_open(term)?;
         self.with_slot(place, |slot| slot.replace(Generation::new(reference)))?;
         self.world.witness.version_begins(self.id, reference);
         // The calls inside the old version end first.
@@ -173,10 +174,10 @@ impl SimHost {
         Ok(json!({}))
     }
 
-    async fn promote(&self, place: &Place) -> Result<Value, Refused> {
+    async fn promote(&self, place: &Place, term: u64) -> Result<Value, Refused> {
         let lock = self.lock_of(place);
         let _change = lock.lock().await;
-        self.check_open()?;
+        self.check_open(term)?;
         if self.with_slot(place, Slot::promote)? {
             Ok(json!({}))
         } else {
@@ -184,8 +185,9 @@ impl SimHost {
         }
     }
 
-    /// A host that stops begins nothing any more.
-    fn check_open(&self) -> Result<(), Refused> {
+    /// A host that stops begins nothing any more, and what took long may be another leader's to say by now.
+    fn check_open(&self, term: u64) -> Result<(), Refused> {
+        self.check_term(term)?;
         if self.model().closing { Err(draining()) } else { Ok(()) }
     }
 
