@@ -14,7 +14,8 @@ use crate::{auditor::Auditor, host::SimHost, model::Place, world::World};
 /// Says what is not as it should be yet.
 type Check = fn(&World, &Auditor) -> Option<String>;
 
-/// How long hosts that run may take to know each other again: a beat, and what was sent to a connection that stood still.
+/// How long hosts that run may take to know each other again: three beats, and what was sent to a connection that stood
+/// still.
 const SOON: Duration = Duration::from_secs(8);
 /// How long a host that has just joined may take to be known.
 const JOINED: Duration = Duration::from_secs(3);

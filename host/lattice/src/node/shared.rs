@@ -133,8 +133,8 @@ impl Shared {
     /// that was written, or `None` if the entry said so already.
     ///
     /// # Errors
-    /// [`SharedError::Edit`] with what `edit` says, or if no host would take the entry; [`SharedError::Store`] when the store cannot be written, or others
-    /// write the entry all the time.
+    /// [`SharedError::Edit`] with what `edit` says, or if no host would take the entry; [`SharedError::Store`] when the
+    /// store cannot be written, or others write the entry all the time.
     pub async fn edit(
         &self,
         bucket: Bucket,

@@ -20,8 +20,8 @@ use super::{
     table::Inbound,
 };
 
-/// What a payload counts for at least, in bytes: its parts, its task and its timer take about as much. It bounds how many
-/// there are; those that need to go in parts are longer.
+/// What a payload counts for at least, in bytes: its parts, its task and its timer take about as much. It bounds how
+/// many there are; those that need to go in parts are longer.
 const PAYLOAD_ROOM_MIN: usize = PART_LEN_MIN;
 
 /// Session, and number within it.
