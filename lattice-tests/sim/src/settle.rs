@@ -17,8 +17,8 @@ type Check = fn(&World, &Auditor) -> Option<String>;
 /// How long hosts that run may take to know each other again: three beats, and what was sent to a connection that stood
 /// still.
 const SOON: Duration = Duration::from_secs(8);
-/// How long a host that has just joined may take to be known: where its clock went backwards, until others have forgotten
-/// that its forerunner left, which they may have heard late.
+/// How long a host that has just joined may take to be known: where its clock went backwards, until others have
+/// forgotten that its forerunner left, which they may have heard late.
 const JOINED: Duration = Duration::from_secs(16);
 /// How long links, directories and the leadership may take to be right. Hosts that drain come back within this time.
 const QUICKLY: Duration = Duration::from_secs(60);
