@@ -383,8 +383,7 @@ impl Host {
 
     /// Changes the state like [`Host::change`], unless the host is stopping, or a leader ordered it that leads no more.
     fn change_open<T>(&self, change: impl FnOnce(&mut State) -> Result<T, HostError>) -> Result<T, HostError> {
-        // An order may take long, and a later leader's have been carried out meanwhile.
-        ORDERED_BY.try_with(|term| self.check_term(*term)).unwrap_or(Ok(()))?;
+        self.check_ordered()?;
         self.change(|state| if state.closing { Err(HostError::Draining) } else { change(state) })
     }
 
@@ -419,6 +418,12 @@ impl Host {
     ) -> Result<T, HostError> {
         self.check_term(term)?;
         ORDERED_BY.scope(term, order).await
+    }
+
+    /// Refuses to go on with a leader's order once a later leader has been heard: an order may take long, and that one's
+    /// have been carried out meanwhile.
+    fn check_ordered(&self) -> Result<(), HostError> {
+        ORDERED_BY.try_with(|term| self.check_term(*term)).unwrap_or(Ok(()))
     }
 
     /// Refuses what a leader orders once a later one has been heard.

@@ -1,7 +1,7 @@
 //! A running provider and its slot.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
@@ -40,12 +40,8 @@ pub(crate) struct Origin {
     pub(crate) declared: bool,
 }
 
-/// What became of the links a provider was given when it was started.
-#[derive(Debug, Default)]
-pub(crate) struct Links {
-    pub(crate) accepted: BTreeMap<LinkKey, Arc<LinkDefinition>>,
-    pub(crate) unaccepted: BTreeSet<LinkKey>,
-}
+/// Links a provider has accepted, as it has them.
+pub(crate) type Links = BTreeMap<LinkKey, Arc<LinkDefinition>>;
 
 /// A provider's place on this host.
 #[derive(Debug)]
@@ -59,10 +55,7 @@ pub(crate) struct ProviderSlot {
     pub(crate) unhealthy: ArcSwapOption<String>,
     /// How all versions together do, while somebody looks.
     pub(crate) counted: Counted,
-    /// Links it did not accept when it was started, to be tried again: what they name may only be late.
-    unaccepted: Mutex<BTreeSet<LinkKey>>,
-    /// Links it has accepted, as it has them.
-    accepted: Mutex<BTreeMap<LinkKey, Arc<LinkDefinition>>>,
+    accepted: Mutex<Links>,
 }
 
 impl ProviderSlot {
@@ -74,18 +67,17 @@ impl ProviderSlot {
             checked: AtomicBool::new(false),
             unhealthy: ArcSwapOption::empty(),
             counted: Counted::default(),
-            unaccepted: Mutex::new(links.unaccepted),
-            accepted: Mutex::new(links.accepted),
+            accepted: Mutex::new(links),
         })
     }
 
-    /// Returns the links to be tried again.
-    pub(crate) fn unaccepted(&self) -> MutexGuard<'_, BTreeSet<LinkKey>> {
-        self.unaccepted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether it has a link just so. What it is to have and has not is tried again.
+    pub(crate) fn has(&self, link: &Arc<LinkDefinition>) -> bool {
+        self.accepted().get(&link.key) == Some(link)
     }
 
     /// Returns the links it has accepted.
-    pub(crate) fn accepted(&self) -> MutexGuard<'_, BTreeMap<LinkKey, Arc<LinkDefinition>>> {
+    pub(crate) fn accepted(&self) -> MutexGuard<'_, Links> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -251,6 +251,7 @@ async fn a_provider_slow_to_accept_a_link_keeps_no_deleted_link_alive() {
     lattice.script.holding.notified().await;
     b.delete_link(&deleted.key).await.unwrap();
     eventually("the deleted link is gone", || async { a.links().is_empty().then_some(()) }).await;
-    a.shutdown().await;
+    // Nor does the host wait for it when it stops.
+    tokio::time::timeout(SOON, a.shutdown()).await.unwrap();
     b.shutdown().await;
 }

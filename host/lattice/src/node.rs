@@ -35,6 +35,8 @@ use crate::{
     rpc::{Identity, Limits, Rpc, Serve, Surroundings},
 };
 
+/// A newcomer is told at once who is there, as long as the lattice has so few hosts; in a larger one it waits a beat.
+const GREETERS_MAX: usize = 16;
 /// How long tasks of a node may take to end: they only pass messages on.
 const TASKS_GRACE: Duration = Duration::from_secs(1);
 
@@ -109,6 +111,8 @@ struct Inner {
     changed: Notify,
     /// Somebody may not know us, and is to be told everything with the next beat.
     greet: AtomicBool,
+    /// All that runs here fits no message.
+    is_oversized: AtomicBool,
     /// Hosts that are there, and of which it is not known what they run: to be asked with the next beat.
     strangers: Mutex<BTreeSet<HostId>>,
     /// Counts hosts that went away.
@@ -155,6 +159,7 @@ impl Node {
             snapshot: ArcSwap::default(),
             changed: Notify::new(),
             greet: AtomicBool::new(false),
+            is_oversized: AtomicBool::new(false),
             strangers: Mutex::default(),
             losses: watch::Sender::new(0),
             turn: AtomicU64::new(0),
@@ -231,10 +236,16 @@ impl Node {
         self.0.changed.notify_one();
     }
 
-    /// Has everybody told all of this host at once: others may have forgotten it.
+    /// Has everybody told all of this host with the next beat, which is at once in a small lattice: others may not know
+    /// it, or have forgotten it. What fits no message cannot be told.
     fn introduce(&self) {
+        if self.0.is_oversized.load(Ordering::Relaxed) {
+            return;
+        }
         self.0.greet.store(true, Ordering::Relaxed);
-        self.changed();
+        if self.directory().hosts().len() <= GREETERS_MAX {
+            self.changed();
+        }
     }
 
     /// Leaves: finishes what it took of others, for at most `grace`, and tells that it is gone.

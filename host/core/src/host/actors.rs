@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// How long interrupted guests may take to notice: an epoch tick is a few milliseconds.
-const INTERRUPT_GRACE: std::time::Duration = std::time::Duration::from_secs(1);
+const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 
 /// How to start an actor.
 #[derive(Debug, Clone, Default)]
@@ -162,6 +163,7 @@ impl Host {
     async fn try_update_actor(&self, id: ActorId, module: Module, force: bool, steps: &Steps) -> Result<(), HostError> {
         self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
+        self.check_ordered()?;
         let slot = self.actor_slot(id)?;
         let module = self.successor(&slot, module, force, steps).await?;
         // A version on trial is older than the one that is wanted now.
@@ -231,6 +233,7 @@ impl Host {
     /// [`HostError::ActorNotFound`].
     pub async fn withdraw_actor(&self, id: ActorId, steps: &Steps) -> Result<(), HostError> {
         let _change = self.0.locks.lock(format!("actor {id}")).await;
+        self.check_ordered()?;
         let slot = self.actor_slot(id)?;
         self.withdraw(&slot, steps).await;
         Ok(())
@@ -328,6 +331,7 @@ impl Host {
     /// [`HostError::ActorNotFound`].
     pub async fn stop_actor(&self, id: ActorId, steps: &Steps) -> Result<(), HostError> {
         let _change = self.0.locks.lock(format!("actor {id}")).await;
+        self.check_ordered()?;
         let slot = self.actor_slot(id)?;
         let _drain = self.0.drains.token();
         self.change(|state| state.actors.remove(&id));
@@ -339,8 +343,12 @@ impl Host {
     }
 
     /// Waits for the calls inside a module, then interrupts those that are left.
-    pub(super) async fn drain_module(&self, module: &Generation<ActorModule>, steps: &Steps) {
-        let drained = module.drain(self.drain_timeout()).await;
+    async fn drain_module(&self, module: &Generation<ActorModule>, steps: &Steps) {
+        self.drain_module_within(self.drain_timeout(), module, steps).await;
+    }
+
+    pub(super) async fn drain_module_within(&self, wait: Duration, module: &Generation<ActorModule>, steps: &Steps) {
+        let drained = module.drain(wait).await;
         if drained.left > 0 {
             module.interrupt.trigger();
             module.drain(INTERRUPT_GRACE).await;

@@ -10,11 +10,12 @@ use super::Host;
 use crate::provider::ProviderSlot;
 
 impl Host {
-    /// Starts the tasks that ask every provider how it is, and give it what it did not accept, until the host stops.
+    /// Starts the tasks that ask every provider how it is, until the host stops, and give it what it did not accept,
+    /// until it begins to.
     pub(super) fn start_health_checks(&self) {
         let interval = self.0.config.health_interval;
         self.every(interval, Instant::now(), self.stopped(), |host| Box::pin(host.check_providers()));
-        self.every(interval, Instant::now(), self.stopped(), |host| Box::pin(host.retry_all_links()));
+        self.every(interval, Instant::now(), self.closing(), |host| Box::pin(host.retry_all_links()));
     }
 
     async fn check_providers(&self) {

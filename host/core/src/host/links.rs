@@ -109,7 +109,6 @@ impl Host {
             Some(link) => {
                 if let Err(error) = give_link(slot, &link).await {
                     tracing::warn!(?key, %error, "a link could not be given back to its provider; it is tried again");
-                    slot.unaccepted().insert(key.clone());
                 }
             }
             None => take_back(slot, key).await,
@@ -146,6 +145,7 @@ impl Host {
             if let Ok(slot) = self.provider_slot(&link.provider) {
                 let given = match &provider {
                     Some(_) => give_link(&slot, &link).await,
+                    None if slot.has(&link) => Ok(()),
                     None => Err(ProviderError::BackendUnavailable("it is busy with other changes".into())),
                 };
                 if is_outdated() {
@@ -169,10 +169,9 @@ impl Host {
         Ok(())
     }
 
-    /// Has a link tried again that its provider does not accept.
+    /// Tells that a provider does not accept a link, which is tried again.
     fn not_accepted(&self, slot: &ProviderSlot, link: &LinkDefinition, error: &ProviderError) {
         tracing::warn!(provider = %slot.id, link = ?link.key, %error, "a link is not accepted; it is tried again");
-        slot.unaccepted().insert(link.key.clone());
         let event = link_event(&link.key, Some(slot.id.as_str()), Some(error.to_string()));
         self.0.events.announce("linkdef_set_failed", event);
     }
@@ -253,23 +252,23 @@ impl Host {
         self.tasks().spawn(futures::stream::iter(forgetting).buffer_unordered(OFFERED_MAX).collect::<()>());
     }
 
-    /// Starts the task that follows the lattice's links until the host begins to stop: a provider slow to accept one
-    /// does not hold that up.
+    /// Starts the task that follows the lattice's links until the host stops. From when it begins to, no new ones are
+    /// taken, so that a provider slow to accept one does not hold that up.
     pub(super) fn follow_links(&self) {
         let Some(node) = &self.0.node else { return };
-        let (host, closing) = (Arc::downgrade(&self.0), self.closing().clone());
+        let (host, stopped, closing) = (Arc::downgrade(&self.0), self.stopped().clone(), self.closing().clone());
         let mut changes = node.shared().link_changes();
         changes.mark_changed();
         self.tasks().spawn(async move {
             loop {
                 tokio::select! {
                     biased;
-                    () = closing.cancelled() => return,
+                    () = stopped.cancelled() => return,
                     changed = changes.changed() => if changed.is_err() { return },
                 }
                 let Some(host) = host.upgrade().map(Host) else { return };
                 if closing.run_until_cancelled(host.follow_change(&mut changes)).await.is_none() {
-                    return;
+                    host.drop_gone_links();
                 }
             }
         });
@@ -341,21 +340,19 @@ fn wanted_links(data: &LatticeData) -> BTreeMap<LinkKey, Arc<LinkDefinition>> {
 
 /// Gives a provider a link, unless it has it already.
 pub(super) async fn give_link(slot: &ProviderSlot, link: &Arc<LinkDefinition>) -> Result<(), ProviderError> {
-    if slot.accepted().get(&link.key) == Some(link) {
+    if slot.has(link) {
         return Ok(());
     }
     // Until it has accepted this one, nobody knows what it has.
     slot.accepted().remove(&link.key);
     put_link(slot.slot.current().provider.as_ref(), link.clone()).await?;
     slot.accepted().insert(link.key.clone(), link.clone());
-    slot.unaccepted().remove(&link.key);
     Ok(())
 }
 
 /// Takes a link from a provider.
 async fn take_back(slot: &ProviderSlot, key: &LinkKey) {
     slot.accepted().remove(key);
-    slot.unaccepted().remove(key);
     delete_link(slot.slot.current().provider.as_ref(), key).await;
 }
 

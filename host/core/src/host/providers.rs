@@ -135,7 +135,6 @@ impl Host {
             self.discard(provider.as_ref()).await;
             return Err(error);
         }
-        slot.unaccepted().clear();
         *slot.accepted() = links;
         steps.done("published", format!("generation {} takes calls", old.number() + 1));
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
@@ -149,6 +148,7 @@ impl Host {
     /// [`HostError::ProviderNotFound`].
     pub async fn stop_provider(&self, id: &ProviderId, steps: &Steps) -> Result<(), HostError> {
         let _change = self.0.locks.lock(format!("provider {id}")).await;
+        self.check_ordered()?;
         let slot = self.provider_slot(id)?;
         self.change(|state| state.providers.remove(id));
         steps.done("unpublished", "new calls are refused");
@@ -214,48 +214,38 @@ impl Host {
     async fn replay_links(&self, id: &ProviderId, provider: &dyn Provider, steps: &Steps) -> Links {
         let links = self.state().links.of_provider(id);
         let total = links.len();
-        let mut given = Links::default();
+        let mut accepted = Links::default();
         for link in links {
             match put_link(provider, link.clone()).await {
-                Ok(()) => {
-                    given.accepted.insert(link.key.clone(), link);
-                }
+                Ok(()) => drop(accepted.insert(link.key.clone(), link)),
                 Err(error) => {
                     tracing::warn!(provider = %id, link = ?link.key, %error, "a link is not accepted; it is tried again");
-                    given.unaccepted.insert(link.key.clone());
                 }
             }
         }
-        match given.unaccepted.len() {
-            0 => steps.done("linked", counted(total)),
-            failed => steps.done("linked", format!("{} of {}", total - failed, counted(total))),
+        match accepted.len() {
+            all if all == total => steps.done("linked", counted(total)),
+            some => steps.done("linked", format!("{some} of {}", counted(total))),
         }
-        given
+        accepted
     }
 
-    /// Gives a provider the links again that it did not accept. Others change it in between; when what is behind it is
-    /// not there, the rest waits for the next time.
+    /// Gives a provider the links that it is to have and has not accepted, one by one: others change it in between.
     pub(super) async fn retry_links(&self, slot: &ProviderSlot) {
-        let keys = slot.unaccepted().clone();
-        for key in keys {
+        let mut links = self.state().links.of_provider(&slot.id);
+        links.retain(|link| !slot.has(link));
+        for key in links.iter().map(|link| &link.key) {
             let _change = self.0.locks.lock(format!("provider {}", slot.id)).await;
             let still_runs = self.state().providers.get(&slot.id).is_some_and(|now| std::ptr::eq(now.as_ref(), slot));
             if !still_runs {
                 return;
             }
-            let link = self.state().links.get(&key).filter(|link| link.provider == slot.id);
-            let Some(link) = link else {
-                // Deleted meanwhile.
-                slot.unaccepted().remove(&key);
-                continue;
-            };
-            match give_link(slot, &link).await {
-                Ok(()) => {}
-                Err(error @ (ProviderError::BackendUnavailable(_) | ProviderError::DeadlineExceeded)) => {
-                    tracing::debug!(provider = %slot.id, %error, "links are still not accepted");
-                    return;
-                }
-                Err(error) => tracing::debug!(provider = %slot.id, %error, "a link is still not accepted"),
+            // It may have been changed meanwhile, or deleted.
+            let link = self.state().links.get(key).filter(|link| link.provider == slot.id);
+            if let Some(link) = link
+                && let Err(error) = give_link(slot, &link).await
+            {
+                tracing::debug!(provider = %slot.id, %error, "a link is still not accepted");
             }
         }
     }
@@ -266,7 +256,7 @@ impl Host {
         id: &ProviderId,
         provider: &dyn Provider,
         steps: &Steps,
-    ) -> Result<BTreeMap<LinkKey, Arc<LinkDefinition>>, HostError> {
+    ) -> Result<Links, HostError> {
         let links = self.state().links.of_provider(id);
         for link in &links {
             if let Err(error) = put_link(provider, link.clone()).await {

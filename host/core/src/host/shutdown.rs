@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::Host;
 use crate::{actor::ActorSlot, actor_table::ActorTable, steps::Steps};
@@ -81,16 +82,17 @@ impl Host {
             let modules = |slot: &Arc<ActorSlot>| [Some(slot.slot.current()), slot.slot.withdraw()];
             state.actors.iter().flat_map(modules).flatten().collect()
         };
+        let latest = Instant::now() + self.drain_timeout();
         let empty = join_all(actors.iter().map(|module| module.emptied()));
-        if tokio::time::timeout(self.drain_timeout(), empty).await.is_err() {
+        if tokio::time::timeout_at(latest, empty).await.is_err() {
             tracing::warn!("some calls did not end in time");
         }
-        let steps = Steps::ignore();
-        join_all(actors.iter().map(|module| self.drain_module(module, &steps))).await;
+        let (left, steps) = (latest.saturating_duration_since(Instant::now()), Steps::ignore());
+        join_all(actors.iter().map(|module| self.drain_module_within(left, module, &steps))).await;
         self.change(|state| state.actors = ActorTable::default());
         // Those that were stopped or replaced before.
         self.0.drains.close();
-        if tokio::time::timeout(self.drain_timeout(), self.0.drains.wait()).await.is_err() {
+        if tokio::time::timeout_at(latest + TASKS_GRACE, self.0.drains.wait()).await.is_err() {
             tracing::warn!("some calls of versions that were stopped before did not end in time");
         }
     }

@@ -27,8 +27,6 @@ const PROBES_MAX: usize = 64;
 /// Whole notices after a change, in case one is lost, and how often one comes while nothing changes.
 const WHOLE_AT_FIRST: u64 = 3;
 const WHOLE_EVERY: u64 = 20;
-/// A newcomer is told at once who is there, as long as the lattice has so few hosts; in a larger one it waits a beat.
-const GREETERS_MAX: usize = 16;
 
 pub(super) async fn start(node: &Node, host: Arc<dyn LocalHost>) -> Result<(), BusError> {
     let everybody = subject::beat(&node.0.lattice, "*");
@@ -48,6 +46,7 @@ async fn tell(node: Node, host: Arc<dyn LocalHost>) {
         if is_new {
             (version, repeated) = (version + 1, 0);
             before = Some(told.clone());
+            node.0.is_oversized.store(false, Ordering::Relaxed);
         }
         let is_greeting = node.0.greet.swap(false, Ordering::Relaxed);
         let is_whole = is_greeting || repeated < WHOLE_AT_FIRST || repeated % WHOLE_EVERY == 0;
@@ -83,6 +82,7 @@ async fn send(node: &Node, mut beat: Beat, is_new: bool) -> bool {
             if is_new {
                 tracing::error!(%error, "more runs here than fits a message: other hosts know only what ran before");
             }
+            node.0.is_oversized.store(true, Ordering::Relaxed);
             publish(node, &Beat { brief: true, ..beat.without_details() }).await.is_ok()
         }
         Err(error) => {
@@ -248,7 +248,7 @@ fn heard(node: &Node, message: &Message) {
         return heard_of_ourselves(node, &beat);
     }
     if beat.asks.contains(&node.0.host) {
-        greet(node);
+        node.introduce();
     }
     if beat.clock > 0 && beat.host != node.0.host {
         node.clocks().heard(beat.host, beat.clock, node.0.surroundings.unix_now());
@@ -266,7 +266,7 @@ fn heard(node: &Node, message: &Message) {
             }
             // Where we have not heard ourselves for long, others have not either, and may have forgotten us.
             if host != node.0.host || is_brief {
-                greet(node);
+                node.introduce();
             }
         }
         Heard::Left => {
@@ -286,14 +286,6 @@ fn note_stranger(node: &Node, host: HostId, is_stranger: bool) {
         strangers.remove(&host);
     } else if strangers.len() < ASKS_MAX {
         strangers.insert(host);
-    }
-}
-
-/// Has everybody told who we are, with the next beat; in a small lattice, at once.
-fn greet(node: &Node) {
-    node.0.greet.store(true, Ordering::Relaxed);
-    if node.directory().hosts().len() <= GREETERS_MAX {
-        node.changed();
     }
 }
 
