@@ -420,8 +420,8 @@ impl Host {
         ORDERED_BY.scope(term, order).await
     }
 
-    /// Refuses to go on with a leader's order once a later leader has been heard: an order may take long, and that one's
-    /// have been carried out meanwhile.
+    /// Refuses to go on with a leader's order once a later leader has been heard: an order may take long, and that
+    /// one's have been carried out meanwhile.
     fn check_ordered(&self) -> Result<(), HostError> {
         ORDERED_BY.try_with(|term| self.check_term(*term)).unwrap_or(Ok(()))
     }

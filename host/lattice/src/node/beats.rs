@@ -173,7 +173,7 @@ fn look_at_clocks(node: &Node, host: &dyn LocalHost) {
     }
 }
 
-/// Listens to beats anew after the bus has ended them, until the node leaves.
+/// Listens to beats anew after the bus has ended them, until the node leaves. Nobody is taken for silent meanwhile.
 async fn listen_again(node: &Node) -> Option<Subscription> {
     loop {
         tracing::warn!("no beats are heard: the subscription has ended; it is made anew");
