@@ -163,9 +163,9 @@ impl Host {
     async fn try_update_actor(&self, id: ActorId, module: Module, force: bool, steps: &Steps) -> Result<(), HostError> {
         self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
-        self.check_ordered()?;
         let slot = self.actor_slot(id)?;
         let module = self.successor(&slot, module, force, steps).await?;
+        self.check_ordered()?;
         // A version on trial is older than the one that is wanted now.
         self.withdraw(&slot, steps).await;
         let facts = module.facts.clone();
