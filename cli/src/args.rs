@@ -176,6 +176,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Claims(commands::claims::Claims),
     #[command(subcommand)]
+    Par(commands::par::Par),
+    #[command(subcommand)]
     Start(commands::start::Start),
     #[command(subcommand)]
     Update(commands::update::Update),

@@ -14,6 +14,7 @@ pub(crate) mod label;
 mod lasting;
 pub(crate) mod link;
 mod pairs;
+pub(crate) mod par;
 pub(crate) mod rollout;
 pub(crate) mod scale;
 pub(crate) mod spy;
@@ -32,6 +33,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Down(args) => down::run(context, args).await,
         Command::Keys(verb) => keys::run(context, verb),
         Command::Claims(verb) => claims::run(context, verb),
+        Command::Par(verb) => par::run(context, verb),
         Command::Start(noun) => start::run(context, noun).await,
         Command::Update(noun) => update::run(context, noun).await,
         Command::Rollout(verb) => rollout::run(context, verb).await,

@@ -1,5 +1,6 @@
 //! Whole command lines against a scripted host, as people and programs see them.
 
+mod archives;
 mod commands;
 mod help;
 mod lattice;

@@ -6,6 +6,7 @@
 
 mod command;
 mod npm;
+mod python;
 mod rust;
 mod stamp;
 
@@ -140,6 +141,18 @@ impl ThirdParty {
         self.bring_program(CONTROL_CLIENT, say)
     }
 
+    /// Does the same for the Python packages of `providers/examples`, and returns the folder they are in.
+    ///
+    /// # Errors
+    /// As [`bring`](Self::bring).
+    pub fn bring_python_packages(&self, say: &dyn Fn(&str)) -> Result<PathBuf> {
+        let project = self.projects.join("../../providers/examples");
+        let packages = self.target.join(python::FOLDER);
+        let mark = packages.join("nats/__init__.py");
+        self.bring_from(&project, python::FOLDER, mark, say, &|| python::install(&project, &packages))?;
+        Ok(packages)
+    }
+
     fn bring_program(&self, project: &str, say: &dyn Fn(&str)) -> Result<PathBuf> {
         let file = self.target.join(project).with_extension(EXE_EXTENSION);
         let make = || rust::build_program(&self.projects.join(project), &self.target, &file);
@@ -153,15 +166,27 @@ impl ThirdParty {
         say: &dyn Fn(&str),
         make: &dyn Fn() -> Result<()>,
     ) -> Result<PathBuf> {
+        self.bring_from(&self.projects.join(project), project, file, say, make)
+    }
+
+    /// Makes `file` of the project in `folder`, called `name`, unless it is up to date.
+    fn bring_from(
+        &self,
+        folder: &Path,
+        name: &str,
+        file: PathBuf,
+        say: &dyn Fn(&str),
+        make: &dyn Fn() -> Result<()>,
+    ) -> Result<PathBuf> {
         fs::create_dir_all(&self.target)?;
         let lock = File::create(self.target.join(".lock"))?;
         lock.lock().context("another build of third-party guests cannot be waited for")?;
 
-        let stamp = Stamp::of(&self.projects.join(project), &self.target.join(project))?;
+        let stamp = Stamp::of(folder, &self.target.join(name))?;
         if stamp.is_current() && file.is_file() {
             return Ok(file);
         }
-        say(&format!("third party: {project} has changed or was never built"));
+        say(&format!("third party: {name} has changed or was never built"));
         make().with_context(|| format!("third party: {} was not made", file.display()))?;
         stamp.write()?;
         Ok(file)

@@ -9,6 +9,8 @@ mod deploy;
 #[cfg(test)]
 mod guests;
 #[cfg(test)]
+mod process_examples;
+#[cfg(test)]
 mod process_provider;
 #[cfg(test)]
 mod rig;

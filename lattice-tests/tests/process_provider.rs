@@ -1,7 +1,7 @@
 //! A provider on the published `wasmbus-rpc` as a process of a host, on a private nats-server as `wattle up` starts
 //! one.
 
-mod scene;
+pub(crate) mod scene;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ const CONFIG_START: i32 = 1_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn linked_actors_count_and_are_asked_until_their_link_is_deleted() {
-    let scene = Scene::start().await;
+    let scene = Scene::start(Scene::wasmbus_provider()).await;
     let (first, second) = (scene.counter().await, scene.counter().await);
     scene.link(first, &[("ask", "yes")]).await;
     assert_eq!(scene.count(second).await, Err("link_not_found"));
@@ -39,7 +39,7 @@ async fn linked_actors_count_and_are_asked_until_their_link_is_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_comes_back_with_its_links() {
-    let scene = Scene::start().await;
+    let scene = Scene::start(Scene::wasmbus_provider()).await;
     let (first, second) = (scene.counter().await, scene.counter().await);
     scene.link(first, &[("ask", "yes")]).await;
     scene.link(second, &[("start", "100")]).await;
@@ -65,7 +65,7 @@ async fn a_killed_process_comes_back_with_its_links() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_under_calls_loses_none() {
     const CALLERS: usize = 4;
-    let scene = Arc::new(Scene::start().await);
+    let scene = Arc::new(Scene::start(Scene::wasmbus_provider()).await);
     let actor = scene.counter().await;
     scene.link(actor, &[("ask", "yes")]).await;
     let old = scene.pid();

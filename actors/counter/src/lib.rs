@@ -28,47 +28,37 @@ fn count(request: Request) -> Result<Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wattle_actor::{msgpack, testing};
+    use wattle_actor::{
+        msgpack,
+        testing::{self, MemoryStore},
+    };
 
-    fn get(method: &str, path: &str) -> Result<Response, String> {
-        let request = Request {
-            method: method.into(),
-            path: path.into(),
-            query_string: String::new(),
-            header: http::Headers::default(),
-            body: vec![],
-        };
-        let answer = testing::guest_call(__guest_call, http::HANDLE_REQUEST, &msgpack::to_bytes(&request))?;
+    fn answer(request: &Request) -> Result<Response, String> {
+        let answer = testing::guest_call(__guest_call, http::HANDLE_REQUEST, &msgpack::to_bytes(request))?;
         Ok(msgpack::from_bytes(&answer).unwrap())
     }
 
     #[test]
     fn adds_one_and_answers_with_the_sum() {
-        let response = testing::with_host(
-            |call| {
-                assert_eq!((call.binding, call.namespace), ("default", "wasmcloud:keyvalue"));
-                assert_eq!(
-                    (call.operation, call.payload),
-                    ("KeyValue.Increment", &b"\x82\xa3key\xa1a\xa5value\x01"[..])
-                );
-                Ok(msgpack::to_bytes(&41))
-            },
-            || get("POST", "/counter/a"),
-        );
+        let store = MemoryStore::new();
+        store.set("a", "40");
+        let response = testing::with_host(store.host(), || answer(&Request::post("/counter/a", "")));
         assert_eq!(response.unwrap(), Response::json(format!("{{\"counter\": 41, \"version\": {VERSION}}}\n")));
+        assert_eq!(store.get("a").as_deref(), Some("41"));
     }
 
     #[test]
     fn the_stores_error_is_its_own() {
-        let answer = testing::with_host(|_| Err("no such link".into()), || get("GET", "/counter/a"));
+        let answer = testing::with_host(|_| Err("no such link".into()), || answer(&Request::get("/counter/a")));
         assert_eq!(answer.unwrap_err(), "no such link");
     }
 
     #[test]
     fn other_paths_and_methods_touch_no_store() {
-        let status = |method, path| testing::with_host(|_| unreachable!(), || get(method, path)).unwrap().status_code;
-        assert_eq!(status("GET", "/counter/"), 404);
-        assert_eq!(status("GET", "/"), 404);
-        assert_eq!(status("DELETE", "/counter/a"), 405);
+        let status =
+            |request: Request| testing::with_host(|_| unreachable!(), || answer(&request)).unwrap().status_code;
+        assert_eq!(status(Request::get("/counter/")), 404);
+        assert_eq!(status(Request::get("/")), 404);
+        assert_eq!(status(Request::new("DELETE", "/counter/a", "")), 405);
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::msgpack::{Decode, DecodeError, Encode, Reader, Writer};
 
+mod query;
+
 /// The contract's id, to be claimed when signing.
 pub const CONTRACT: &str = "wasmcloud:httpserver";
 /// The operation an HTTP server calls: takes a [`Request`], returns a [`Response`].
@@ -32,6 +34,54 @@ crate::message! {
         pub header: Headers = "header",
         /// Body.
         pub body: Vec<u8> = "body",
+    }
+}
+
+impl Request {
+    /// Makes a `GET` of `target`, a path with or without a query: `/search?q=red`.
+    #[must_use]
+    pub fn get(target: &str) -> Self {
+        Self::new("GET", target, Vec::new())
+    }
+
+    /// Makes a `POST` of `body` to `target`, a path with or without a query.
+    #[must_use]
+    pub fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::new("POST", target, body)
+    }
+
+    /// Makes a request without headers, for tests and for calling an actor that answers HTTP.
+    #[must_use]
+    pub fn new(method: &str, target: &str, body: impl Into<Vec<u8>>) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Self {
+            method: method.into(),
+            path: path.into(),
+            query_string: query.into(),
+            header: Headers::default(),
+            body: body.into(),
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.header.add(name, value);
+        self
+    }
+
+    /// Returns the first value of the query's parameter `name`, decoded as forms are: `+` is a space, `%XX` a byte.
+    ///
+    /// ```
+    /// use wattle_actor::http::Request;
+    ///
+    /// let request = Request::get("/search?q=red+wattle&page=2");
+    /// assert_eq!(request.query("q").as_deref(), Some("red wattle"));
+    /// assert_eq!(request.query("sort"), None);
+    /// ```
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<String> {
+        query::first(&self.query_string, name)
     }
 }
 

@@ -3,46 +3,46 @@
 use crate::{FromPayload, IntoPayload, Link, Result};
 
 crate::message! {
-    struct GetResponse {
-        value: String = "value",
-        exists: bool = "exists",
+    pub(crate) struct GetResponse {
+        pub(crate) value: String = "value",
+        pub(crate) exists: bool = "exists",
     }
 }
 
 crate::message! {
-    struct SetRequest {
-        key: String = "key",
-        value: String = "value",
-        expires: u32 = "expires",
+    pub(crate) struct SetRequest {
+        pub(crate) key: String = "key",
+        pub(crate) value: String = "value",
+        pub(crate) expires: u32 = "expires",
     }
 }
 
 crate::message! {
-    struct IncrementRequest {
-        key: String = "key",
-        value: i32 = "value",
+    pub(crate) struct IncrementRequest {
+        pub(crate) key: String = "key",
+        pub(crate) value: i32 = "value",
     }
 }
 
 crate::message! {
-    struct ListRequest {
-        list_name: String = "listName",
-        value: String = "value",
+    pub(crate) struct ListRequest {
+        pub(crate) list_name: String = "listName",
+        pub(crate) value: String = "value",
     }
 }
 
 crate::message! {
-    struct ListRangeRequest {
-        list_name: String = "listName",
-        start: i32 = "start",
-        stop: i32 = "stop",
+    pub(crate) struct ListRangeRequest {
+        pub(crate) list_name: String = "listName",
+        pub(crate) start: i32 = "start",
+        pub(crate) stop: i32 = "stop",
     }
 }
 
 crate::message! {
-    struct SetMemberRequest {
-        set_name: String = "setName",
-        value: String = "value",
+    pub(crate) struct SetMemberRequest {
+        pub(crate) set_name: String = "setName",
+        pub(crate) value: String = "value",
     }
 }
 

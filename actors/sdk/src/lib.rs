@@ -31,6 +31,11 @@ mod payload;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
+/// Runs the examples of the page on the SDK's types.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sdk.md")]
+struct Page;
+
 pub use actor::{Link, call};
 pub use error::{Error, Result};
 #[doc(hidden)]

@@ -12,8 +12,14 @@
 //! );
 //! assert_eq!(count.unwrap(), 7);
 //! ```
+//!
+//! [`MemoryStore`] is such a function for the contract `wasmcloud:keyvalue`.
+
+mod memory_store;
 
 use std::cell::RefCell;
+
+pub use memory_store::MemoryStore;
 
 /// A host call, as the actor made it.
 #[derive(Debug, Clone, Copy)]

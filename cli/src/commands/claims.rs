@@ -1,12 +1,16 @@
 //! `wattle claims`.
 
-mod inspect;
+pub(super) mod inspect;
 mod sign;
 mod token;
 
 use clap::Subcommand;
 
-use crate::{context::Context, error::CliError, keystore::Obtained};
+use crate::{
+    context::Context,
+    error::CliError,
+    keystore::{self, Obtained},
+};
 
 /// Signs modules, makes tokens, looks at claims.
 #[derive(Debug, Subcommand)]
@@ -24,6 +28,13 @@ pub(super) fn run(context: &Context, verb: Claims) -> Result<(), CliError> {
     }
 }
 
+/// Makes a key's name of a name for people.
+pub(super) fn key_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' };
+    let text: String = name.chars().take(64).map(plain).collect();
+    if text.is_empty() { keystore::DEFAULT_NAME.into() } else { text }
+}
+
 /// Says so when a key was made on the way.
 pub(super) fn tell_if_new(context: &Context, role: &str, obtained: &Obtained) {
     if obtained.is_new {
@@ -33,6 +44,6 @@ pub(super) fn tell_if_new(context: &Context, role: &str, obtained: &Obtained) {
 }
 
 /// Returns the last second of validity, `days` from now.
-fn expires_at(now: u64, days: Option<u32>) -> Option<u64> {
+pub(super) fn expires_at(now: u64, days: Option<u32>) -> Option<u64> {
     days.map(|days| now.saturating_add(u64::from(days) * 24 * 3600))
 }

@@ -31,7 +31,7 @@ const PROVIDER: &str = "kv";
 const CONTRACT: &str = "wasmcloud:keyvalue";
 
 /// When it is dropped, what is left of the provider is killed.
-pub(super) struct Scene {
+pub(crate) struct Scene {
     host: Host,
     /// A reference to the signed archive.
     archive: String,
@@ -42,13 +42,19 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) async fn start() -> Self {
+    /// Returns the program of the provider made with `wasmbus-rpc`.
+    pub(crate) fn wasmbus_provider() -> Vec<u8> {
+        std::fs::read(ThirdParty::here().bring_provider(&|step| eprintln!("{step}")).unwrap()).unwrap()
+    }
+
+    /// Starts a host and `program` as its provider.
+    pub(crate) async fn start(program: Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = KeyPair::generate(KeyKind::Account).unwrap();
-        let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
-        let options = NatsServerOptions { program, directory: folder.path().join("nats"), port: None };
+        let server = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
+        let options = NatsServerOptions { program: server, directory: folder.path().join("nats"), port: None };
         let nats = NatsServer::start(options).await.unwrap();
-        let archive = write_archive(folder.path(), &issuer);
+        let archive = write_archive(folder.path(), program, &issuer);
         let programs = Programs(folder.path().canonicalize().unwrap().join("binaries"));
         let host = start_host(&nats, &issuer, &programs).await;
         let scene = Self { host, archive, issuer, programs, _nats: nats, _folder: folder };
@@ -59,25 +65,25 @@ impl Scene {
     }
 
     /// Signs and starts one more counter.
-    pub(super) async fn counter(&self) -> ActorId {
+    pub(crate) async fn counter(&self) -> ActorId {
         let key = KeyPair::generate(KeyKind::Module).unwrap();
         let claims = Claims::new(Actor::new("Counter").capability(CONTRACT), key.public_key(), now());
         let module = sign_module(&bytes_of(Guest::WasmbusCounter), &claims, &self.issuer).unwrap();
         self.host.start_actor(Bytes::from(module), StartActor::default(), &Steps::ignore()).await.unwrap()
     }
 
-    pub(super) async fn link(&self, actor: ActorId, values: &[(&str, &str)]) {
+    pub(crate) async fn link(&self, actor: ActorId, values: &[(&str, &str)]) {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let link = LinkDefinition { key: link_key(actor), provider: PROVIDER.parse().unwrap(), values };
         timely(self.host.put_link(link, false)).await.unwrap();
     }
 
-    pub(super) async fn unlink(&self, actor: ActorId) {
+    pub(crate) async fn unlink(&self, actor: ActorId) {
         timely(self.host.delete_link(&link_key(actor))).await.unwrap();
     }
 
     /// Has an actor count and returns what it counted, or the code of what went wrong.
-    pub(super) async fn count(&self, actor: ActorId) -> Result<i32, &'static str> {
+    pub(crate) async fn count(&self, actor: ActorId) -> Result<i32, &'static str> {
         #[derive(serde::Deserialize)]
         struct Response {
             #[serde(with = "serde_bytes")]
@@ -94,20 +100,20 @@ impl Scene {
     }
 
     /// Returns the one process of the provider.
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         let pids = self.programs.running();
         assert_eq!(pids.len(), 1, "{pids:?}");
         pids[0]
     }
 
     /// Moves all calls to a new generation of the provider.
-    pub(super) async fn swap(&self, config: BTreeMap<String, String>) {
+    pub(crate) async fn swap(&self, config: BTreeMap<String, String>) {
         let id = PROVIDER.parse().unwrap();
         timely(self.host.update_provider(&id, &self.archive, Some(config), false, &Steps::ignore())).await.unwrap();
     }
 
     /// Ends the provider, of which nothing may be left, and the host.
-    pub(super) async fn end(&self) {
+    pub(crate) async fn end(&self) {
         timely(self.host.stop_provider(&PROVIDER.parse().unwrap(), &Steps::ignore())).await.unwrap();
         assert_eq!(self.programs.running(), []);
         timely(self.host.shutdown()).await;
@@ -115,10 +121,8 @@ impl Scene {
 }
 
 /// Packs and signs the provider and returns a reference to it.
-fn write_archive(folder: &Path, issuer: &KeyPair) -> String {
-    let program = ThirdParty::here().bring_provider(&|step| eprintln!("{step}")).unwrap();
-    let binary = std::fs::read(program).unwrap();
-    let archive = Archive { binaries: BTreeMap::from([(current_target(), binary.into())]), world: None };
+fn write_archive(folder: &Path, program: Vec<u8>, issuer: &KeyPair) -> String {
+    let archive = Archive { binaries: BTreeMap::from([(current_target(), program.into())]), world: None };
     let key = KeyPair::generate(KeyKind::Provider).unwrap();
     let claims = Claims::new(Provider::new("Counters", CONTRACT, "Others"), key.public_key(), now());
     let path = folder.join("provider.par.gz");

@@ -56,7 +56,7 @@ struct Finding {
     message: String,
 }
 
-pub(super) fn run(context: &Context, args: &InspectArgs) -> Result<(), CliError> {
+pub(in crate::commands) fn run(context: &Context, args: &InspectArgs) -> Result<(), CliError> {
     let bytes = context.read(&args.file)?;
     let inspection = inspect(&bytes, context.now, Some(&trust(context, &args.trust)?));
     let inspection = inspection.map_err(|error| unlike_all(error, &bytes, &args.file))?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use wattle_types::ContractId;
 use wattle_wascap::{Actor, Claims, KeyKind, inspect, sign_module};
 
-use super::{expires_at, tell_if_new};
+use super::{expires_at, key_name, tell_if_new};
 use crate::{
     context::Context,
     error::{CliError, Kind},
@@ -145,11 +145,4 @@ fn component(path: &Path) -> CliError {
 
 fn beside(module: &Path, stem: &str) -> PathBuf {
     module.with_file_name(format!("{stem}_s.wasm"))
-}
-
-/// Makes a key's name of a name for people.
-fn key_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' };
-    let text: String = name.chars().take(64).map(plain).collect();
-    if text.is_empty() { keystore::DEFAULT_NAME.into() } else { text }
 }
