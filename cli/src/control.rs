@@ -159,10 +159,23 @@ impl Client {
 
     async fn request(&self, subject: &str, body: Bytes) -> Result<Message, CliError> {
         let headers = self.signature(subject, &body);
-        self.bus.request(subject, &headers, body, self.timeout).await.map_err(|error| match error {
+        let answered = tokio::select! {
+            biased;
+            answered = self.bus.request(subject, &headers, body, self.timeout) => answered,
+            () = self.nobody() => return Err(no_hosts(&self.lattice)),
+        };
+        answered.map_err(|error| match error {
             BusError::NoResponders { .. } => no_hosts(&self.lattice),
             error => error.into(),
         })
+    }
+
+    /// Ends when no host answers for a while. NATS says so at once, but not while somebody listens to everything.
+    async fn nobody(&self) {
+        tokio::time::sleep(FIRST_HOST_TIMEOUT).await;
+        if !self.first_hosts(1).await.is_ok_and(|hosts| hosts.is_empty()) {
+            std::future::pending().await
+        }
     }
 }
 

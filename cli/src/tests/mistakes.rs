@@ -2,6 +2,7 @@
 
 use std::{net::TcpListener, sync::Arc};
 
+use wattle_bus::Bus as _;
 use wattle_types::control::Progress;
 
 use super::rig::{HOST, NoHost, OTHER_HOST, Rig, ScriptedHost, golden};
@@ -63,6 +64,20 @@ async fn the_port_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn no_host_answers() {
     check("no-host", &Rig::new(), &["start", "provider", "httpserver"]).await;
+}
+
+/// NATS then has somebody who might answer.
+#[tokio::test(start_paused = true)]
+async fn no_host_answers_while_somebody_listens_to_everything() {
+    let rig = Rig::new();
+    let _curious = rig.bus.connect().subscribe(">", None).await.unwrap();
+    for line in [&["get", "hosts"][..], &["get", "claims"], &["config", "put", "a", "b=c"], &["start", "provider", "x"]]
+    {
+        let begun = tokio::time::Instant::now();
+        let ran = rig.run(line).await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{line:?}: {ran}");
+        assert!(line == ["get", "hosts"] || (ran.code == 4 && ran.err.contains("no host answers")), "{line:?}: {ran}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -244,13 +244,22 @@ impl NatsBus {
         }
     }
 
-    /// Waits until the server has seen everything sent before. A request to a subject nobody knows is answered by the
-    /// server itself, in order. Whoever may not ask himself hears that, in the same order.
+    /// Waits until the server has seen everything sent before: a message to ourselves comes back behind it, whoever
+    /// else listens. Whoever may not send or hear it is told so in the same order.
     async fn round_trip(&self) -> Result<(), BusError> {
-        match self.ask(&self.new_inbox(), &[], Bytes::new(), SERVER_TIMEOUT).await {
-            Ok(_) | Err(BusError::NoResponders { .. } | BusError::NotAllowed { .. }) => Ok(()),
-            Err(BusError::TimedOut { .. }) => Err(disconnected("the server did not confirm the subscription")),
-            Err(error) => Err(error),
+        self.check_connected()?;
+        let inbox = self.new_inbox();
+        let [mut unsent, mut unheard] = [self.refusals.listen(), self.refusals.listen()];
+        let echo = self.client.send_request(inbox.clone(), Request::new().inbox(inbox.clone()).timeout(None));
+        tokio::select! {
+            biased;
+            echoed = tokio::time::timeout(SERVER_TIMEOUT, echo) => match echoed {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(BusError::Disconnected(error.to_string())),
+                Err(_) => Err(disconnected("the server did not confirm the subscription")),
+            },
+            () = unsent.about(Use::Publish, &inbox) => Ok(()),
+            () = unheard.about(Use::Subscribe, &inbox) => Ok(()),
         }
     }
 

@@ -75,6 +75,28 @@ async fn a_lost_connection_refuses_at_once() {
     assert_eq!(error.code(), "bus_disconnected");
 }
 
+/// Whoever listens to everything takes NATS's answer from a message nobody else is there for.
+#[tokio::test]
+async fn one_who_listens_to_everything_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let curious = connect(&server).await;
+    for everything in [">", "_INBOX.>"] {
+        let _heard = curious.client().subscribe(everything).await.unwrap();
+        curious.client().publish("in.order", Bytes::new()).await.unwrap();
+        curious.client().flush().await.unwrap();
+        let [near, far] = [connect(&server).await, connect(&server).await];
+        let mut asked = near.subscribe("ask", None).await.unwrap();
+        let inbox = far.new_inbox();
+        let mut answers = far.subscribe(&inbox, None).await.unwrap();
+        far.publish("ask", Some(&inbox), &[], Bytes::new()).await.unwrap();
+        let reply = asked.next().await.unwrap().reply.unwrap();
+        near.publish(&reply, None, &[], "yes".into()).await.unwrap();
+        assert_eq!(answers.next().await.unwrap().payload, "yes", "{everything}");
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn what_permissions_refuse_is_said_at_once() {
     let folder = tempfile::tempdir().unwrap();
