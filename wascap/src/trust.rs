@@ -6,6 +6,9 @@ use crate::{
     Account, Claims, ClaimsError, ClaimsKind, Distrust, KeyError, KeyKind, Metadata, Operator, PublicKey, Token,
 };
 
+/// The end of what has none.
+const FOR_EVER: u64 = u64::MAX;
+
 /// The issuers a verifier trusts. The default trusts nobody.
 ///
 /// Vouchers (account and operator tokens) are kept with their times, which are checked at each verification.
@@ -99,42 +102,54 @@ impl TrustPolicy {
     /// # Errors
     /// [`ClaimsError::IssuerNotTrusted`] with the reason.
     pub fn check_issuer(&self, issuer: PublicKey, now: u64) -> Result<(), ClaimsError> {
-        let verdict = match issuer.kind() {
-            KeyKind::Account if self.accounts.contains(&issuer) => Ok(()),
-            KeyKind::Account => self.check_vouchers(issuer, now, |voucher| self.check_operator(voucher.issuer, now)),
-            KeyKind::Operator => self.check_operator(issuer, now),
-            KeyKind::Cluster if self.clusters.contains(&issuer) => Ok(()),
-            _ => Err(Distrust::Unknown),
-        };
-        verdict.map_err(|why| ClaimsError::IssuerNotTrusted { issuer, why })
+        self.trusted_until(issuer, now).map(drop)
     }
 
-    fn check_operator(&self, operator: PublicKey, now: u64) -> Result<(), Distrust> {
+    /// Checks the same, and returns the last second at which it holds, if it ends: what an issuer has signed is to be
+    /// trusted no longer than the issuer is.
+    ///
+    /// # Errors
+    /// [`ClaimsError::IssuerNotTrusted`] with the reason.
+    pub fn trusted_until(&self, issuer: PublicKey, now: u64) -> Result<Option<u64>, ClaimsError> {
+        let verdict = match issuer.kind() {
+            KeyKind::Account if self.accounts.contains(&issuer) => Ok(FOR_EVER),
+            KeyKind::Account => self.check_vouchers(issuer, now, |voucher| self.check_operator(voucher.issuer, now)),
+            KeyKind::Operator => self.check_operator(issuer, now),
+            KeyKind::Cluster if self.clusters.contains(&issuer) => Ok(FOR_EVER),
+            _ => Err(Distrust::Unknown),
+        };
+        let until = verdict.map_err(|why| ClaimsError::IssuerNotTrusted { issuer, why })?;
+        Ok(Some(until).filter(|until| *until != FOR_EVER))
+    }
+
+    fn check_operator(&self, operator: PublicKey, now: u64) -> Result<u64, Distrust> {
         if self.operators.contains(&operator) {
-            return Ok(());
+            return Ok(FOR_EVER);
         }
         // A stand-in's word about further stand-ins does not count: the chain ends at a key named directly.
         self.check_vouchers(operator, now, |voucher| {
             let direct = self.operators.contains(&voucher.issuer);
-            if direct { Ok(()) } else { Err(Distrust::OperatorNotTrusted(voucher.issuer)) }
+            if direct { Ok(FOR_EVER) } else { Err(Distrust::OperatorNotTrusted(voucher.issuer)) }
         })
     }
 
-    /// Finds one voucher for `key` that holds; otherwise tells why the last one found does not.
+    /// Returns until when the vouchers for `key` that hold go on holding; without one, why the last one found does not.
+    /// A chain ends with the first of its links, and of several chains the longest counts.
     fn check_vouchers(
         &self,
         key: PublicKey,
         now: u64,
-        check_issuer: impl Fn(&Voucher) -> Result<(), Distrust>,
-    ) -> Result<(), Distrust> {
-        let mut verdict = Err(Distrust::Unknown);
+        check_issuer: impl Fn(&Voucher) -> Result<u64, Distrust>,
+    ) -> Result<u64, Distrust> {
+        let mut verdict: Result<u64, Distrust> = Err(Distrust::Unknown);
         for voucher in self.vouchers.iter().filter(|voucher| voucher.keys.contains(&key)) {
-            verdict = check_issuer(voucher)
-                .map_err(|_| Distrust::OperatorNotTrusted(voucher.issuer))
-                .and_then(|()| voucher.check_times(now));
-            if verdict.is_ok() {
-                break;
-            }
+            let issuer = check_issuer(voucher).map_err(|_| Distrust::OperatorNotTrusted(voucher.issuer));
+            let holds = issuer.and_then(|until| Ok(voucher.check_times(now)?.min(until)));
+            verdict = match (verdict, holds) {
+                (Ok(before), Ok(until)) => Ok(before.max(until)),
+                (Ok(before), Err(_)) => Ok(before),
+                (Err(_), holds) => holds,
+            };
         }
         verdict
     }
@@ -167,11 +182,13 @@ fn signer_key(claims: ClaimsKind, text: &str) -> Result<PublicKey, ClaimsError> 
 }
 
 impl Voucher {
-    fn check_times(&self, now: u64) -> Result<(), Distrust> {
-        self.times.check_times(now).map_err(|error| match error {
-            ClaimsError::NotYetValid { .. } => Distrust::VoucherNotYetValid,
-            _ => Distrust::VoucherExpired,
-        })
+    /// Returns the last second at which it holds.
+    fn check_times(&self, now: u64) -> Result<u64, Distrust> {
+        match self.times.check_times(now) {
+            Ok(()) => Ok(self.times.expires.unwrap_or(FOR_EVER)),
+            Err(ClaimsError::NotYetValid { .. }) => Err(Distrust::VoucherNotYetValid),
+            Err(_) => Err(Distrust::VoucherExpired),
+        }
     }
 }
 

@@ -194,7 +194,7 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
     Ok(HostOptions {
         lattice: context.connection.lattice.clone(),
         friendly_name: args.name.clone(),
-        labels: args.labels.iter().cloned().collect(),
+        labels: pairs::each_once(args.labels.iter().cloned())?,
         identity,
         cluster: Some(cluster.key.pair),
         cluster_issuers: args.cluster_issuer.clone(),

@@ -14,6 +14,16 @@ impl Client {
         if let Some(id) = wanted.and_then(|wanted| wanted.parse().ok()) {
             return Ok(id);
         }
+        self.host_among(wanted).await
+    }
+
+    /// Returns the host meant, if it answers: for work that may be waited for long, and that one that is not there would
+    /// be waited for in vain.
+    pub(crate) async fn host_that_answers(&self, wanted: &str) -> Result<HostId, CliError> {
+        self.host_among(Some(wanted)).await
+    }
+
+    async fn host_among(&self, wanted: Option<&str>) -> Result<HostId, CliError> {
         let hosts = self.hosts().await?;
         if hosts.is_empty() {
             return Err(no_hosts(self.lattice()));

@@ -251,6 +251,12 @@ async fn draining_a_host() {
         [(OTHER_HOST, Command::DrainHost { timeout_ms: None }), (HOST, Command::DrainHost { timeout_ms: Some(5000) })];
     assert_eq!(*sent.lock().unwrap(), wanted);
     assert_eq!(rig.run(&["drain", "host"]).await.code, 2, "it must be said which");
+    // A host that is not there is not waited for.
+    let begun = tokio::time::Instant::now();
+    let nobody = wattle_wascap::KeyPair::generate(wattle_wascap::KeyKind::Host).unwrap().public_key().to_string();
+    let ran = rig.run(&["drain", "host", &nobody, "-o", "json"]).await;
+    assert_eq!((ran.code, &ran.json()["error"]["code"]), (3, &json!("host_not_found")), "{ran}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,6 +326,17 @@ async fn labels_and_configurations() {
     golden("config-get-values", &rig.run(&["config", "get", "store", "--values", "-o", "json"]).await);
     golden("config-delete", &rig.run(&["config", "delete", "store"]).await);
     golden("mistake-no-config", &rig.run(&["config", "get", "none"]).await);
+    golden("mistake-config-twice", &rig.run(&["config", "put", "store", "url=a", "url=b"]).await);
+    for twice in [
+        &["label", "put", "quiet-reed", "zone=a", "zone=b"][..],
+        &["scale", "provider", "httpserver", "--replicas", "1", "--constraint", "zone=a", "--constraint", "zone=b"],
+        &["scale", "provider", "httpserver", "--replicas", "1", "--spread", "zone=a,zone=b"],
+        &["start", "provider", "httpserver", "--annotation", "a=1", "--annotation", "a=2"],
+        &["up", "--label", "zone=a", "--label", "zone=b"],
+    ] {
+        let ran = rig.run(twice).await;
+        assert!(ran.code == 2 && ran.err.contains("is given twice"), "{ran}");
+    }
     golden("mistake-config-name", &rig.run(&["config", "get", "a*"]).await);
 }
 

@@ -372,6 +372,10 @@ impl Host {
         &self.0.registries
     }
 
+    pub(crate) fn trust(&self) -> &TrustPolicy {
+        &self.0.trust
+    }
+
     pub(crate) fn configs(&self) -> &Configs {
         &self.0.configs
     }

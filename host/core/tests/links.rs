@@ -32,6 +32,24 @@ async fn each_lack_is_named_and_none_hurts_the_actor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_link_and_no_contract_can_have_is_told_as_such() {
+    let cases = [
+        ("a b", KEYVALUE, "\"a b\" is not a link name"),
+        ("x\\ny", KEYVALUE, "\"x\\ny\" is not a link name"),
+        ("", "wasmcloud:key value", "\"wasmcloud:key value\" is not a capability contract"),
+    ];
+    for (link_name, namespace, said) in cases {
+        let author = Author::new();
+        let host = host(&author, &Arc::default()).await;
+        let id = start(&host, author.forward_over(link_name, namespace)).await;
+        let error = root(&host, id).await;
+        assert_eq!(error.code(), "id_invalid", "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(error.remedy().unwrap().contains("mistake in the actor"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_capability_must_be_claimed_whatever_is_linked() {
     let author = Author::new();
     let host = host(&author, &Arc::default()).await;

@@ -74,6 +74,15 @@ impl Author {
         self.sign(&guest(&forward(), namespace, ""), actor)
     }
 
+    /// The same over a link with a name of its own, spelled as in WAT.
+    pub(crate) fn forward_over(&self, link_name: &str, namespace: &str) -> Bytes {
+        let len = link_name.replace("\\n", "_").len();
+        let named = guest(&forward(), namespace, "")
+            .replace("(i32.const 768) (i32.const 0)", &format!("(i32.const 768) (i32.const {len})"))
+            .replace("(data (i32.const 512)", &format!("(data (i32.const 768) \"{link_name}\") (data (i32.const 512)"));
+        self.sign(&named, Actor::new("Forward").revision(1).capability(KEYVALUE))
+    }
+
     /// A guest that passes every call on to the key-value store twice, and answers what it hears the second time.
     pub(crate) fn forward_twice(&self) -> Bytes {
         let body = format!("(drop {HOST_CALL}){}", forward());

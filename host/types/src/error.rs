@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ActorId, ContractId, HostId, LinkKey, ProviderId};
+use crate::{ActorId, ContractId, HostId, IdError, LinkKey, ProviderId};
 
 /// Who must act on an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,14 @@ pub enum InvokeError {
         contract: ContractId,
         /// What the claims do name, so that a mistyped contract is seen.
         claimed: String,
+    },
+    /// The actor names what cannot exist: a link or a contract by a name that none can have.
+    #[error("actor {actor} asks for what cannot exist: {error}")]
+    NameInvalid {
+        /// Who called.
+        actor: ActorId,
+        /// What it named, and what such a name may have.
+        error: IdError,
     },
     /// The actor has no such link.
     #[error("actor {} has no link {:?} for {}", .link.actor, .link.link_name.as_str(), .link.contract)]
@@ -137,12 +145,13 @@ pub enum InvokeError {
     /// The host is shutting down and takes no new work.
     #[error("the host is draining")]
     Draining,
-    /// The claims of the target have ended while it ran, or have not begun by the host's clock.
+    /// The claims of the target, or the trust in who signed them, have ended while it ran, or have not begun by the
+    /// host's clock.
     #[error("{target} may not be called: {message}")]
     ClaimsLapsed {
         /// Who was called.
         target: String,
-        /// `claims_expired` or `claims_not_yet_valid`.
+        /// `claims_expired`, `claims_not_yet_valid` or `issuer_not_trusted`.
         code: &'static str,
         /// Since when, or from when.
         message: String,
@@ -159,7 +168,7 @@ pub enum InvokeError {
 }
 
 /// Names other hosts may give their errors.
-const KNOWN_CODES: [&str; 34] = [
+const KNOWN_CODES: [&str; 36] = [
     "actor_not_found",
     "backend_unavailable",
     "bus_disconnected",
@@ -180,8 +189,10 @@ const KNOWN_CODES: [&str; 34] = [
     "guest_table_exceeded",
     "guest_trapped",
     "host_cut_off",
+    "id_invalid",
     "internal",
     "interrupted",
+    "issuer_not_trusted",
     "link_not_found",
     "no_responders",
     "operation_unknown",
@@ -203,6 +214,7 @@ impl InvokeError {
         match self {
             Self::ActorNotFound { .. } => "actor_not_found",
             Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
+            Self::NameInvalid { error, .. } => error.code(),
             Self::LinkNotFound { .. } => "link_not_found",
             Self::ProviderUnavailable { .. } => "provider_unavailable",
             Self::ProviderFailed { error, .. } => error.code(),
@@ -238,7 +250,10 @@ impl InvokeError {
             | Self::CutOff => ErrorKind::Unavailable,
             Self::ProviderFailed { error, .. } => error.kind(),
             Self::Remote { kind, .. } => *kind,
-            Self::CallDepthExceeded { .. } | Self::GuestTrapped { .. } | Self::GuestFailed { .. } => ErrorKind::Guest,
+            Self::NameInvalid { .. }
+            | Self::CallDepthExceeded { .. }
+            | Self::GuestTrapped { .. }
+            | Self::GuestFailed { .. } => ErrorKind::Guest,
             Self::Internal { .. } => ErrorKind::Internal,
         }
     }
@@ -281,6 +296,7 @@ impl InvokeError {
                 "check the contract's spelling, or sign the module with the claim: \
                  wattle claims sign MODULE.wasm --cap {contract}"
             )),
+            Self::NameInvalid { .. } => Some("it is a mistake in the actor: mend the name it passes to the host".into()),
             Self::LinkNotFound { link } => Some(format!(
                 "link it: wattle link put {} PROVIDER {} --link-name {}",
                 link.actor, link.contract, link.link_name
@@ -304,6 +320,11 @@ impl InvokeError {
                 Some(format!("see the log of host {host}, and what runs where: wattle get hosts"))
             }
             Self::Draining => Some("send the request to another host".into()),
+            Self::ClaimsLapsed { code: "issuer_not_trusted", .. } => Some(
+                "start the host with a newer word for that account: wattle claims token account, then \
+                 wattle up --account-token FILE"
+                    .into(),
+            ),
             Self::ClaimsLapsed { .. } => Some(
                 "sign it anew and update it: wattle update actor ACTOR MODULE.wasm; or set the host's clock".into(),
             ),

@@ -40,6 +40,27 @@ fn why(policy: &TrustPolicy, issuer: &KeyPair, now: u64) -> Option<Distrust> {
 }
 
 #[test]
+fn trust_ends_with_the_first_voucher_of_a_chain_and_the_longest_chain_counts() {
+    let cast = cast();
+    let until = |policy: &TrustPolicy, key: &KeyPair| policy.trusted_until(key.public_key(), 15).unwrap();
+    let root = TrustPolicy::new().trust_operator(cast.root.public_key()).unwrap();
+    let vouched = root.clone().account_token(&cast.account_token(&cast.root)).unwrap();
+    assert_eq!([&cast.account, &cast.second].map(|key| until(&vouched, key)), [Some(20); 2]);
+    assert_eq!(until(&root, &cast.root), None);
+    let named = vouched.clone().trust_account(cast.account.public_key()).unwrap();
+    assert_eq!(until(&named, &cast.account), None);
+    // The operator's deputy may vouch until 17 only.
+    let deputy = Claims::new(Operator::new("o").signer(cast.deputy.public_key()), cast.root.public_key(), 1);
+    let by_deputy = root.operator_token(&deputy.expires_at(17).sign(&cast.root).unwrap()).unwrap();
+    let by_deputy = by_deputy.account_token(&cast.account_token(&cast.deputy)).unwrap();
+    assert_eq!(until(&by_deputy, &cast.account), Some(17));
+    let by_both = by_deputy.account_token(&cast.account_token(&cast.root)).unwrap();
+    assert_eq!(until(&by_both, &cast.account), Some(20));
+    assert_eq!(why(&by_both, &cast.account, 18), None);
+    assert_eq!(why(&by_both, &cast.account, 21), Some(Distrust::VoucherExpired));
+}
+
+#[test]
 fn the_default_trusts_nobody() {
     let cast = cast();
     for key in [&cast.account, &cast.root] {

@@ -29,7 +29,7 @@ pub(crate) struct DrainHostArgs {
 
 pub(super) async fn run(context: &Context, args: DrainHostArgs) -> Result<(), CliError> {
     let client = context.client().await?;
-    let host = client.host(Some(&args.which)).await?;
+    let host = client.host_that_answers(&args.which).await?;
     let timeout = context.connection.timeout.map(Duration::from_secs);
     let timeout_ms = timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     let client = client.and_wait(timeout.unwrap_or(MOVE_TIMEOUT));

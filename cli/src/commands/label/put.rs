@@ -30,11 +30,11 @@ pub(crate) struct PutArgs {
 }
 
 pub(super) async fn run(context: &Context, args: PutArgs) -> Result<(), CliError> {
+    let labels = pairs::each_once(args.labels)?;
     let client = context.client().await?;
     let host = client.host(Some(&args.which)).await?;
-    for (key, value) in &args.labels {
+    for (key, value) in &labels {
         client.put_label(&host, key, value).await?;
     }
-    let labels: std::collections::BTreeMap<_, _> = args.labels.into_iter().collect();
     context.output.result(&json!({ "host": host, "labels": labels }), |_| format!("Labelled {}", args.which))
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, args: ScaleActorArgs) -> Result<(), C
         given => given?,
     };
     let replicas = args.scale.replicas;
-    let command = Command::DeclareActor { reference, scale: args.scale.scale(), max_in_flight: args.max_in_flight };
+    let command = Command::DeclareActor { reference, scale: args.scale.scale()?, max_in_flight: args.max_in_flight };
     super::declare(context, &client, &command, "actor", replicas).await
 }
 

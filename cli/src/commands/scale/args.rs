@@ -3,7 +3,10 @@
 use clap::Args;
 use wattle_types::control::{Scale, SpreadGroup};
 
-use crate::commands::pairs::{self, Pair};
+use crate::{
+    commands::pairs::{self, Pair},
+    error::CliError,
+};
 
 /// On how many hosts, and on which.
 #[derive(Debug, Args)]
@@ -11,7 +14,8 @@ pub(super) struct ScaleArgs {
     /// On how many hosts it runs, one of it on each; 0 ends it.
     #[arg(long, value_name = "HOSTS")]
     pub(super) replicas: u32,
-    /// Hosts with these labels get their share, by weight; repeat for more groups [default: all hosts alike].
+    /// Hosts with these labels get their share, by weight; repeat for more groups. Hosts in none of them get nothing
+    /// [default: all hosts alike].
     #[arg(long, value_name = "KEY=VALUE[,...][:WEIGHT]", value_parser = group)]
     spread: Vec<SpreadGroup>,
     /// A label that every host must have; repeat for more.
@@ -23,13 +27,13 @@ pub(super) struct ScaleArgs {
 }
 
 impl ScaleArgs {
-    pub(super) fn scale(self) -> Scale {
-        Scale {
+    pub(super) fn scale(self) -> Result<Scale, CliError> {
+        Ok(Scale {
             replicas: self.replicas,
             spread: self.spread,
-            constraints: self.constraints.into_iter().collect(),
-            annotations: self.annotations.into_iter().collect(),
-        }
+            constraints: pairs::each_once(self.constraints)?,
+            annotations: pairs::each_once(self.annotations)?,
+        })
     }
 }
 
@@ -40,7 +44,8 @@ fn group(text: &str) -> Result<SpreadGroup, String> {
         Some((labels, weight)) => (labels, weight.parse().ok().filter(|weight| *weight > 0).ok_or_else(wrong)?),
         None => (text, 1),
     };
-    let labels = labels.split(',').map(pairs::pair).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    let labels = labels.split(',').map(pairs::pair).collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
+    let labels = pairs::each_once(labels).map_err(|error| error.to_string())?;
     Ok(SpreadGroup { labels, weight })
 }
 
@@ -55,7 +60,7 @@ mod tests {
         assert_eq!(read("zone=a:2"), Ok((vec![pair("zone", "a")], 2)));
         assert_eq!(read("zone=a"), Ok((vec![pair("zone", "a")], 1)));
         assert_eq!(read("zone=a,disk=ssd:3"), Ok((vec![pair("disk", "ssd"), pair("zone", "a")], 3)));
-        for bad in ["", "zone", "zone:2", "zone=a:", "zone=a:0", "zone=a:-1", "zone=a:many", "=a:1", "zone=a,:1"] {
+        for bad in ["", "zone", "zone:2", "zone=a:", "zone=a:0", "zone=a:-1", "zone=a:many", "=a:1", "zone=a,:1", "zone=a,zone=b"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

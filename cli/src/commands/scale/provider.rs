@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: ScaleProviderArgs) -> Result<()
     let command = Command::DeclareProvider {
         reference: reference::provider(&args.reference, &context.directory)?,
         provider: args.id,
-        scale: args.scale.scale(),
+        scale: args.scale.scale()?,
         config: pairs::read(context, args.config)?,
         configs: args.configs.into_iter().map(ConfigName::into).collect(),
     };

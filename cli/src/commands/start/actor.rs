@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context, args: StartActorArgs) -> Result<(), C
     let command = Command::StartActor {
         reference: reference::module(&args.reference, &context.directory)?,
         max_in_flight: args.max_in_flight,
-        annotations: args.annotations.into_iter().collect(),
+        annotations: pairs::each_once(args.annotations)?,
         declared: false,
     };
     let (client, host) = context.client_and_host().await?;

@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context, args: StartProviderArgs) -> Result<()
         reference: reference::provider(&args.reference, &context.directory)?,
         provider: args.id,
         config: pairs::read(context, args.config)?,
-        annotations: args.annotations.into_iter().collect(),
+        annotations: pairs::each_once(args.annotations)?,
         declared: false,
     };
     let (client, host) = context.client_and_host().await?;

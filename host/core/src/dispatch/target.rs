@@ -59,12 +59,12 @@ impl Dispatcher {
         link_name: &str,
         namespace: &str,
     ) -> Result<Target, InvokeError> {
-        let not_found = || InvokeError::ActorNotFound { target: namespace.chars().take(128).collect() };
-        let contract: ContractId = namespace.parse().map_err(|_| not_found())?;
+        let cannot_exist = |error| InvokeError::NameInvalid { actor: origin.id, error };
+        let contract: ContractId = namespace.parse().map_err(cannot_exist)?;
         if !origin.claims(namespace) {
             return Err(origin.not_claimed(contract));
         }
-        let link_name = link_name.parse().map_err(|_| not_found())?;
+        let link_name = link_name.parse().map_err(cannot_exist)?;
         let key = LinkKey { actor: origin.id, contract, link_name };
         match routes.builtins.get(&key.contract) {
             Some(slot) => Ok(Target::Provider(LinkRoute {

@@ -27,14 +27,14 @@ impl Host {
         };
         for slot in actors {
             for module in [Some(slot.slot.current()), slot.slot.trial()].into_iter().flatten() {
-                if let Some(holds) = module.validity.look(now) {
+                if let Some(holds) = module.validity.look(self.trust(), now) {
                     self.tell_of_claims(&slot.id.to_string(), &module.reference, module.validity.expires(), holds);
                 }
             }
         }
         for slot in providers {
             let running = slot.slot.current();
-            if let Some(holds) = running.validity.look(now) {
+            if let Some(holds) = running.validity.look(self.trust(), now) {
                 self.tell_of_claims(slot.id.as_str(), &running.reference, running.validity.expires(), holds);
             }
         }
@@ -49,7 +49,8 @@ impl Host {
             Err(error) => {
                 tracing::error!(
                     id, reference, %error,
-                    "its calls are refused from now on: sign it anew and update it, or set this host's clock"
+                    "its calls are refused from now on: sign it anew and update it, have its account vouched for anew, \
+                     or set this host's clock"
                 );
                 ("claims_lapsed", Some(error))
             }

@@ -115,7 +115,7 @@ impl Host {
             prepared,
             interrupt: Interrupt::default(),
             meter: Meter::default(),
-            validity: Validity::of(verified.claims.claims().claims()),
+            validity: Validity::of(verified.claims.claims(), self.trust(), unix_now()),
         })
     }
 

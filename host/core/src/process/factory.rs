@@ -41,8 +41,8 @@ pub(crate) async fn resolve(
     let needs_bus = || HostError::ProviderNeedsBus { reference: reference.to_owned() };
     let processes = processes.ok_or_else(needs_bus)?;
     let bytes = fetch(reference, registries).await?.bytes;
-    let trust = trust.clone();
-    let verified = tokio::task::spawn_blocking(move || verify_archive(&bytes, unix_now(), &trust)).await;
+    let policy = trust.clone();
+    let verified = tokio::task::spawn_blocking(move || verify_archive(&bytes, unix_now(), &policy)).await;
     let verified = verified.map_err(|error| HostError::Internal(error.to_string()))?;
     let refused = |error| HostError::Archive { reference: reference.to_owned(), error };
     let archive = verified.map_err(refused)?;
@@ -53,7 +53,7 @@ pub(crate) async fn resolve(
         processes: processes.clone(),
     };
     let revision = archive.claims().metadata().revision.unwrap_or(0);
-    let validity = Validity::of(archive.claims().claims());
+    let validity = Validity::of(archive.claims(), trust, unix_now());
     Ok(Resolved { key: factory.key.clone(), factory: Arc::new(factory), revision, validity })
 }
 
