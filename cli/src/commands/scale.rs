@@ -30,6 +30,15 @@ pub(super) async fn run(context: &Context, noun: Scale) -> Result<(), CliError> 
     }
 }
 
+/// How long the host may wait until it is so, if somebody said.
+fn timeout(context: &Context) -> Option<Duration> {
+    context.connection.timeout.map(Duration::from_secs)
+}
+
+fn timeout_ms(context: &Context) -> Option<u64> {
+    timeout(context).map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Sends a declaration to any host, and waits until it holds. `key` is where the result has the id.
 async fn declare(
     context: &Context,
@@ -39,7 +48,7 @@ async fn declare(
     replicas: u32,
 ) -> Result<(), CliError> {
     let host = client.any_host(context.connection.host.as_deref()).await?;
-    let client = client.and_wait(SCALE_TIMEOUT);
+    let client = client.and_wait(timeout(context).unwrap_or(SCALE_TIMEOUT));
     let work = client.command(&host, command, context.steps());
     let hints = ["see it: wattle get declared".to_owned(), "end it: the same command with --replicas 0".to_owned()];
     let result = lasting::wait(context, "scaling", &hints, work).await?;

@@ -56,13 +56,6 @@ impl Client {
         })
     }
 
-    /// Forgets a named configuration.
-    pub(crate) async fn delete_config(&self, name: &str) -> Result<(), CliError> {
-        let subject = subject::control(&self.lattice, &format!("config.del.{name}"));
-        let done = self.acknowledged(&subject, Bytes::new()).await;
-        done.map_err(|error| error.hint("see it: wattle config get NAME"))
-    }
-
     /// Sets a link whose values are those of named configurations.
     pub(crate) async fn put_named_link(&self, link: &Link) -> Result<(), CliError> {
         let done = self.acknowledged(&subject::control(&self.lattice, "link.put"), json(link)?).await;

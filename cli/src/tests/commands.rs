@@ -79,7 +79,7 @@ async fn start_update_and_stop_provider() {
     let sent = check("update-provider", &["update", "provider", "store", "keyvalue-redb"], provider.clone()).await;
     assert!(matches!(sent, Command::UpdateProvider { config: None, .. }));
     let sent = check("stop-provider", &["stop", "provider", "store"], provider).await;
-    assert_eq!(sent, Command::StopProvider { provider: "store".parse().unwrap() });
+    assert_eq!(sent, Command::StopProvider { provider: "store".parse().unwrap(), force: false });
 }
 
 #[tokio::test(start_paused = true)]

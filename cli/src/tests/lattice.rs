@@ -63,7 +63,7 @@ async fn scaling_an_actor() {
     let scale = ["scale", "actor", "counter2_s.wasm", "--replicas", "3", "--spread", "zone=a:2", "--spread", "zone=b"];
     let more = ["--constraint", "disk=ssd", "--max-in-flight", "8", "--annotation", "team=shop"];
     golden("scale-actor", &rig.run(&[&scale[..], &more].concat()).await);
-    let (_, Command::DeclareActor { reference, scale, max_in_flight }) = sent.lock().unwrap()[0].clone() else {
+    let (_, Command::DeclareActor { reference, scale, max_in_flight, .. }) = sent.lock().unwrap()[0].clone() else {
         panic!("{sent:?}")
     };
     assert!(reference.ends_with("/counter2_s.wasm"), "{reference}");
@@ -77,7 +77,13 @@ async fn what_is_declared_can_be_named_to_scale_it() {
     let (rig, sent) = two(false, counter("done"), yes(json!({ "actor": ACTOR }))).await;
     golden("scale-actor-to-nothing", &rig.run(&["scale", "actor", "tally", "--replicas", "0"]).await);
     let scale = Scale::default();
-    let wanted = Command::DeclareActor { reference: "file:///counter_s.wasm".into(), scale, max_in_flight: None };
+    let wanted = Command::DeclareActor {
+        reference: "file:///counter_s.wasm".into(),
+        scale,
+        max_in_flight: None,
+        force: false,
+        timeout_ms: None,
+    };
     assert_eq!(sent.lock().unwrap()[0].1, wanted);
     let ran = rig.run(&["scale", "actor", "Conter", "--replicas", "0"]).await;
     assert!(ran.code == 2 && ran.err.contains("Conter") && ran.err.contains("wattle get declared"), "{ran}");
@@ -88,7 +94,8 @@ async fn scaling_a_provider() {
     let (rig, sent) = two(false, json!([]), yes(json!({ "provider": "store" }))).await;
     let scale = ["scale", "provider", "keyvalue-redis", "--id", "store", "--replicas", "1", "--config", "pool=4"];
     golden("scale-provider", &rig.run(&[&scale[..], &["--config-name", "store"]].concat()).await);
-    let (_, Command::DeclareProvider { reference, provider, config, configs, scale }) = sent.lock().unwrap()[0].clone()
+    let (_, Command::DeclareProvider { reference, provider, config, configs, scale, .. }) =
+        sent.lock().unwrap()[0].clone()
     else {
         panic!("{sent:?}")
     };
@@ -308,7 +315,7 @@ async fn heard(heard: &mut Subscription) -> (String, Value) {
 
 #[tokio::test(start_paused = true)]
 async fn labels_and_configurations() {
-    let rig = Rig::with_host(|_| Vec::new()).await;
+    let rig = Rig::with_host(|_| done(json!({}))).await;
     let bus = rig.bus.connect();
     let mut labels = bus.subscribe("wasmbus.ctl.v1.default.label.*.*", None).await.unwrap();
     golden("label-put", &rig.run(&["label", "put", "quiet-reed", "zone=a"]).await);

@@ -309,7 +309,7 @@ async fn answer(
             let bodies = match verb {
                 "host.ping" => vec![serde_json::to_vec(&Reply::ok(&host)).unwrap()],
                 "host.get" => vec![serde_json::to_vec(&Reply::ok(&inventory)).unwrap()],
-                "label.put" | "label.del" | "link.put" | "config.put.store" | "config.del.store" => {
+                "label.put" | "label.del" | "link.put" | "config.put.store" => {
                     vec![serde_json::to_vec(&Reply::<()>::ack("done")).unwrap()]
                 }
                 "config.get.store" => {

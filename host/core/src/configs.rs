@@ -24,6 +24,14 @@ pub enum ConfigError {
     /// There is no configuration of this name.
     #[error("there is no configuration {0:?}")]
     NotFound(String),
+    /// Something uses the configuration.
+    #[error("the configuration {name:?} is in use: {users}")]
+    InUse {
+        /// Its name.
+        name: String,
+        /// What uses it, in words.
+        users: String,
+    },
     /// The configuration is no map of texts, or too large, or there are too many of them.
     #[error("{0}")]
     Invalid(String),
@@ -41,6 +49,7 @@ impl ConfigError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "config_not_found",
+            Self::InUse { .. } => "config_in_use",
             Self::Invalid(_) => "config_invalid",
             Self::NoStore => "kv_unavailable",
             Self::Store(error) => error.code(),

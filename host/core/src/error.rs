@@ -3,7 +3,7 @@
 use wattle_lattice::node::SharedError;
 use wattle_runtime::EngineError;
 use wattle_types::{
-    ActorId, ContractId, ErrorKind, IdError, InvokeError, ProviderError, ProviderId, wascap::ClaimsError,
+    ActorId, ContractId, ErrorKind, IdError, InvokeError, LinkKey, ProviderError, ProviderId, wascap::ClaimsError,
 };
 
 use crate::{configs::ConfigError, control::PermitError, fetch::FetchError, labels::LabelError, links::LinkError};
@@ -176,6 +176,40 @@ pub enum HostError {
         /// What the claims do name, so that a mistyped contract is seen.
         claimed: String,
     },
+    /// The new version does not claim what one of its links needs.
+    #[error(
+        "the new version of actor {} does not claim {}, which its link {:?} to provider {provider} needs; it claims \
+         {claimed}", .link.actor, .link.contract, .link.link_name.as_str()
+    )]
+    ClaimDropped {
+        /// The link.
+        link: LinkKey,
+        /// Where it leads.
+        provider: ProviderId,
+        /// What the new version does claim.
+        claimed: String,
+    },
+    /// The new version does not serve what one of its links is for.
+    #[error(
+        "the new version of provider {provider} does not serve {}, which link {:?} of actor {} needs; it serves \
+         {served}", .link.contract, .link.link_name.as_str(), .link.actor
+    )]
+    ContractDropped {
+        /// Which provider.
+        provider: ProviderId,
+        /// The link.
+        link: LinkKey,
+        /// What the new version does serve.
+        served: String,
+    },
+    /// Running actors need the provider.
+    #[error("provider {provider} is in use, and runs nowhere else: {users}")]
+    ProviderInUse {
+        /// Which provider.
+        provider: ProviderId,
+        /// What needs it, in words.
+        users: String,
+    },
     /// The link cannot be put or is not there.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -271,9 +305,10 @@ impl HostError {
             Self::NoBinary { .. } => "target_missing",
             Self::BinaryNotStored { .. } => "binary_not_stored",
             Self::ProviderNeedsBus { .. } => "provider_needs_bus",
-            Self::ContractNotServed { .. } => "contract_not_served",
+            Self::ContractNotServed { .. } | Self::ContractDropped { .. } => "contract_not_served",
+            Self::ProviderInUse { .. } => "provider_in_use",
             Self::Provider { error, .. } => error.code(),
-            Self::CapabilityNotClaimed { .. } => "capability_not_claimed",
+            Self::CapabilityNotClaimed { .. } | Self::ClaimDropped { .. } => "capability_not_claimed",
             Self::Link(error) => error.code(),
             Self::NoLattice => "no_lattice",
             Self::NotScaled { .. } => "not_scaled",
@@ -301,7 +336,8 @@ impl HostError {
             | Self::Archive { .. }
             | Self::RevisionTooLow { .. }
             | Self::Permit(_)
-            | Self::CapabilityNotClaimed { .. } => ErrorKind::Denied,
+            | Self::CapabilityNotClaimed { .. }
+            | Self::ClaimDropped { .. } => ErrorKind::Denied,
             Self::Provider { error, .. } => error.kind(),
             Self::Invoke(error) => error.kind(),
             Self::Draining | Self::Shared(SharedError::Store(_)) => ErrorKind::Unavailable,
@@ -342,6 +378,21 @@ impl HostError {
             }
             Self::ContractNotServed { contract, .. } => {
                 format!("link it to a provider that serves {contract}: wattle get inventory lists what each serves")
+            }
+            Self::ClaimDropped { link: LinkKey { actor, contract, link_name }, .. } => format!(
+                "sign it with the claim: wattle claims sign MODULE.wasm --cap {contract}; or delete the link: \
+                 wattle link del {actor} {contract} --link-name {link_name}; or put it live all the same with --force"
+            ),
+            Self::ContractDropped { link: LinkKey { actor, contract, link_name }, .. } => format!(
+                "delete the link first: wattle link del {actor} {contract} --link-name {link_name}; or do it all the same \
+                 with --force"
+            ),
+            Self::ProviderInUse { .. } => {
+                "link those actors to another provider: wattle link put ... --replace; or end it all the same with --force"
+                    .into()
+            }
+            Self::Config(ConfigError::InUse { .. }) => {
+                "change it: wattle config put NAME KEY=VALUE; or delete it all the same with --force".into()
             }
             Self::Link(LinkError::Conflict { .. }) => "replace it with: wattle link put ... --replace".into(),
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),

@@ -8,6 +8,7 @@ mod labels;
 mod lattice;
 mod links;
 mod modules;
+mod needs;
 mod periodic;
 mod providers;
 mod shutdown;
@@ -35,6 +36,7 @@ use wattle_types::{
 };
 
 pub use actors::StartActor;
+pub(crate) use lattice::Declaring;
 pub use providers::StartProvider;
 
 use crate::{

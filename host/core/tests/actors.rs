@@ -86,7 +86,7 @@ async fn a_call_in_flight_finishes_in_the_module_it_began_in() {
     let updater = host.clone();
     let module = author.echo("2:", 2);
     let steps_to = Steps::to(sender);
-    let update = async move { updater.update_actor(id, module, "v2", false, &steps_to).await };
+    let update = async move { updater.update_actor(id, module, "v2", true, &steps_to).await };
     let published = async {
         while let Some(step) = steps.recv().await {
             if step.name == "published" {

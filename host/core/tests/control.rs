@@ -22,7 +22,7 @@ use wattle_types::{
     subject,
 };
 
-use crate::support::{Author, Script, builder};
+use crate::support::{Author, KEYVALUE, Script, builder, link, start, start_script};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -146,9 +146,29 @@ async fn our_commands_tell_every_step() {
     let Progress::Done { result } = outcome else { panic!("{outcome:?}") };
     assert_eq!(result["payload"], "MjpoaQ==");
 
-    let missing = Command::StopProvider { provider: "kv".parse().unwrap() };
+    let missing = Command::StopProvider { provider: "kv".parse().unwrap(), force: false };
     let (_, outcome) = lattice.command(missing).await;
     assert!(matches!(outcome, Progress::Failed { code, .. } if code == "provider_not_found"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_in_use_stops_only_by_force() {
+    let lattice = Lattice::new().await;
+    let host = &lattice.host;
+    let id = start(host, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
+    start_script(host, "kv").await;
+    let stop = |force| lattice.command(Command::StopProvider { provider: "kv".parse().unwrap(), force });
+    host.put_link(link(id, "kv"), false).await.unwrap();
+    let Progress::Failed { code, message, remedy } = stop(false).await.1 else { panic!("it stopped") };
+    assert_eq!(code, "provider_in_use");
+    assert!(message.contains(&format!("link \"default\" of actor {id} for {KEYVALUE}")), "{message}");
+    assert!(remedy.unwrap().contains("--force"));
+    // A link of what does not run needs nothing.
+    host.stop_actor(id, &wattle_host::Steps::ignore()).await.unwrap();
+    assert!(matches!(stop(false).await.1, Progress::Done { .. }));
+    start_script(host, "kv").await;
+    start(host, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
+    assert!(matches!(stop(true).await.1, Progress::Done { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,3 +96,52 @@ async fn values_a_provider_refuses_leave_the_link_as_it_was() {
     assert_eq!(refused.code(), "capability_not_claimed");
     assert!(refused.to_string().ends_with("; it claims wasmcloud:keyvalue"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_drops_what_its_links_need_goes_live_only_by_force() {
+    let (author, script) = (Author::new(), Arc::new(Script::default()));
+    let host = host(&author, &script).await;
+    let id = start(&host, author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
+    start_script(&host, "kv").await;
+    host.put_link(link(id, "kv"), false).await.unwrap();
+    let without = author.forward(KEYVALUE, &["test:other"], 2);
+    let steps = Steps::ignore();
+    let refused = host.update_actor(id, without.clone(), "", false, &steps).await.unwrap_err();
+    assert_eq!(refused.code(), "capability_not_claimed");
+    for named in ["\"default\"", "kv", KEYVALUE, "it claims test:other"] {
+        assert!(refused.to_string().contains(named), "{refused}");
+    }
+    assert!(refused.remedy().unwrap().contains("--force"), "{:?}", refused.remedy());
+    assert_eq!(host.call(&id.to_string(), "Get", Bytes::new(), None).await.unwrap(), "kv #1: Get");
+    // On trial neither.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("without.wasm");
+    std::fs::write(&file, &without).unwrap();
+    let reference = format!("file://{}", file.display());
+    let refused = host.try_actor_from(id, &reference, 10, false, &steps).await.unwrap_err();
+    assert_eq!(refused.code(), "capability_not_claimed");
+    host.update_actor(id, without, "", true, &steps).await.unwrap();
+    assert_eq!(root(&host, id).await.code(), "capability_not_claimed");
+    // A version that claims as little as the one that runs is no worse.
+    host.update_actor(id, author.forward(KEYVALUE, &[], 3), "", false, &steps).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_no_longer_serves_its_links_takes_over_only_by_force() {
+    let (author, script) = (Author::new(), Arc::new(Script::default()));
+    let host = host(&author, &script).await;
+    let id = start(&host, author.forward(KEYVALUE, &[KEYVALUE], 1)).await;
+    start_script(&host, "kv").await;
+    host.put_link(link(id, "kv"), false).await.unwrap();
+    script.turned.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (kv, steps) = ("kv".parse().unwrap(), Steps::ignore());
+    let refused = host.update_provider(&kv, "builtin:script", None, false, &steps).await.unwrap_err();
+    assert_eq!(refused.code(), "contract_not_served");
+    for named in ["\"default\"", &id.to_string(), KEYVALUE, "it serves test:other"] {
+        assert!(refused.to_string().contains(named), "{refused}");
+    }
+    assert!(script.log().contains(&"kv #2 closed".to_owned()), "{:?}", script.log());
+    assert_eq!(host.call(&id.to_string(), "Get", Bytes::new(), None).await.unwrap(), "kv #1: Get");
+    host.update_provider(&kv, "builtin:script", None, true, &steps).await.unwrap();
+    assert!(!script.log().contains(&"kv #3 linked".to_owned()), "{:?}", script.log());
+}

@@ -186,6 +186,8 @@ pub(crate) struct Script {
     pub(crate) holding: Notify,
     /// When set, no link is accepted: what is behind the provider is not there.
     pub(crate) away: AtomicBool,
+    /// When set, further providers serve another contract.
+    pub(crate) turned: AtomicBool,
     /// When set, no further provider comes up.
     pub(crate) refuse: AtomicBool,
     pub(crate) created: AtomicUsize,
@@ -218,7 +220,8 @@ impl ProviderFactory for ScriptFactory {
             let inherited = predecessor.and_then(Handover::take::<String>).unwrap_or_default();
             let config: String = context.config.iter().map(|(key, value)| format!(" {key}={value}")).collect();
             self.0.note(format!("{} #{number} created{inherited}{config}", context.id));
-            let contracts = vec![KEYVALUE.parse().unwrap()];
+            let contract = if self.0.turned.load(Ordering::SeqCst) { "test:other" } else { KEYVALUE };
+            let contracts = vec![contract.parse().unwrap()];
             Ok(Arc::new(Scripted { name: format!("{} #{number}", context.id), contracts, script: self.0.clone() }) as _)
         })
     }

@@ -296,7 +296,9 @@ impl InvokeError {
                 "check the contract's spelling, or sign the module with the claim: \
                  wattle claims sign MODULE.wasm --cap {contract}"
             )),
-            Self::NameInvalid { .. } => Some("it is a mistake in the actor: mend the name it passes to the host".into()),
+            Self::NameInvalid { .. } => {
+                Some("it is a mistake in the actor: mend the name it passes to the host".into())
+            }
             Self::LinkNotFound { link } => Some(format!(
                 "link it: wattle link put {} PROVIDER {} --link-name {}",
                 link.actor, link.contract, link.link_name

@@ -69,7 +69,7 @@ pub(super) fn tell(stage: &Stage, settings: &Settings) -> Result<Vec<Act>> {
         }
     }
     let mut removed = act("key-value store removed", Kind::Refusing, &load, settings, || {
-        stage.wattle(&["stop", "provider", "store"]).map(drop)
+        stage.wattle(&["stop", "provider", "store", "--force"]).map(drop)
     })?;
     counted += removed.seen.counted;
     let highest = acts.iter().chain([&removed]).map(|act| act.seen.counter).max().unwrap_or(0);

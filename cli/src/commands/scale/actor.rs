@@ -44,7 +44,9 @@ pub(super) async fn run(context: &Context, args: ScaleActorArgs) -> Result<(), C
         given => given?,
     };
     let replicas = args.scale.replicas;
-    let command = Command::DeclareActor { reference, scale: args.scale.scale()?, max_in_flight: args.max_in_flight };
+    let (force, timeout_ms) = (args.scale.force, super::timeout_ms(context));
+    let (scale, max_in_flight) = (args.scale.scale()?, args.max_in_flight);
+    let command = Command::DeclareActor { reference, scale, max_in_flight, force, timeout_ms };
     super::declare(context, &client, &command, "actor", replicas).await
 }
 

@@ -24,6 +24,9 @@ pub(super) struct ScaleArgs {
     /// Kept in the inventories; repeat for more.
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = pairs::pair)]
     annotations: Vec<Pair>,
+    /// Although links need what it does not claim or serve, or running actors a provider that ends.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 impl ScaleArgs {
@@ -60,7 +63,18 @@ mod tests {
         assert_eq!(read("zone=a:2"), Ok((vec![pair("zone", "a")], 2)));
         assert_eq!(read("zone=a"), Ok((vec![pair("zone", "a")], 1)));
         assert_eq!(read("zone=a,disk=ssd:3"), Ok((vec![pair("disk", "ssd"), pair("zone", "a")], 3)));
-        for bad in ["", "zone", "zone:2", "zone=a:", "zone=a:0", "zone=a:-1", "zone=a:many", "=a:1", "zone=a,:1", "zone=a,zone=b"] {
+        for bad in [
+            "",
+            "zone",
+            "zone:2",
+            "zone=a:",
+            "zone=a:0",
+            "zone=a:-1",
+            "zone=a:many",
+            "=a:1",
+            "zone=a,:1",
+            "zone=a,zone=b",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

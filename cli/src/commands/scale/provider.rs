@@ -48,6 +48,8 @@ pub(super) async fn run(context: &Context, args: ScaleProviderArgs) -> Result<()
     let command = Command::DeclareProvider {
         reference: reference::provider(&args.reference, &context.directory)?,
         provider: args.id,
+        force: args.scale.force,
+        timeout_ms: super::timeout_ms(context),
         scale: args.scale.scale()?,
         config: pairs::read(context, args.config)?,
         configs: args.configs.into_iter().map(ConfigName::into).collect(),

@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   wattle stop provider httpserver
 
-Its links stay: actors get an error that says what is missing, until it is started again or another is linked. \
+While running actors are linked to it and no other host runs it, it stops only with --force. Its links stay: actors get an error that says what is missing, until it is started again or another is linked. \
 What is declared ends when its scale is 0: see wattle scale.";
 
 /// Stops a provider after its calls in flight.
@@ -19,10 +19,13 @@ What is declared ends when its scale is 0: see wattle scale.";
 pub(crate) struct StopProviderArgs {
     /// The provider's id.
     provider: ProviderId,
+    /// Although running actors are linked to it.
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) async fn run(context: &Context, args: StopProviderArgs) -> Result<(), CliError> {
-    let command = Command::StopProvider { provider: args.provider.clone() };
+    let command = Command::StopProvider { provider: args.provider.clone(), force: args.force };
     let client = context.client().await?;
     let host = if let Some(wanted) = &context.connection.host {
         client.host(Some(wanted)).await?

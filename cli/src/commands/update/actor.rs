@@ -35,7 +35,7 @@ pub(crate) struct UpdateActorArgs {
     actor: String,
     /// The new signed module: a file on the hosts' machines, or https://...#sha256=HEX.
     reference: String,
-    /// Accept a lower revision.
+    /// Accept a lower revision, and one that does not claim what its links need.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

@@ -41,7 +41,7 @@ pub(crate) struct UpdateProviderArgs {
     /// New configuration, or @FILE for a JSON object; repeat for more [default: the old one's].
     #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::pair_or_file)]
     config: Vec<Pair>,
-    /// Allow an archive of a lower revision.
+    /// Accept an archive of a lower revision, and one that does not serve what it is linked for.
     #[arg(long)]
     force: bool,
 }

@@ -12,7 +12,7 @@ use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
 use super::Asker;
 use crate::{
     error::HostError,
-    host::{Host, StartActor, StartProvider},
+    host::{Declaring, Host, StartActor, StartProvider},
     steps::{Step, Steps},
 };
 
@@ -150,15 +150,21 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             host.update_provider(&provider, &reference, config, force, steps).await?;
             Ok(json!({ "provider": provider }))
         }
-        Command::StopProvider { provider } => {
+        Command::StopProvider { provider, force } => {
+            host.provider_slot(&provider)?;
+            if !force {
+                host.check_unneeded(&provider)?;
+            }
             host.stop_provider(&provider, steps).await?;
             Ok(json!({ "provider": provider }))
         }
-        Command::DeclareActor { reference, scale, max_in_flight } => {
-            let id = host.declare_actor(&reference, scale, max_in_flight, steps).await?;
+        Command::DeclareActor { reference, scale, max_in_flight, force, timeout_ms } => {
+            let declaring = Declaring { force, timeout: timeout_ms.map(Duration::from_millis) };
+            let id = host.declare_actor(&reference, scale, max_in_flight, declaring, steps).await?;
             Ok(json!({ "actor": id }))
         }
-        Command::DeclareProvider { reference, provider, scale, config, configs } => {
+        Command::DeclareProvider { reference, provider, scale, config, configs, force, timeout_ms } => {
+            let declaring = Declaring { force, timeout: timeout_ms.map(Duration::from_millis) };
             let groups = scale.spread.into_iter();
             let spread = groups.map(|group| Spread { name: None, labels: group.labels, weight: group.weight });
             let declared = DeclaredProvider {
@@ -171,7 +177,11 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
                 annotations: scale.annotations,
                 ..DeclaredProvider::default()
             };
-            Ok(json!({ "provider": host.declare_provider(declared, provider, steps).await? }))
+            Ok(json!({ "provider": host.declare_provider(declared, provider, declaring, steps).await? }))
+        }
+        Command::DeleteConfig { name, force } => {
+            host.delete_config(&name, force).await?;
+            Ok(json!({ "name": name }))
         }
         Command::GetDeclared => Ok(json!(host.declared()?)),
         Command::StartRollout { target, reference, force, canary } => {

@@ -30,8 +30,8 @@ async fn put(host: &Host, name: &str, payload: &[u8]) -> Ack {
 }
 
 async fn delete(host: &Host, name: &str) -> Ack {
-    host.configs().delete(name).await.map_err(|error| told(&error))?;
-    host.events_sink().announce("config_deleted", json!({ "config_name": name }));
+    // Other tools know of no force: theirs always had it.
+    host.delete_config(name, true).await.map_err(|error| told(&error))?;
     Ok("done".into())
 }
 

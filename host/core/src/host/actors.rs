@@ -274,7 +274,9 @@ impl Host {
         steps: &Steps,
     ) -> Result<ActorModule, HostError> {
         let verified = self.verify(module, steps).await?;
-        authz::check_update(&slot.slot.current().facts, verified.facts(), force)?;
+        let running = slot.slot.current();
+        authz::check_update(&running.facts, verified.facts(), force)?;
+        self.check_links_claimed(Some(&running.facts), verified.facts(), force)?;
         self.check_alias(verified.facts())?;
         self.prepare(verified, steps).await
     }

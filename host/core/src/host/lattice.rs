@@ -13,7 +13,7 @@ use wattle_types::{
     control::{self, Declaration, Scale},
 };
 
-use super::Host;
+use super::{Host, providers::Source};
 use crate::{authz, configs::ConfigError, error::HostError, events::rfc3339_now, steps::Steps};
 
 /// How long what is declared may take to run before whoever declared it is told that it does not, yet.
@@ -22,6 +22,15 @@ const SCALE_TIMEOUT: Duration = Duration::from_secs(60);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often what hosts tell is looked at, by whoever waits for it to change.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How something is declared.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Declaring {
+    /// Although links need what it does not claim or serve.
+    pub(crate) force: bool,
+    /// How long it may take until it runs so.
+    pub(crate) timeout: Option<Duration>,
+}
 
 impl Host {
     /// Declares that an actor runs on so many hosts, and waits until it does.
@@ -33,6 +42,7 @@ impl Host {
         reference: &str,
         scale: Scale,
         max_in_flight: Option<u32>,
+        declaring: Declaring,
         steps: &Steps,
     ) -> Result<ActorId, HostError> {
         let node = self.lattice()?;
@@ -44,7 +54,11 @@ impl Host {
             Some(id) if scale.replicas == 0 => id,
             _ => {
                 let module = self.fetch_module(reference, steps).await?;
-                self.verify(module, steps).await?.facts().id
+                let verified = self.verify(module, steps).await?;
+                if scale.replicas > 0 {
+                    self.check_links_claimed(None, verified.facts(), declaring.force)?;
+                }
+                verified.facts().id
             }
         };
         let target = Target::Actor(id);
@@ -59,7 +73,7 @@ impl Host {
             ..DeclaredActor::default()
         };
         let edit = |current: Option<&[u8]>| to_bytes(&declared.clone().over(current)).map(Edit::Write);
-        self.declare(node, &target, scale.replicas, edit, steps).await?;
+        self.declare(node, &target, (scale.replicas, declaring), edit, steps).await?;
         Ok(id)
     }
 
@@ -71,23 +85,42 @@ impl Host {
         &self,
         declared: DeclaredProvider,
         id: Option<ProviderId>,
+        declaring: Declaring,
         steps: &Steps,
     ) -> Result<ProviderId, HostError> {
         let node = self.lattice()?;
-        let kind = self.source(&declared.reference).await?.kind;
-        let id = id.unwrap_or_else(|| kind.clone());
-        authz::check_provider_id(&id, &kind)?;
-        let missing =
-            node.shared().read(|data| declared.configs.iter().find(|name| data.config(name).is_none()).cloned());
-        if let Some(missing) = missing {
-            return Err(ConfigError::NotFound(missing).into());
-        }
+        let source = self.source(&declared.reference).await?;
+        let id = id.unwrap_or_else(|| source.kind.clone());
+        authz::check_provider_id(&id, &source.kind)?;
+        node.shared().read(|data| declared.values(data)).map_err(ConfigError::NotFound)?;
         let target = Target::Provider(id.clone());
         refuse_during_rollout(node, &target)?;
+        if declared.replicas > 0 {
+            self.check_declared_provider(&id, source, &declared, declaring.force).await?;
+        } else if !declaring.force && !runs_by_hand(&node.directory(), &id) {
+            self.check_unlinked(&id)?;
+        }
         let replicas = declared.replicas;
         let edit = |current: Option<&[u8]>| to_bytes(&declared.clone().over(current)).map(Edit::Write);
-        self.declare(node, &target, replicas, edit, steps).await?;
+        self.declare(node, &target, (replicas, declaring), edit, steps).await?;
         Ok(id)
+    }
+
+    /// Refuses a provider that cannot use its configuration, or does not serve what it is linked for: as far as can be
+    /// told without starting a process.
+    async fn check_declared_provider(
+        &self,
+        id: &ProviderId,
+        source: Source,
+        declared: &DeclaredProvider,
+        force: bool,
+    ) -> Result<(), HostError> {
+        let config = self.lattice()?.shared().read(|data| declared.values(data)).map_err(ConfigError::NotFound)?;
+        let contracts = match source.contract.clone() {
+            Some(contract) => vec![contract],
+            None => self.try_out(id, source, &declared.reference, config).await?,
+        };
+        self.check_links_served(id, None, &contracts, force)
     }
 
     /// Writes a declaration, or takes it away when nothing is to run, and waits until the hosts tell that it is so.
@@ -95,7 +128,7 @@ impl Host {
         &self,
         node: &Node,
         target: &Target,
-        replicas: u32,
+        (replicas, declaring): (u32, Declaring),
         edit: impl Fn(Option<&[u8]>) -> Result<Edit, wattle_lattice::spec::EditError>,
         steps: &Steps,
     ) -> Result<(), HostError> {
@@ -108,7 +141,7 @@ impl Host {
         steps.done("declared", format!("to run on {}", hosts(replicas)));
         let wanted = replicas as usize;
         let mut told = None;
-        let reached = self.until(SCALE_TIMEOUT, || {
+        let reached = self.until(declaring.timeout.unwrap_or(SCALE_TIMEOUT), || {
             let running = declared_hosts(&node.directory(), target).len();
             if told.replace(running) != Some(running) {
                 steps.done("running", format!("on {running} of {}", hosts(replicas)));
@@ -311,6 +344,11 @@ impl Host {
             }
         });
     }
+}
+
+/// Whether some host runs a provider that was started by hand: it stays when what is declared ends.
+fn runs_by_hand(directory: &DirectorySnapshot, id: &ProviderId) -> bool {
+    directory.hosts().values().any(|known| known.beat.providers.get(id).is_some_and(|running| !running.declared))
 }
 
 fn refuse_during_rollout(node: &Node, target: &Target) -> Result<(), HostError> {

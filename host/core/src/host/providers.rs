@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use wattle_types::{
-    Handover, LinkDefinition, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory, ProviderId,
+    ContractId, Handover, LinkDefinition, LinkKey, Provider, ProviderContext, ProviderError, ProviderFactory,
+    ProviderId,
 };
 
 use super::{Host, kind_names, links::give_link};
@@ -57,6 +58,8 @@ pub(super) struct Source {
     pub(super) kind: ProviderId,
     factory: Arc<dyn ProviderFactory>,
     revision: Option<i32>,
+    /// What an archive's claims say that it serves.
+    pub(super) contract: Option<ContractId>,
     validity: Validity,
 }
 
@@ -128,6 +131,11 @@ impl Host {
         let config = config.unwrap_or_else(|| old.config.clone());
         let handover = old.provider.handover();
         let running = self.create(id, source, reference, config, handover).await?;
+        let (before, after) = (old.provider.contracts(), running.provider.contracts());
+        if let Err(error) = self.check_links_served(id, Some(before), after, force) {
+            self.discard(running.provider.as_ref()).await;
+            return Err(error);
+        }
         steps.done("started", format!("the new {id} is up"));
         let links = self.must_replay_links(id, running.provider.as_ref(), steps).await?;
         let provider = running.provider.clone();
@@ -184,7 +192,8 @@ impl Host {
     pub(super) async fn start_builtins(&self, factories: Vec<Arc<dyn ProviderFactory>>) -> Result<(), HostError> {
         for factory in factories {
             let id: ProviderId = "builtin".parse()?;
-            let source = Source { kind: id.clone(), factory, revision: None, validity: Validity::default() };
+            let source =
+                Source { kind: id.clone(), factory, revision: None, contract: None, validity: Validity::default() };
             let running = self.create(&id, source, "builtin", BTreeMap::new(), None).await?;
             let contracts = running.provider.contracts().to_vec();
             let slot = ProviderSlot::new(id, running, Origin::default(), Links::default());
@@ -205,9 +214,23 @@ impl Host {
     ) -> Result<RunningProvider, HostError> {
         let gate = ProviderGate { dispatcher: self.0.dispatcher.clone(), provider: id.clone() };
         let context = ProviderContext { id: id.clone(), config: config.clone(), actors: Arc::new(gate) };
-        let Source { kind, factory, revision, validity } = source;
+        let Source { kind, factory, revision, validity, contract: _ } = source;
         let provider = factory.create(context, predecessor).await.map_err(|error| failed(id, error))?;
         Ok(RunningProvider { provider, kind, reference: reference.to_owned(), config, revision, validity })
+    }
+
+    /// Makes a provider of a built-in kind with a configuration and closes it; returns the contracts it would serve.
+    pub(super) async fn try_out(
+        &self,
+        id: &ProviderId,
+        source: Source,
+        reference: &str,
+        config: BTreeMap<String, String>,
+    ) -> Result<Vec<ContractId>, HostError> {
+        let made = self.create(id, source, reference, config, None).await?;
+        let contracts = made.provider.contracts().to_vec();
+        self.discard(made.provider.as_ref()).await;
+        Ok(contracts)
     }
 
     /// Gives a new provider its links, and returns what became of them.
@@ -250,14 +273,15 @@ impl Host {
         }
     }
 
-    /// Gives a successor all links of its predecessor, or says which it refuses.
+    /// Gives a successor all links of its predecessor that are for what it serves, or says which it refuses.
     async fn must_replay_links(
         &self,
         id: &ProviderId,
         provider: &dyn Provider,
         steps: &Steps,
     ) -> Result<Links, HostError> {
-        let links = self.state().links.of_provider(id);
+        let mut links = self.state().links.of_provider(id);
+        links.retain(|link| provider.contracts().contains(&link.key.contract));
         for link in &links {
             if let Err(error) = put_link(provider, link.clone()).await {
                 self.discard(provider).await;
@@ -294,8 +318,8 @@ impl Host {
             let inner = &self.0;
             let archive =
                 process::resolve(reference, &inner.trust, inner.processes.as_ref(), &inner.registries).await?;
-            let process::Resolved { key, factory, revision, validity } = archive;
-            return Ok(Source { kind: key, factory, revision: Some(revision), validity });
+            let process::Resolved { key, factory, revision, contract, validity } = archive;
+            return Ok(Source { kind: key, factory, revision: Some(revision), contract: Some(contract), validity });
         }
         let kind = reference.strip_prefix("builtin:").unwrap_or(reference);
         match self.0.kinds.get(kind) {
@@ -303,6 +327,7 @@ impl Host {
                 kind: kind.parse()?,
                 factory: factory.clone(),
                 revision: None,
+                contract: None,
                 validity: Validity::default(),
             }),
             None => {

@@ -28,6 +28,8 @@ pub(crate) struct Resolved {
     pub(crate) factory: Arc<dyn ProviderFactory>,
     /// Its place in the order of versions; without one it comes before all that have one.
     pub(crate) revision: i32,
+    /// What its claims say that it serves.
+    pub(crate) contract: ContractId,
     pub(crate) validity: Validity,
 }
 
@@ -46,15 +48,16 @@ pub(crate) async fn resolve(
     let verified = verified.map_err(|error| HostError::Internal(error.to_string()))?;
     let refused = |error| HostError::Archive { reference: reference.to_owned(), error };
     let archive = verified.map_err(refused)?;
+    let contract: ContractId = contract(&archive).map_err(refused)?.parse()?;
     let factory = ProcessFactory {
         key: archive.provider_id().into(),
-        contracts: vec![contract(&archive).map_err(refused)?.parse()?],
+        contracts: vec![contract.clone()],
         binary: store(reference, &archive, processes).await?,
         processes: processes.clone(),
     };
     let revision = archive.claims().metadata().revision.unwrap_or(0);
     let validity = Validity::of(archive.claims(), trust, unix_now());
-    Ok(Resolved { key: factory.key.clone(), factory: Arc::new(factory), revision, validity })
+    Ok(Resolved { key: factory.key.clone(), factory: Arc::new(factory), revision, contract, validity })
 }
 
 fn contract(archive: &VerifiedArchive) -> Result<&str, ClaimsError> {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use wattle_types::control::{Command, Progress};
+
 use super::Lattice;
+use crate::support::KEYVALUE;
 
 fn link(lattice: &Lattice, source_config: Value, target_config: Value) -> Value {
     json!({ "source_id": lattice.author.id(), "target": "kv", "name": "default", "wit_namespace": "wasmcloud",
@@ -72,4 +75,21 @@ async fn a_provider_gets_the_configurations_it_is_started_with() {
                         "config": ["gone"] });
     let refused = lattice.ask("component.scale", true, scale).await;
     assert!(!refused.success && refused.message.contains("\"gone\""), "{}", refused.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_in_use_is_deleted_only_by_force() {
+    let lattice = Lattice::new().await;
+    let mut events = lattice.events().await;
+    let delete = |name: &str, force| lattice.command(Command::DeleteConfig { name: name.into(), force });
+    assert!(lattice.ask("config.put.a", false, json!({ "url": "1" })).await.success);
+    assert!(lattice.ask("link.put", false, link(&lattice, json!([]), json!(["a"]))).await.success);
+    let Progress::Failed { code, message, .. } = delete("a", false).await.1 else { panic!("it was deleted") };
+    assert_eq!(code, "config_in_use");
+    assert!(message.contains(&lattice.author.id().to_string()) && message.contains(KEYVALUE), "{message}");
+    assert!(matches!(delete("a", true).await.1, Progress::Done { .. }));
+    assert_eq!(events.wait("config_deleted").await, json!({ "config_name": "a" }));
+    assert!(matches!(delete("a", true).await.1, Progress::Done { .. }), "what is gone stays gone");
+    assert!(lattice.ask("config.put.b", false, json!({})).await.success);
+    assert!(matches!(delete("b", false).await.1, Progress::Done { .. }));
 }

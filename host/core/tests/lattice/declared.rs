@@ -63,7 +63,13 @@ pub(super) fn file(folder: &Path, name: &str, module: &Bytes) -> String {
 
 pub(super) fn declare(reference: &str, replicas: u32) -> Command {
     let scale = Scale { replicas, ..Scale::default() };
-    Command::DeclareActor { reference: reference.to_owned(), scale, max_in_flight: None }
+    Command::DeclareActor {
+        reference: reference.to_owned(),
+        scale,
+        max_in_flight: None,
+        force: false,
+        timeout_ms: None,
+    }
 }
 
 fn runs(hosts: &[Host], actor: ActorId) -> Vec<HostId> {

@@ -92,7 +92,7 @@ async fn an_order_that_takes_long_changes_nothing_once_a_later_leader_was_heard(
     let update = |revision: i32| {
         let module = lattice.author.echo(&format!("{revision}:"), revision);
         let reference = file(folder.path(), &format!("{revision}.wasm"), &module);
-        Command::UpdateActor { actor: actor.clone(), reference, force: false }
+        Command::UpdateActor { actor: actor.clone(), reference, force: true }
     };
     // The first update waits for a call in flight, and the second one for the first.
     lattice.script.hold.store(true, Ordering::SeqCst);

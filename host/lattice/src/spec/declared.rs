@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::Extra;
+use super::{Extra, LatticeData};
 
 /// Most groups of a spread.
 const GROUPS_MAX: usize = 64;
@@ -113,6 +113,19 @@ impl DeclaredActor {
 }
 
 impl DeclaredProvider {
+    /// Returns its whole configuration: the named ones in order, and its own over them.
+    ///
+    /// # Errors
+    /// The name of a configuration that is not there.
+    pub fn values(&self, data: &LatticeData) -> Result<BTreeMap<String, String>, String> {
+        let mut values = BTreeMap::new();
+        for name in &self.configs {
+            values.extend(data.config(name).ok_or_else(|| name.clone())?.clone());
+        }
+        values.extend(self.config.clone());
+        Ok(values)
+    }
+
     /// As of actors.
     #[must_use]
     pub fn over(self, stored: Option<&[u8]>) -> Self {

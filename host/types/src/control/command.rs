@@ -40,7 +40,7 @@ pub enum Command {
         reference: String,
         /// How many of 100 calls it takes.
         percent: u8,
-        /// Accept a lower revision.
+        /// Accept a lower revision, and one that does not claim what its links need.
         #[serde(default)]
         force: bool,
     },
@@ -67,7 +67,7 @@ pub enum Command {
         actor: String,
         /// Where the new module is.
         reference: String,
-        /// Accept a lower revision.
+        /// Accept a lower revision, and one that does not claim what its links need.
         #[serde(default)]
         force: bool,
     },
@@ -102,7 +102,7 @@ pub enum Command {
         /// New configuration; the old one when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         config: Option<BTreeMap<String, String>>,
-        /// Allows a lower revision.
+        /// Accept a lower revision, and one that does not serve what it is linked for.
         #[serde(default)]
         force: bool,
     },
@@ -110,6 +110,9 @@ pub enum Command {
     StopProvider {
         /// Which one.
         provider: ProviderId,
+        /// Although running actors are linked to it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Declares that an actor runs on so many hosts, from now on and whatever happens to them.
     DeclareActor {
@@ -121,6 +124,12 @@ pub enum Command {
         /// Most calls at once on each host; the host's default otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_in_flight: Option<u32>,
+        /// Although it does not claim what its links need.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
+        /// How long it may take until it runs so, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
     },
     /// Declares that a provider runs on so many hosts.
     DeclareProvider {
@@ -138,6 +147,20 @@ pub enum Command {
         /// Names of configurations of the lattice; `config` wins over them.
         #[serde(default)]
         configs: Vec<String>,
+        /// Although it does not serve what it is linked for, or ends while running actors are linked to it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
+        /// How long it may take until it runs so, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+    },
+    /// Forgets a named configuration.
+    DeleteConfig {
+        /// Its name.
+        name: String,
+        /// Although links or declared providers use it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Lists what is declared; see [`Declaration`](super::Declaration).
     GetDeclared,
@@ -147,7 +170,7 @@ pub enum Command {
         target: String,
         /// Where the new version is.
         reference: String,
-        /// Accept a lower revision.
+        /// Accept a lower revision, and one that does not claim what its links need.
         #[serde(default)]
         force: bool,
         /// Try it first.

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn commands_and_progress_are_tagged_objects() {
-        let stop = Command::StopProvider { provider: "kv".parse().unwrap() };
+        let stop = Command::StopProvider { provider: "kv".parse().unwrap(), force: false };
         let json = r#"{"verb":"stop_provider","provider":"kv"}"#;
         assert_eq!(serde_json::to_string(&stop).unwrap(), json);
         assert_eq!(serde_json::from_str::<Command>(json).unwrap(), stop);

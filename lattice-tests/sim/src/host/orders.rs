@@ -93,7 +93,7 @@ impl SimHost {
                 self.start_slot(&place, Slot::new(&reference, IN_FLIGHT, declared), term).await
             }
             Command::StopActor { actor } => self.stop_slot(&actor_place(&actor)?).await,
-            Command::StopProvider { provider } => self.stop_slot(&Place::Provider(provider)).await,
+            Command::StopProvider { provider, .. } => self.stop_slot(&Place::Provider(provider)).await,
             Command::UpdateActor { actor, reference, force } => {
                 self.update_slot(&actor_place(&actor)?, &reference, force, term).await
             }

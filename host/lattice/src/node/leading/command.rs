@@ -12,7 +12,7 @@ use super::super::{Node, orders::Failed};
 use crate::{
     reconcile::{Action, Work},
     rollout::RolloutAction,
-    spec::{Bucket, Edit, EditError, Target, to_bytes},
+    spec::{Bucket, DeclaredProvider, Edit, EditError, Target, to_bytes},
 };
 
 /// How long a host may take to carry out an order, fetching and compiling included.
@@ -73,13 +73,7 @@ fn command(node: &Node, action: &Action) -> Result<Command, Failed> {
             declared: true,
         },
         (Work::StartProvider { declared }, target) => {
-            let mut config = BTreeMap::new();
-            for name in &declared.configs {
-                let values = node.0.shared.read(|data| data.config(name).cloned());
-                let missing = || Failed::Silent(format!("there is no configuration {name:?}"));
-                config.extend(values.ok_or_else(missing)?);
-            }
-            config.extend(declared.config.clone());
+            let config = values(node, declared)?;
             Command::StartProvider {
                 reference: declared.reference.clone(),
                 provider: provider_of(target),
@@ -89,12 +83,17 @@ fn command(node: &Node, action: &Action) -> Result<Command, Failed> {
             }
         }
         (Work::Stop, Target::Actor(actor)) => Command::StopActor { actor: actor.to_string() },
-        (Work::Stop, Target::Provider(provider)) => Command::StopProvider { provider: provider.clone() },
+        (Work::Stop, Target::Provider(provider)) => Command::StopProvider { provider: provider.clone(), force: true },
         (Work::Resize { max_in_flight }, target) => {
             Command::ResizeActor { actor: target.to_string(), max_in_flight: *max_in_flight }
         }
         (Work::Update { reference }, target) => update(target, reference, true),
     })
+}
+
+fn values(node: &Node, declared: &DeclaredProvider) -> Result<BTreeMap<String, String>, Failed> {
+    let values = node.0.shared.read(|data| declared.values(data));
+    values.map_err(|name| Failed::Silent(format!("there is no configuration {name:?}")))
 }
 
 fn update(target: &Target, reference: &str, force: bool) -> Command {
