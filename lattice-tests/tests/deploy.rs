@@ -283,6 +283,25 @@ async fn lattices_on_one_nats_do_not_see_each_other() {
     }
 }
 
+/// As `deploy/nats/README.md` says.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_on_others_inboxes_is_told_so() {
+    let site = Site::start(Sharing::Accounts).await;
+    for role in [Role::Host, Role::Operator, Role::Observer] {
+        let options = NatsOptions { inbox_prefix: None, ..site.options("default", role) };
+        let bus = NatsBus::connect(options).await.unwrap();
+        assert_eq!(heard(&bus, &[&bus.new_inbox()]).await[0].1, "bus_not_allowed", "{role:?}");
+        if role == Role::Operator {
+            let ping = subject::control(&"default".parse().unwrap(), "host.ping");
+            assert_eq!(asked(&bus, &[&ping]).await[0].1, "bus_timed_out");
+        }
+    }
+    let page = include_str!("../../deploy/nats/README.md").replace('\n', " ");
+    let words = page.split("Without the right `--nats-inbox` no answer may be heard").nth(1).expect("the sentence");
+    let codes: Vec<&str> = words.split("[`").skip(1).filter_map(|link| link.split('`').next()).take(2).collect();
+    assert_eq!(codes, ["bus_not_allowed", "bus_timed_out"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_part_even_those_who_may_do_the_same() {
     let site = Site::start(Sharing::Accounts).await;

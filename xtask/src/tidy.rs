@@ -1,5 +1,6 @@
 //! `tidy`: rules of the repository that no compiler checks.
 
+mod builds;
 mod edges;
 mod error_codes;
 mod layout;
@@ -14,7 +15,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Checks what no compiler does: which crate may use which, layout, line length, banned words, error pages.
+/// Checks what no compiler does: which crate may use which, layout, line length, banned words, error
+/// pages, commands in pages that build what ships.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask tidy")]
 pub(crate) struct Args {}
@@ -45,6 +47,7 @@ fn check(workspace: &Workspace) -> Result<Vec<String>> {
     complaints.extend(files.iter().flat_map(layout::check));
     complaints.extend(files.iter().flat_map(text::check));
     complaints.extend(error_codes::check(&files));
+    complaints.extend(builds::check(&files));
     Ok(complaints)
 }
 

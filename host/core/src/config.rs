@@ -55,3 +55,30 @@ impl Default for HostConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wattle_types::MAX_CALL_DEPTH;
+
+    use super::*;
+
+    /// Returns the row of the table of limits in `docs/actors.md` that begins so.
+    fn row(limit: &str) -> &'static str {
+        let beginning = format!("| {limit} |");
+        let page = include_str!("../../../docs/actors.md");
+        page.lines().find(|line| line.starts_with(&beginning)).unwrap_or_else(|| panic!("no row {limit}"))
+    }
+
+    #[test]
+    fn the_limits_of_a_host_are_as_documented() {
+        let config = HostConfig::default();
+        let at_once = format!("{}, and {} that wait", config.max_in_flight, config.max_queued);
+        assert!(row("calls of one actor at once").contains(&at_once), "{at_once}");
+        let time = format!("otherwise {} s", config.call_timeout.as_secs());
+        assert!(row("time").contains(&time), "{time}");
+        let depth = format!("{MAX_CALL_DEPTH} in one chain");
+        assert!(row("actors calling actors").contains(&depth), "{depth}");
+        let overloaded = format!("{} running and {} waiting calls", config.max_in_flight, config.max_queued);
+        assert!(include_str!("../../../docs/errors/overloaded.md").contains(&overloaded), "{overloaded}");
+    }
+}

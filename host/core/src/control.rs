@@ -233,4 +233,18 @@ mod tests {
         assert_eq!(verb(Audience::ThisHost, "wasmbus.ctl.v1.default.host.get.NY"), None);
         assert_eq!(verb(Audience::All, "wasmbus.ctl.v1.other.host.ping"), None);
     }
+
+    #[test]
+    fn the_number_of_requests_at_once_is_as_documented() {
+        let page = include_str!("../../../docs/subjects.md").replace('\n', " ");
+        assert!(page.contains(&format!("At most {REQUESTS_MAX} requests are worked on at once; more wait.")));
+        let lasting = "What lasts has places of its own, and the next one is refused with `overloaded`: ";
+        let places = page.split_once(lasting).and_then(|(_, rest)| rest.split_once(" together."));
+        let (watches, lasting) = places.expect("what lasts").0.split_once("; ").expect("two kinds of it");
+        let verb = |name: &'static str| name.strip_prefix(commands::PREFIX).expect("a verb of ours");
+        assert_eq!(watches, format!("{WATCHES_MAX} of `{}`", verb(commands::WATCH)));
+        assert!(lasting.starts_with(&format!("{LASTING_MAX} of ")), "{lasting}");
+        let named: Vec<&str> = lasting.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named, commands::LASTING.map(verb));
+    }
 }

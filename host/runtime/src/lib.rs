@@ -21,6 +21,7 @@ mod interrupt;
 mod preinit;
 mod prepare;
 mod sandbox;
+mod sections;
 mod slots;
 mod state;
 mod warm;

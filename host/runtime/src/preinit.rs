@@ -6,7 +6,7 @@
 use wasmtime::{ExternType, Module, ModuleExport, Val};
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
-use crate::{prepare::block_on, sandbox::Sandbox};
+use crate::{prepare::block_on, sandbox::Sandbox, sections};
 
 /// Wizer's prefix for exports of its own, which it cannot add beside others of the same names.
 const RESERVED: &[u8] = b"__wizer_";
@@ -30,7 +30,7 @@ pub(crate) fn instrument(wasm: &[u8]) -> Option<Instrumented<'_>> {
     }
     match Wizer::new().instrument(wasm) {
         Ok((context, instrumented)) => {
-            let has_start_section = has_start_section(wasm);
+            let has_start_section = sections::has_start(wasm);
             Some(Instrumented { context, wasm: instrumented, original_bytes: wasm.len(), has_start_section })
         }
         Err(reason) => {
@@ -110,30 +110,4 @@ impl InstanceState for StateReader<'_> {
             }
         }
     }
-}
-
-/// Looks for section 8 of a valid module.
-fn has_start_section(wasm: &[u8]) -> bool {
-    const HEADER_BYTES: usize = 8;
-    const START: u8 = 8;
-    let mut rest = wasm.get(HEADER_BYTES..).unwrap_or_default();
-    while let Some((id, after)) = rest.split_first() {
-        if *id == START {
-            return true;
-        }
-        let Some((size, after)) = leb128(after) else { return false };
-        rest = after.get(size..).unwrap_or_default();
-    }
-    false
-}
-
-fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0_usize;
-    for (index, byte) in bytes.iter().enumerate().take(5) {
-        value |= usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((value, bytes.get(index + 1..)?));
-        }
-    }
-    None
 }

@@ -16,6 +16,7 @@ use crate::{
     engine::Shared,
     preinit::{self, Instrumented},
     sandbox::{Image, Sandbox},
+    sections,
     state::{Call, CallState},
 };
 
@@ -175,6 +176,8 @@ pub(crate) fn prepare(
         return loaded;
     }
     validate(&shared, wasm)?;
+    // Asked before it is compiled: the compiler refuses what no sandbox could hold, but not by that name.
+    check_table(sections::largest_table(wasm), limits)?;
     let (module, is_snapshot) = match preinit::instrument(wasm) {
         Some(instrumented) => compile_snapshot(&shared, wasm, &instrumented, limits, &mut report)?,
         None => (compile_plain(&shared, wasm, &mut report)?, false),
@@ -291,11 +294,12 @@ fn check_needs(module: &Module, limits: &Limits) -> Result<(), EngineError> {
     if memory > limits.memory_bytes as u64 {
         return Err(EngineError::MemoryOverLimit { needed: memory, limit: limits.memory_bytes });
     }
-    let table = needs.max_initial_table_size.unwrap_or(0);
-    if table > limits.table_elements as u64 {
-        return Err(EngineError::TableOverLimit { needed: table, limit: limits.table_elements });
-    }
-    Ok(())
+    check_table(needs.max_initial_table_size.unwrap_or(0), limits)
+}
+
+fn check_table(needed: u64, limits: &Limits) -> Result<(), EngineError> {
+    let limit = limits.table_elements;
+    if needed > limit as u64 { Err(EngineError::TableOverLimit { needed, limit }) } else { Ok(()) }
 }
 
 /// Lets one instance come up and run its starters.

@@ -5,6 +5,8 @@ mod abi;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
