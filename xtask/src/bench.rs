@@ -3,6 +3,8 @@
 mod guests;
 mod peers;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 
 use crate::{
@@ -29,21 +31,24 @@ pub(crate) struct Args {
 
 /// Runs the task.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if !args.words.iter().any(|word| LOOKING.contains(&word.as_str())) {
-        prepare(workspace, args.words.iter().any(|word| word == "--peers"))?;
-    }
+    let looks = args.words.iter().any(|word| LOOKING.contains(&word.as_str()));
+    let nats = if looks { None } else { Some(prepare(workspace, args.words.iter().any(|word| word == "--peers"))?) };
     say("bench: the benchmark (some minutes to build the first time)");
     let mut bench = cargo(workspace.root());
     let manifest = workspace.root().join("bench/Cargo.toml");
     bench.args(["run", "--release", "--quiet", "--manifest-path"]).arg(manifest).arg("--").args(&args.words);
     // Its own folder, whatever the environment names for the host's crates.
     bench.env_remove("CARGO_TARGET_DIR");
+    if let Some(nats) = nats {
+        bench.env("WATTLE_NATS_SERVER", nats);
+    }
     run_command(&mut bench).context("the benchmark failed")
 }
 
-fn prepare(workspace: &Workspace, peers: bool) -> Result<()> {
+/// Builds and brings what scenarios need; returns the nats-server.
+fn prepare(workspace: &Workspace, peers: bool) -> Result<PathBuf> {
     setup::npm()?;
-    setup::nats(workspace)?;
+    let nats = setup::nats(workspace)?;
     actors::build(workspace)?;
     guests::build(workspace, peers)?;
     if peers {
@@ -52,5 +57,6 @@ fn prepare(workspace: &Workspace, peers: bool) -> Result<()> {
     say("bench: the guests of others");
     let mut guests = cargo(workspace.root());
     guests.args(["run", "--quiet", "--package", "wattle-lattice-tests", "--bin", "third-party"]);
-    run_command(&mut guests)
+    run_command(&mut guests)?;
+    Ok(nats)
 }

@@ -15,8 +15,8 @@ use crate::{process::say, workspace::Workspace};
 
 /// Finds or brings a compiler for wasm, a nats-server, a redis-server and npm, and says what it did.
 ///
-/// Nothing is installed that is there already. What can be had without root goes to target/xtask; the rest is installed
-/// with apt-get, as root or by `sudo -n`.
+/// Nothing is installed that is there already. What can be had without root goes to target/xtask, programs to
+/// target/xtask/bin; the rest is installed with apt-get, as root or by `sudo -n`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask setup\n  WATTLE_NATS_SERVER=~/bin/nats-server cargo xtask setup")]
 pub(crate) struct Args {

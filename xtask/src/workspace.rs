@@ -39,4 +39,9 @@ impl Workspace {
     pub(crate) fn state(&self) -> PathBuf {
         self.root.join("target/xtask")
     }
+
+    /// Returns the folder of programs that were brought and are not on `PATH`.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.state().join("bin")
+    }
 }
