@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::EngineError;
+use crate::{EngineError, priority};
 
 /// A few threads of the lowest priority. At most one job per thread runs; others wait in their caller.
 pub(crate) struct CompilePool {
@@ -21,7 +21,7 @@ impl CompilePool {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("wattle-compile-{index}"))
-            .start_handler(|_| lower_priority())
+            .start_handler(|_| priority::lower(priority::LOWEST))
             .build()
             .map_err(|error| EngineError::Config(format!("no threads to compile on: {error}")))?;
         Ok(Self { threads: pool, jobs: Arc::new(Semaphore::new(threads)) })
@@ -48,17 +48,3 @@ impl CompilePool {
         answer.await.map_err(|_| EngineError::Internal("a compile job vanished".into()))?
     }
 }
-
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    const LOWEST: libc::c_int = 19;
-    // SAFETY: setpriority reads its three integers only. On Linux, process 0 means the calling thread.
-    #[expect(unsafe_code, reason = "the standard library cannot set a thread's priority; the call touches no memory")]
-    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST) };
-    if result != 0 {
-        tracing::debug!("compile threads run at normal priority: {}", std::io::Error::last_os_error());
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-const fn lower_priority() {}

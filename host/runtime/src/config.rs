@@ -16,6 +16,9 @@ pub struct EngineConfig {
     pub guest_stack_bytes: usize,
     /// How often running guests are looked at: the longest a guest holds a thread, and how far deadlines overshoot.
     pub epoch_tick: Duration,
+    /// Threads of lower priority for calls that compute for longer than two ticks. Without any, such calls stay on the
+    /// threads of their callers' runtime.
+    pub long_call_threads: usize,
     /// Threads that compile, at the lowest priority.
     pub compile_threads: usize,
     /// Where compiled modules are kept over restarts; nowhere if `None`. Created, private to this user, if missing.
@@ -34,6 +37,7 @@ impl Default for EngineConfig {
             keep_resident_bytes: 2 << 20,
             guest_stack_bytes: 512 << 10,
             epoch_tick: Duration::from_millis(2),
+            long_call_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             compile_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             cache_dir: None,
             cache_max_bytes: 1 << 30,

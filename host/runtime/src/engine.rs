@@ -10,7 +10,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Linker, OptLevel, Po
 
 use crate::{
     EngineConfig, EngineError, Limits, ModuleImage, PrepareStep, Prepared, abi, cache::CompileCache,
-    compile::CompilePool, epoch::Ticker, prepare, slots::Slots, state::CallState, warm::Warm,
+    compile::CompilePool, epoch::Ticker, long_calls::LongCalls, prepare, slots::Slots, state::CallState, warm::Warm,
 };
 
 /// Largest table any guest may have, in elements. `Limits::table_elements` only lowers it.
@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     /// Counts the generations made, to tell them apart.
     pub(crate) generations: AtomicU64,
     pub(crate) compile: CompilePool,
+    pub(crate) long_calls: LongCalls,
     /// Turns of those who bring up what was compiled before.
     loading: Arc<Semaphore>,
     pub(crate) cache: Option<CompileCache>,
@@ -57,6 +58,7 @@ impl Engine {
             linker: abi::base_linker(&wasmtime)?,
             slots: Slots::new(config.pool_size),
             compile: CompilePool::new(config.compile_threads)?,
+            long_calls: LongCalls::new(config.long_call_threads)?,
             loading: Arc::new(Semaphore::new(config.compile_threads.max(1))),
             cache,
             _ticker: Ticker::start(wasmtime.weak(), Arc::downgrade(&warm), config.epoch_tick)?,

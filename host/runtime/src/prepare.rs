@@ -14,10 +14,13 @@ use wattle_types::Deadline;
 use crate::{
     EngineError, GuestCall, GuestError, HostCalls, Limits, abi, dirty_pages,
     engine::Shared,
+    habit::Habit,
+    long_calls::{Ran, Run},
     preinit::{self, Instrumented},
-    sandbox::{Image, Sandbox},
+    sandbox::{Image, Sandbox, Served},
     sections,
-    state::{Call, CallState},
+    slots::Slot,
+    state::{Call, CallState, ended},
 };
 
 /// A module whose claims somebody has verified.
@@ -91,6 +94,7 @@ struct Generation {
     id: u64,
     image: Image,
     limits: Arc<Limits>,
+    habit: Arc<Habit>,
     shared: Arc<Shared>,
 }
 
@@ -103,7 +107,8 @@ impl Drop for Generation {
 impl Prepared {
     /// Lets a sandbox that is like new serve one call.
     ///
-    /// Must run within a tokio runtime with a clock. Dropping the future ends the guest at once.
+    /// Must run within a tokio runtime with a clock. Dropping the future ends the guest: at once, or if it has been
+    /// computing for long at the next tick of the epoch that it meets.
     ///
     /// # Errors
     /// Why there is no answer. Whatever the guest did, other calls are not touched by it.
@@ -113,9 +118,16 @@ impl Prepared {
         if call.payload.len() > limit {
             return Err(GuestError::PayloadTooLarge { size: call.payload.len(), limit });
         }
-        let mut sandbox = generation.sandbox(call, host).await?;
+        let (deadline, interrupt) = (call.deadline, call.interrupt);
+        let run = self.0.begin(call, host).await?;
+        let end = ended(Some(interrupt), deadline);
+        let (served, room) = match generation.shared.long_calls.run(run, generation.habit.is_long(), end).await? {
+            Ran::Here(served, room) => (served?, Some(room)),
+            Ran::Elsewhere(served) => (served?, None),
+        };
+        let Served { mut sandbox, response } = served;
+        sandbox.leave(room);
         let now = sandbox.began();
-        let response = sandbox.serve().await;
         if generation.image.restore(&mut sandbox) {
             generation.shared.warm.put(generation.id, sandbox, &generation.shared.slots, now);
         }
@@ -124,23 +136,28 @@ impl Prepared {
 }
 
 impl Generation {
-    /// Finds a sandbox that waits for a call, or makes one.
-    async fn sandbox(&self, call: GuestCall<'_>, host: Arc<dyn HostCalls>) -> Result<Sandbox, GuestError> {
+    /// Begins a call in a sandbox that waits for one, or in room for a new one.
+    async fn begin(self: &Arc<Self>, call: GuestCall<'_>, host: Arc<dyn HostCalls>) -> Result<Run, GuestError> {
         let shared = &*self.shared;
         let (deadline, interrupt) = (call.deadline, call.interrupt);
         let call = Call::new(call, host);
         call.check(call.began)?;
-        if let Some(mut sandbox) = shared.warm.take(self.id) {
-            sandbox.begin(call);
-            return Ok(sandbox);
+        if let Some(sandbox) = shared.warm.take(self.id) {
+            return Ok(sandbox.begin(call));
         }
         let slot = shared.slots.take(deadline, interrupt, || shared.warm.evict()).await?;
         call.check(Instant::now())?;
-        let mut sandbox = self.image.instantiate(CallState::new(call, self.limits.clone())).await?;
+        Ok(Run::new(self.clone().serve_anew(call, slot)))
+    }
+
+    /// Makes a sandbox and lets it serve.
+    async fn serve_anew(self: Arc<Self>, call: Call, slot: Slot) -> Result<Served, GuestError> {
+        let state = CallState::new(call, self.limits.clone(), self.habit.clone());
+        let mut sandbox = self.image.instantiate(state).await?;
         sandbox.keep(slot);
-        self.image.remember(&mut sandbox, &shared.turn);
+        self.image.remember(&mut sandbox, &self.shared.turn);
         self.image.start(&mut sandbox).await?;
-        Ok(sandbox)
+        sandbox.serve().await
     }
 }
 
@@ -215,7 +232,8 @@ fn bring_up(
     report(PrepareStep::Probed { elapsed: began.elapsed() });
     give_back_image(module);
     let id = shared.generations.fetch_add(1, Ordering::Relaxed);
-    Ok(Prepared(Arc::new(Generation { id, image, limits: limits.clone(), shared: shared.clone() })))
+    let (limits, habit, shared) = (limits.clone(), Arc::default(), shared.clone());
+    Ok(Prepared(Arc::new(Generation { id, image, limits, habit, shared })))
 }
 
 /// Lets the kernel have back what loading and probing touched of a module's file: most actors wait long for a call, and
@@ -312,7 +330,8 @@ fn start(shared: &Shared, image: &Image, limits: &Arc<Limits>) -> Result<Sandbox
 /// The state of an instance that gets no request.
 fn idle(shared: &Shared, limits: &Arc<Limits>) -> CallState {
     let now = Instant::now();
-    CallState::new(Call::none(now, Deadline::after(now, shared.config.start_timeout)), limits.clone())
+    let call = Call::none(now, Deadline::after(now, shared.config.start_timeout));
+    CallState::new(call, limits.clone(), Arc::default())
 }
 
 /// Polls until done. Starters wait for nothing, as no host call is served to them: they only let others run at each

@@ -18,6 +18,7 @@ use wasmtime::{
 use crate::{
     EngineError, GuestError,
     baseline::{Baseline, Restorer},
+    long_calls::Run,
     preinit,
     prepare::block_on,
     slots::Slot,
@@ -73,7 +74,7 @@ impl Image {
     pub(crate) async fn instantiate(&self, state: CallState) -> Result<Sandbox, GuestError> {
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| state);
-        store.epoch_deadline_callback(|context| context.data().tick());
+        store.epoch_deadline_callback(|mut context| context.data_mut().tick());
         store.set_epoch_deadline(1);
         let instance = match self.instance.instantiate_async(&mut store).await {
             Ok(instance) => instance,
@@ -83,7 +84,17 @@ impl Image {
         let memory = memory.ok_or_else(changed)?;
         let guest_call = typed(&mut store, instance, &self.guest_call)?;
         store.data_mut().memory = Some(memory);
-        Ok(Sandbox { store, instance, memory, guest_call, restorer: None, slot: None, is_whole: true, stayed: false })
+        Ok(Sandbox {
+            store,
+            instance,
+            memory,
+            guest_call,
+            restorer: None,
+            room: None,
+            slot: None,
+            is_whole: true,
+            stayed: false,
+        })
     }
 
     /// Runs the starters of a fresh instance.
@@ -115,7 +126,8 @@ impl Image {
         }
         let _turn = turn.try_lock().ok()?;
         let look = || {
-            let state = CallState::new(Call::none(state.call.began, state.call.deadline), state.limits.clone());
+            let call = Call::none(state.call.began, state.call.deadline);
+            let state = CallState::new(call, state.limits.clone(), Arc::default());
             Baseline::of(&mut block_on(self.instantiate(state)).ok()?, exports)
         };
         // Looked at twice: what only one of the two has would be something left behind, to be restored ever after.
@@ -191,17 +203,33 @@ pub(crate) struct Sandbox {
     guest_call: TypedFunc<(u32, u32), i32>,
     /// Without it, the sandbox serves no second call.
     restorer: Option<Restorer>,
+    /// Where its last call was run: its next one needs as much room.
+    room: Option<Run>,
     /// Given back last, when the pool has room again.
     slot: Option<Slot>,
     /// Whether no code was left in the middle of what it did.
     is_whole: bool,
-    /// Whether the call ran from its beginning to its end without waiting for anything.
+    /// Whether the call ran from its beginning to its end on one thread, without waiting for anything.
     stayed: bool,
+}
+
+/// A call that came to its end.
+pub(crate) struct Served {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) response: Result<Bytes, GuestError>,
 }
 
 impl Sandbox {
     /// Lets a started instance serve the call its state holds.
-    pub(crate) async fn serve(&mut self) -> Result<Bytes, GuestError> {
+    ///
+    /// # Errors
+    /// None: they are part of the response.
+    pub(crate) async fn serve(mut self) -> Result<Served, GuestError> {
+        let response = self.respond().await;
+        Ok(Served { sandbox: self, response })
+    }
+
+    async fn respond(&mut self) -> Result<Bytes, GuestError> {
         let state = self.store.data_mut();
         state.call.phase = Phase::Serving;
         let sizes = (length(state.call.operation.as_bytes()), length(&state.call.payload));
@@ -230,11 +258,25 @@ impl Sandbox {
     }
 
     /// Hands the sandbox its next call.
-    pub(crate) fn begin(&mut self, call: Call) {
+    pub(crate) fn begin(mut self, call: Call) -> Run {
         self.store.data_mut().call = call;
         if let Some(restorer) = &mut self.restorer {
             restorer.begin();
         }
+        match self.room.take() {
+            Some(mut room) => {
+                room.set(self.serve());
+                room
+            }
+            None => Run::new(self.serve()),
+        }
+    }
+
+    /// Keeps the room its call was run in; without one, it ran on a thread that is not the caller's.
+    pub(crate) fn leave(&mut self, room: Option<Run>) {
+        // Page faults were not counted where the caller looks.
+        self.stayed &= room.is_some();
+        self.room = room;
     }
 
     /// Runs one starter. Ending it by `proc_exit(0)` is its way to say that it is done.

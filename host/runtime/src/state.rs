@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 use wattle_types::Deadline;
 
-use crate::{GuestCall, GuestError, HostCalls, Interrupt, Limits, guest_log::GuestLog};
+use crate::{GuestCall, GuestError, HostCalls, Interrupt, Limits, guest_log::GuestLog, habit::Habit, long_calls};
 
 /// What a guest is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) struct CallState {
     pub(crate) limits: Arc<Limits>,
     pub(crate) memory: Option<wasmtime::Memory>,
     pub(crate) call: Call,
+    /// How long calls of this module mostly compute.
+    habit: Arc<Habit>,
     /// Set when the guest saw a clock or random numbers: then its memory is no image for others.
     pub(crate) saw_chance: bool,
     memory_refused: bool,
@@ -43,6 +45,8 @@ pub(crate) struct Call {
     /// Answer to the last host call; `Err` holds the error's text.
     pub(crate) host_answer: Result<Bytes, String>,
     pub(crate) host_calls: u32,
+    /// How often it was stopped by a tick of the epoch.
+    ticks: u32,
     log: GuestLog,
 }
 
@@ -71,6 +75,7 @@ impl Call {
             guest_error: None,
             host_answer: Ok(Bytes::new()),
             host_calls: 0,
+            ticks: 0,
             log: GuestLog::default(),
         }
     }
@@ -88,23 +93,28 @@ impl Call {
 
     /// Waits until the call has to end.
     pub(crate) async fn ended(&self) -> GuestError {
-        let interrupted = async {
-            match &self.interrupt {
-                Some(interrupt) => interrupt.triggered().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = interrupted => GuestError::Interrupted,
-            () = tokio::time::sleep_until(self.deadline.instant().into()) => GuestError::DeadlineExceeded,
+        ended(self.interrupt.as_ref(), self.deadline).await
+    }
+}
+
+/// Waits until a call of such a deadline has to end.
+pub(crate) async fn ended(interrupt: Option<&Interrupt>, deadline: Deadline) -> GuestError {
+    let interrupted = async {
+        match interrupt {
+            Some(interrupt) => interrupt.triggered().await,
+            None => std::future::pending().await,
         }
+    };
+    tokio::select! {
+        biased;
+        () = interrupted => GuestError::Interrupted,
+        () = tokio::time::sleep_until(deadline.instant().into()) => GuestError::DeadlineExceeded,
     }
 }
 
 impl CallState {
-    pub(crate) fn new(call: Call, limits: Arc<Limits>) -> Self {
-        Self { limits, memory: None, call, saw_chance: false, memory_refused: false, table_refused: false }
+    pub(crate) fn new(call: Call, limits: Arc<Limits>, habit: Arc<Habit>) -> Self {
+        Self { limits, memory: None, call, habit, saw_chance: false, memory_refused: false, table_refused: false }
     }
 
     /// Lets go of everything of the call.
@@ -129,8 +139,11 @@ impl CallState {
     }
 
     /// Called by wasmtime at every tick of the epoch: ends the call, or lets others run first.
-    pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
+    pub(crate) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.call.check(Instant::now())?;
+        self.call.ticks = self.call.ticks.saturating_add(1);
+        self.habit.note(self.call.ticks);
+        long_calls::note_tick();
         Ok(UpdateDeadline::Yield(1))
     }
 

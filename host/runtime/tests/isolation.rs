@@ -97,6 +97,12 @@ const SPY: &str = r#"(module
         (i32.or (i32.ne (i32.load8_u (i32.const 200000)) (i32.const 0x69))
             (i32.eqz (ref.is_null (table.get $table (i32.const 0)))))))))))))
 
+    (func $burn (local $left i32)
+        (local.set $left (i32.const 50000000))
+        (loop $next
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+            (br_if $next (local.get $left))))
+
     (func (export "__guest_call") (param i32 i32) (result i32) (local $what i32)
         (call $request (i32.const 16) (i32.const 32))
         (local.set $what (i32.load8_u (i32.const 32)))
@@ -105,6 +111,7 @@ const SPY: &str = r#"(module
                 (then (call $respond (i32.const 8) (i32.const 5)))
                 (else (call $respond (i32.const 0) (i32.const 5))))
             (return (i32.const 1))))
+        (if (i32.eq (local.get $what) (i32.const 0x62)) (then (call $burn)))
         (call $remember)
         (if (i32.eq (local.get $what) (i32.const 0x73)) (then (call $scatter)))
         (if (i32.eq (local.get $what) (i32.const 0x65)) (then
@@ -126,6 +133,16 @@ async fn spies(guest: Prepared, rounds: usize) {
             assert_eq!(call(&guest, b"look").await.unwrap(), "clean");
         }
     }
+}
+
+/// A call that begins on another thread has its page faults there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_leave_no_trace_either_where_calls_begin_on_threads_for_long_ones() {
+    let guest = prepare(&SPY.replace("$TABLE", "")).await.unwrap();
+    for _ in 0..8 {
+        call(&guest, b"burn").await.unwrap();
+    }
+    spies(guest, 40).await;
 }
 
 /// In both modes there are: sandboxes that are restored, and instances made anew.

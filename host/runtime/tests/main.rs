@@ -13,6 +13,8 @@ mod hostile;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod long_calls;
+#[cfg(test)]
 mod preinit;
 #[cfg(test)]
 mod wasi;
