@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     calls,
     calls::threads,
-    cold, compute, first_start, http, idle, many, mesh,
+    cold, compute, fairness, first_start, http, idle, many, mesh,
     quantiles::Spread,
     record::Record,
     report::{figure, spread},
@@ -42,7 +42,7 @@ const fn at_least(floor: f64, goal: f64, unit: &'static str) -> Option<Wanted> {
     Some(Wanted { floor, goal, better: Better::Higher, unit })
 }
 
-const GOALS: [Goal; 25] = [
+const GOALS: [Goal; 27] = [
     Goal {
         row: "1",
         what: "isolated echo call, 1 KiB, against bare wasmtime's tuned pool",
@@ -177,6 +177,18 @@ const GOALS: [Goal; 25] = [
         what: "JSON parse, speed against a reused instance",
         wanted: at_least(0.8, 0.95, "x"),
         seen: |run| samples(run, "compute", calls::OURS, compute::JSON, compute::SPEED),
+    },
+    Goal {
+        row: "15",
+        what: "a good actor's p99 over HTTP beside 2 spinning guests",
+        wanted: at_most(5000.0, 2000.0, "us"),
+        seen: |run| samples(run, "fairness", http::OURS, fairness::TWO, fairness::HTTP_P99),
+    },
+    Goal {
+        row: "15",
+        what: "the same, its answers a second against alone",
+        wanted: at_least(0.3, 0.5, "x"),
+        seen: |run| samples(run, "fairness", http::OURS, fairness::TWO, fairness::SHARE),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! HTTP through host, provider and actor, beside others. Each server is a process of its own.
 
 mod load;
+mod neighbours;
 pub(crate) mod open_loop;
 mod peers;
 pub(crate) mod servers;
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
-pub(crate) use load::{Expect, Load};
+pub(crate) use load::{Expect, Load, run as closed_loop};
 pub(crate) use servers::{Server, serve};
 
 use crate::{helper::Helper, quantiles::percentile, report::Report, settings::Settings};
@@ -19,6 +20,7 @@ use open_loop::{Arrivals, Pace};
 pub(crate) const CONNECTIONS: usize = 64;
 pub(crate) const OURS: &str = "ours: host, provider, actor";
 pub(crate) const OURS_KV: &str = "ours, with a key-value increment";
+pub(crate) const OURS_MIXED: &str = "ours, long calls among all others";
 pub(crate) const AXUM: &str = "axum, a native handler";
 pub(crate) const WASMTIME: &str = "wasmtime serve, a component";
 pub(crate) const RATE: &str = "requests/s";

@@ -6,6 +6,7 @@ mod cold;
 mod compare;
 mod compute;
 mod document;
+mod fairness;
 mod first_start;
 mod goals;
 mod guest;

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 
-use crate::{calls, cold, compute, first_start, http, idle, many, mesh, report::Report, routing, settings::Settings};
+use crate::{
+    calls, cold, compute, fairness, first_start, http, idle, many, mesh, report::Report, routing, settings::Settings,
+};
 
 /// Something that can be measured on its own.
 pub(crate) struct Scenario {
@@ -13,7 +15,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order they run in.
-pub(crate) const ALL: [Scenario; 12] = [
+pub(crate) const ALL: [Scenario; 13] = [
     Scenario { name: "calls", about: "one call of an echo guest, engine only, on one thread", run: calls::run },
     Scenario { name: "threads", about: "the same call on more and more threads", run: calls::threads::run },
     Scenario { name: "compute", about: "a guest that computes: SHA-256 of 1 MiB, a JSON document", run: compute::run },
@@ -22,6 +24,7 @@ pub(crate) const ALL: [Scenario; 12] = [
     Scenario { name: "latency", about: "HTTP hello at half its peak, open loop", run: http::latency },
     Scenario { name: "cold", about: "from a signed module on disk to its first answer", run: cold::run },
     Scenario { name: "first_start", about: "other actors while a large module is compiled", run: first_start::run },
+    Scenario { name: "fairness", about: "a good actor beside guests that never stop computing", run: fairness::run },
     Scenario { name: "idle", about: "memory of idle actors, and of calls in flight", run: idle::run },
     Scenario { name: "many", about: "ten thousand actors on one host: memory, restart, the busy ones", run: many::run },
     Scenario { name: "routing", about: "finding whom a call is for, among many", run: routing::run },

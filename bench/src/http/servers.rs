@@ -11,13 +11,15 @@ use wattle_keyvalue_memory::MemoryFactory;
 use wattle_types::{ActorId, LinkDefinition, LinkKey, LinkName, ProviderId};
 use wattle_wascap::TrustPolicy;
 
-use super::{AXUM, Expect, OURS, OURS_KV};
+use super::{AXUM, Expect, OURS, OURS_KV, OURS_MIXED, neighbours::Neighbours};
 use crate::{guest, helper::answer_lines};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Server {
     /// Wattle's host, its HTTP provider and its hello actor.
     Hello,
+    /// The same, with long calls left among all others.
+    Mixed,
     /// The same with the counter actor and the key-value provider in memory.
     Counter,
     /// A handler in axum.
@@ -28,6 +30,7 @@ impl Server {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Hello => OURS,
+            Self::Mixed => OURS_MIXED,
             Self::Counter => OURS_KV,
             Self::Axum => AXUM,
         }
@@ -37,6 +40,7 @@ impl Server {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Hello => "hello",
+            Self::Mixed => "mixed",
             Self::Counter => "counter",
             Self::Axum => "axum",
         }
@@ -44,14 +48,14 @@ impl Server {
 
     pub(super) const fn path(self) -> &'static str {
         match self {
-            Self::Hello | Self::Axum => "/",
+            Self::Hello | Self::Mixed | Self::Axum => "/",
             Self::Counter => "/counter/bench",
         }
     }
 
     pub(super) const fn expect(self) -> Expect {
         match self {
-            Self::Hello => Expect::Body(b"hello from /\n"),
+            Self::Hello | Self::Mixed => Expect::Body(b"hello from /\n"),
             Self::Axum => Expect::Body(b"Hello, world!"),
             Self::Counter => Expect::Counter,
         }
@@ -61,7 +65,7 @@ impl Server {
 /// Serves, tells the address on standard output, and ends when standard input does.
 ///
 /// A host understands `start FILE` there: it starts an actor whose issuer is trusted beforehand, answers with the
-/// milliseconds that took, and stops it.
+/// milliseconds that took, and stops it. The rest it understands is said at [`Neighbours`].
 pub(crate) fn serve(server: Server, trusted: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if server == Server::Axum {
@@ -70,9 +74,10 @@ pub(crate) fn serve(server: Server, trusted: &[String]) -> Result<()> {
     }
     let (host, address) = runtime.block_on(wattle(server, trusted))?;
     println!("{address}");
+    let mut neighbours = Neighbours::new(&host, &runtime);
     answer_lines(|words| match words {
         ["start", file] => start(&runtime, &host, file),
-        _ => bail!("a host understands: start FILE"),
+        words => neighbours.answer(words),
     })
 }
 
@@ -103,7 +108,9 @@ async fn wattle(server: Server, trusted: &[String]) -> Result<(Host, SocketAddr)
     for issuer in trusted {
         trust = trust.trust_account(issuer.parse()?)?;
     }
-    let engine = wattle_host::Engine::new(EngineConfig::default())?;
+    let default = EngineConfig::default();
+    let long_call_threads = if server == Server::Mixed { 0 } else { default.long_call_threads };
+    let engine = wattle_host::Engine::new(EngineConfig { long_call_threads, ..default })?;
     let builder = Host::builder(engine, trust);
     let host = builder
         .provider_kind("httpserver", HttpServerFactory)
@@ -122,7 +129,7 @@ async fn wattle(server: Server, trusted: &[String]) -> Result<(Host, SocketAddr)
     Ok((host, address))
 }
 
-async fn provider(host: &Host, kind: &str) -> Result<ProviderId> {
+pub(super) async fn provider(host: &Host, kind: &str) -> Result<ProviderId> {
     let options = StartProvider::new(&format!("builtin:{kind}"));
     host.start_provider(options, &Steps::ignore()).await.with_context(|| kind.to_owned())
 }

@@ -1,4 +1,5 @@
-//! Computes: SHA-256, a JSON document, a regular expression; and holds a call, waiting for its key-value provider.
+//! Computes: SHA-256, a JSON document, a regular expression; holds a call, waiting for its key-value provider; and
+//! behaves badly, for a while or for ever.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -10,6 +11,9 @@ wattle_actor::actor! {
     "json" => json,
     "regex" => matches,
     "hold" => hold,
+    "spin" => spin,
+    "burst" => burst,
+    "chatter" => chatter,
 }
 
 fn ping(payload: Raw) -> Raw {
@@ -45,5 +49,36 @@ fn matches(payload: Raw) -> Result<Raw> {
 /// Comes back when the provider answers.
 fn hold(payload: Raw) -> Result<Raw> {
     KeyValue::new().increment("held", 1)?;
+    Ok(payload)
+}
+
+/// Never comes back.
+fn spin(_: Raw) -> Raw {
+    loop {
+        std::hint::spin_loop();
+        std::hint::black_box(());
+    }
+}
+
+/// Computes for some milliseconds.
+fn burst(_: Raw) -> Raw {
+    const STEPS: u32 = 2_000_000;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..STEPS {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state = std::hint::black_box(state);
+    }
+    Raw(state.to_le_bytes().to_vec())
+}
+
+/// Asks its key-value provider as often as a call may.
+fn chatter(payload: Raw) -> Result<Raw> {
+    const TIMES: u32 = 9_000;
+    let store = KeyValue::new();
+    for _ in 0..TIMES {
+        store.increment("chatter", 1)?;
+    }
     Ok(payload)
 }
