@@ -12,6 +12,12 @@ pub(crate) fn explain(error: &RedisError, expected: ValueKind, address: &str) ->
         Some("WRONGTYPE") => return KeyValueError::WrongKind { expected },
         Some(TOO_LARGE) => return AnswerRoom::refusal(detail.parse().unwrap_or(usize::MAX)),
         Some("OOM") => return KeyValueError::Full { limit: format!("maxmemory of Redis at {address}") },
+        Some("NOAUTH" | "WRONGPASS") => {
+            return KeyValueError::Unavailable(format!("Redis at {address} refuses the credentials in url"));
+        }
+        Some("MISCONF" | "NOREPLICAS") => {
+            return KeyValueError::Unavailable(format!("Redis at {address} takes no changes now: {detail}"));
+        }
         Some("ERR") if detail.contains("not an integer") => return KeyValueError::NotANumber,
         Some("ERR") if detail.contains("would overflow") => return KeyValueError::Overflow,
         _ => {}

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{
-    Client, IntoConnectionInfo,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
-};
+use redis::{Client, IntoConnectionInfo, io::tcp::TcpSettings};
 use wattle_provider_sdk::{KeyValueFactory, KeyValueKind, Settings, ValueKind};
 use wattle_types::ProviderError;
 
-use crate::{RedisStore, explain::explain};
+use crate::{
+    RedisStore,
+    connection::{Connection, Connector},
+    explain::explain,
+};
 
 /// Makes key-value providers on Redis.
 pub type RedisFactory = KeyValueFactory<Redis>;
@@ -45,12 +45,7 @@ impl KeyValueKind for Redis {
         let connect_timeout = milliseconds(settings, "connect_timeout_ms", CONNECT_TIMEOUT_MS_DEFAULT)?;
         let client = client(settings, timeout)?;
         let address = client.get_connection_info().addr().to_string();
-        // One attempt for each call that finds the connection broken: the caller decides whether to come again.
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(connect_timeout))
-            .set_response_timeout(Some(timeout))
-            .set_number_of_retries(0);
-        let connection = ConnectionManager::new_with_config(client, config)
+        let connection = Connection::open(Connector { client, connect_timeout, timeout })
             .await
             .map_err(|error| ProviderError::from(explain(&error, ValueKind::Text, &address)))?;
         Ok(RedisStore::new(connection, address, settings.get("prefix").unwrap_or_default()))

@@ -1,11 +1,12 @@
 //! The contract's methods as Redis's commands.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
-use redis::{Cmd, FromRedisValue, RedisError, ServerErrorKind, aio::ConnectionManager, cmd};
+use redis::{Cmd, FromRedisValue, ServerErrorKind, cmd};
 use wattle_provider_sdk::{KeyValue, KeyValueError, ValueKind};
 
 use crate::{
+    connection::Connection,
     explain::explain,
     reading::{KEYS_MAX, Reading},
 };
@@ -16,7 +17,7 @@ const EXPIRY_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A store on one Redis database, under one prefix.
 #[derive(Clone)]
 pub struct RedisStore {
-    connection: ConnectionManager,
+    connection: Arc<Connection>,
     address: String,
     prefix: String,
 }
@@ -28,8 +29,8 @@ impl fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    pub(crate) fn new(connection: ConnectionManager, address: String, prefix: &str) -> Self {
-        Self { connection, address, prefix: prefix.to_owned() }
+    pub(crate) fn new(connection: Connection, address: String, prefix: &str) -> Self {
+        Self { connection: Arc::new(connection), address, prefix: prefix.to_owned() }
     }
 
     fn key<'a>(&self, key: &'a str) -> Cow<'a, str> {
@@ -47,14 +48,14 @@ impl RedisStore {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd, expected: ValueKind) -> Result<T, KeyValueError> {
-        self.send(command).await.map_err(|error| explain(&error, expected, &self.address))
+        self.connection.query(command).await.map_err(|error| explain(&error, expected, &self.address))
     }
 
     /// Reads what may be of any length, and is refused when it is longer than an answer.
     async fn read<T: FromRedisValue>(&self, reading: Reading<'_>, expected: ValueKind) -> Result<T, KeyValueError> {
-        let mut answer = self.send(&reading.known()).await;
+        let mut answer = self.connection.query(&reading.known()).await;
         if answer.as_ref().is_err_and(|error| error.kind() == ServerErrorKind::NoScript.into()) {
-            answer = self.send(&reading.whole()).await;
+            answer = self.connection.query(&reading.whole()).await;
         }
         answer.map_err(|error| explain(&error, expected, &self.address))
     }
@@ -69,17 +70,6 @@ impl RedisStore {
         }
         let keys: Vec<_> = keys.into_iter().map(|key| self.key(key)).collect();
         self.read(Reading { name, keys: &keys, arguments: &[] }, ValueKind::Set).await
-    }
-
-    async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        let mut connection = self.connection.clone();
-        let answer = command.query_async(&mut connection).await;
-        if answer.as_ref().is_err_and(RedisError::is_connection_refusal) {
-            // The refusal may be old: the connection keeps its last failure until a call asks, and only then tries
-            // anew. Nothing was sent yet. After any other failure something may have been, and INCRBY twice is wrong.
-            return command.query_async(&mut connection).await;
-        }
-        answer
     }
 }
 

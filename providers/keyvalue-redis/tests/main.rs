@@ -202,3 +202,107 @@ async fn a_silent_redis_costs_no_more_than_the_callers_deadline() {
     let healed = async { while rig.call("wascc:keyvalue", "Get", json!({"key": "n"})).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(10), healed).await.unwrap();
 }
+
+/// Connects as somebody else, to do what an operator does.
+async fn operator(server: &RedisServer, password: &str) -> redis::aio::MultiplexedConnection {
+    let url = server.url().replace("//", &format!("//:{password}@"));
+    let url = if password.is_empty() { server.url() } else { url };
+    redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
+
+async fn tell(connection: &mut redis::aio::MultiplexedConnection, words: &[&str]) {
+    let (name, arguments) = words.split_first().unwrap();
+    redis::cmd(name).arg(arguments).query_async::<redis::Value>(connection).await.unwrap();
+}
+
+async fn close_others(connection: &mut redis::aio::MultiplexedConnection) {
+    tell(connection, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_costs_no_call() {
+    let server = RedisServer::start().await;
+    let store = open(&[("url", &server.url())]).await.unwrap();
+    let mut operator = operator(&server, "").await;
+    for n in 1..=10 {
+        assert_eq!(store.increment("n", 1).await, Ok(n), "nothing was sent yet, so it is sent over a new one");
+        close_others(&mut operator).await;
+        // Answered after the close was sent, and read by the same thread.
+        tell(&mut operator, &["PING"]).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_refused_while_reconnecting_is_tried_again() {
+    let server = RedisServer::start().await;
+    let mut operator = operator(&server, "").await;
+    tell(&mut operator, &["CONFIG", "SET", "requirepass", "old"]).await;
+    let url = server.url().replace("//", "//:old@");
+    let kind = Kind { factory: RedisFactory::default(), url, _server: None };
+    let rig = Rig::start(&kind, None).await.unwrap();
+    rig.put("wascc:keyvalue").await.unwrap();
+    let count = || rig.call("wascc:keyvalue", "Add", json!({"key": "n", "value": 1}));
+    assert_eq!(count().await.unwrap(), json!({"value": 1}));
+
+    tell(&mut operator, &["CONFIG", "SET", "requirepass", "new"]).await;
+    close_others(&mut operator).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    for _ in 0..3 {
+        assert!(count().await.unwrap_err().to_string().contains("refuses the credentials"));
+    }
+    assert_eq!(rig.provider.health().await.unwrap_err().code(), "backend_unavailable");
+    let next = Rig::start(&kind, rig.provider.handover()).await.unwrap();
+    let refused = next.put("wascc:keyvalue").await.unwrap_err();
+    assert_eq!(refused.code(), "backend_unavailable", "an update does not hand over what does not work");
+
+    tell(&mut operator, &["CONFIG", "SET", "requirepass", "old"]).await;
+    assert_eq!(count().await.unwrap(), json!({"value": 2}));
+    rig.provider.health().await.unwrap();
+    next.put("wascc:keyvalue").await.unwrap();
+}
+
+#[tokio::test]
+async fn each_class_of_error_ends_with_its_cause() {
+    let server = RedisServer::start().await;
+    let store = open(&[("url", &server.url())]).await.unwrap();
+    let mut operator = operator(&server, "").await;
+    assert_eq!(store.increment("n", 1).await, Ok(1));
+    let classes: [(&str, &[&str], &[&str]); 5] = [
+        ("rights", &["ACL", "SETUSER", "default", "-incrby"], &["ACL", "SETUSER", "default", "+incrby"]),
+        ("memory", &["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"]),
+        ("role", &["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+        (
+            "replicas",
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+        ),
+        ("protocol", &["SET", "n", "x"], &["SET", "n", "1"]),
+    ];
+    for (n, (class, cause, cure)) in (2..).zip(classes) {
+        tell(&mut operator, cause).await;
+        for _ in 0..3 {
+            store.increment("n", 1).await.expect_err(class);
+        }
+        tell(&mut operator, cure).await;
+        let n = if class == "protocol" { 2 } else { n };
+        assert_eq!(store.increment("n", 1).await, Ok(n), "{class}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_save_is_unavailable_until_it_can() {
+    let server = RedisServer::start().await;
+    let store = open(&[("url", &server.url())]).await.unwrap();
+    let mut operator = operator(&server, "").await;
+    std::fs::remove_dir_all(server.directory()).unwrap();
+    tell(&mut operator, &["CONFIG", "SET", "save", "3600 1"]).await;
+    tell(&mut operator, &["SET", "k", "v"]).await;
+    tell(&mut operator, &["BGSAVE"]).await;
+    let stopped = async { while store.increment("n", 1).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
+    let error = store.increment("n", 1).await.unwrap_err();
+    assert_eq!(error.code(), "backend_unavailable", "{error}");
+    tell(&mut operator, &["CONFIG", "SET", "save", ""]).await;
+    assert!(store.increment("n", 1).await.is_ok());
+}

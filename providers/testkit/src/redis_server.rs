@@ -1,7 +1,8 @@
 //! A real `redis-server`, alone on a free port of the loopback, with nothing in it.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -15,6 +16,7 @@ const PORTS: usize = 5;
 pub struct RedisServer {
     child: Child,
     port: u16,
+    directory: TempDir,
 }
 
 impl RedisServer {
@@ -37,10 +39,11 @@ impl RedisServer {
     /// # Panics
     /// When there is no `redis-server` on the path, or it is not ready in ten seconds.
     pub async fn start_at(port: u16) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--daemonize", "no", "--enable-debug-command", "yes"])
-            .current_dir(std::env::temp_dir())
+            .current_dir(&directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -62,13 +65,19 @@ impl RedisServer {
         };
         let ready = tokio::time::timeout(Duration::from_secs(10), ready).await.expect("redis-server is not ready");
         // The pipe may close now: the server has nothing more to say at its log level but is not hurt by trying.
-        ready.then_some(Self { child, port })
+        ready.then_some(Self { child, port, directory })
     }
 
     /// Returns the port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the folder it saves to.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Returns the URL.

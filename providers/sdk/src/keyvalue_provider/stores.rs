@@ -49,7 +49,8 @@ impl<S> Default for Stores<S> {
 }
 
 impl<S: KeyValue> Stores<S> {
-    /// Returns the open store for `settings`, opening it if there is none.
+    /// Returns the open store for `settings`, opening it if there is none. One that is open already must work: what a
+    /// link is told to be good, or a generation hands to the next, is.
     pub(super) async fn open<K>(&self, settings: Settings, kind: &K) -> Result<OpenStore<S>, ProviderError>
     where
         K: KeyValueKind<Store = S>,
@@ -57,7 +58,10 @@ impl<S: KeyValue> Stores<S> {
         let place = self.place(&settings);
         let mut current = place.lock().await;
         let store = match current.upgrade() {
-            Some(store) => store,
+            Some(store) => {
+                store.ping().await?;
+                store
+            }
             None => Arc::new(kind.open(&settings).await?),
         };
         *current = Arc::downgrade(&store);
