@@ -42,7 +42,7 @@ impl HostRunner for Runner {
                 () = host.wait_stopped() => {}
             }
             tracing::info!("the host has stopped");
-            Ok(())
+            host.check_replaced().map_err(|error| told(&error))
         })
     }
 }

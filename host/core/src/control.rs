@@ -86,7 +86,7 @@ async fn requests(
     audience: Audience,
 ) -> Result<futures::stream::BoxStream<'static, (Audience, Message)>, HostError> {
     let requests = listen(bus.clone(), subject, group).await;
-    let requests = requests.map_err(|error| HostError::Internal(format!("control interface: {error}")))?;
+    let requests = requests.map_err(|error| HostError::Listen { what: "control requests", error })?;
     Ok(requests.map(move |request| (audience, request)).boxed())
 }
 

@@ -1,5 +1,6 @@
 //! Why the host refused or failed to change what it runs.
 
+use wattle_bus::BusError;
 use wattle_lattice::node::SharedError;
 use wattle_runtime::EngineError;
 use wattle_types::{
@@ -25,6 +26,18 @@ pub enum HostError {
         target: String,
         /// How many have it.
         count: usize,
+    },
+    /// A later process with the same host key has taken this one's place.
+    #[error("another process was started with this host's key, and takes its place")]
+    Replaced,
+    /// NATS does not let the host listen.
+    #[error("the host cannot listen for {what}: {error}")]
+    Listen {
+        /// What it wants to hear.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        error: BusError,
     },
     /// No version of the actor is on trial.
     #[error("no new version of actor {actor} is on trial")]
@@ -289,6 +302,8 @@ impl HostError {
             Self::ActorNotFound { .. } => "actor_not_found",
             Self::ActorAmbiguous { .. } => "actor_ambiguous",
             Self::ActorRunning { .. } => "actor_running",
+            Self::Replaced => "host_replaced",
+            Self::Listen { error, .. } => error.code(),
             Self::NoTrial { .. } => "no_trial",
             Self::AliasInvalid { .. } => "alias_invalid",
             Self::AliasTaken { .. } => "alias_taken",
@@ -340,7 +355,8 @@ impl HostError {
             | Self::ClaimDropped { .. } => ErrorKind::Denied,
             Self::Provider { error, .. } => error.kind(),
             Self::Invoke(error) => error.kind(),
-            Self::Draining | Self::Shared(SharedError::Store(_)) => ErrorKind::Unavailable,
+            Self::Listen { error: BusError::NotAllowed { .. }, .. } => ErrorKind::Denied,
+            Self::Draining | Self::Listen { .. } | Self::Shared(SharedError::Store(_)) => ErrorKind::Unavailable,
             Self::Internal(_) => ErrorKind::Internal,
             _ => ErrorKind::Caller,
         }
@@ -353,6 +369,15 @@ impl HostError {
             Self::ActorNotFound { .. } => "see what runs with: wattle get inventory".into(),
             Self::ActorAmbiguous { .. } => "see their ids with: wattle get inventory".into(),
             Self::ActorRunning { actor } => format!("replace it live with: wattle update actor {actor} MODULE.wasm"),
+            Self::Replaced => {
+                "run one process for each host key; to run another host beside it, give that one a key of its own: \
+                 wattle up --host-key KEY"
+                    .into()
+            }
+            Self::Listen { error: BusError::NotAllowed { subject }, .. } => {
+                format!("give the host a NATS user that may subscribe to {subject}: docs/security.md, or deploy/nats")
+            }
+            Self::Listen { .. } => "see that NATS runs and can be reached, and try again".into(),
             Self::NoTrial { actor } => format!("begin one with: wattle update actor {actor} MODULE.wasm --canary 10"),
             Self::AliasTaken { alias, .. } => {
                 format!("sign the module with another --call-alias than {alias:?}, or stop that actor")

@@ -279,7 +279,16 @@ impl Host {
             }
         });
         let joined = node.join(Arc::new(Part(Arc::downgrade(&self.0)))).await;
-        joined.map_err(|error| HostError::Internal(format!("the lattice: {error}")))
+        joined.map_err(|error| HostError::Listen { what: "other hosts", error })
+    }
+
+    /// Checks that no later process with the same key has taken this one's place, which ends it.
+    ///
+    /// # Errors
+    /// [`HostError::Replaced`].
+    pub fn check_replaced(&self) -> Result<(), HostError> {
+        let is_replaced = self.0.node.as_ref().is_some_and(Node::is_replaced);
+        if is_replaced { Err(HostError::Replaced) } else { Ok(()) }
     }
 
     /// Begins to put a host together. It runs only modules that `trust` accepts.

@@ -6,12 +6,17 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use wattle_types::{ActorId, HostId, ProviderId};
+use wattle_types::{ActorId, HostId, ProviderId, signed::CLOCKS_APART_MAX_SECS};
+
+mod proof;
+
+pub(crate) use proof::{Prover, Unproven};
 
 /// A host's short notice of what it runs. Published on [`wattle_types::subject::beat`], as JSON.
 ///
 /// Whoever misses one gets the next; `version` grows with every change and `incarnation` with every start of the host,
-/// so that an old notice never replaces a newer one.
+/// so that an old notice never replaces a newer one, and `sent` with every notice, so that one that is sent again by
+/// somebody else does not pass for a sign of life. A header beside it proves whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat {
     /// Who.
@@ -22,6 +27,9 @@ pub struct Beat {
     pub incarnation: u64,
     /// Counts what the host told; starts at 1.
     pub version: u64,
+    /// Counts the notices of this start of the host.
+    #[serde(default)]
+    pub sent: u64,
     /// Milliseconds until the next notice at the latest.
     pub interval_ms: u64,
     /// What the host's clock showed, in seconds since 1970; 0 where the host does not tell.
@@ -39,6 +47,10 @@ pub struct Beat {
     /// Hosts whose brief notices are heard, and of which it is not known what they run: they are to tell it again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub asks: BTreeSet<HostId>,
+    /// Hosts that were heard just now, by the start of each, and cannot tell by the clock that this notice is of now:
+    /// it was sent after they started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub greets: BTreeMap<HostId, u64>,
     /// What the host says of itself, for placement.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -63,7 +75,7 @@ pub const LABEL_KEY_LEN_MAX: usize = 256;
 pub const LABEL_VALUE_LEN_MAX: usize = 1024;
 /// Most actors, and most providers, of a host: what still fits in one message.
 const RUNNING_MAX: usize = 4096;
-/// Most hosts that are asked at once to tell what they run; others are with the next notice.
+/// Most hosts that are asked at once to tell what they run, or greeted; others are with the next notice.
 pub(crate) const ASKS_MAX: usize = 64;
 /// Most operations that a provider tells of.
 const OPERATIONS_MAX: usize = 256;
@@ -96,6 +108,7 @@ impl Beat {
             (self.labels.len() <= LABELS_MAX, "too many labels"),
             (self.labels.iter().all(|(key, value)| is_label(key, value)), "a label is too long"),
             (self.asks.len() <= ASKS_MAX, "too many hosts are asked"),
+            (self.greets.len() <= ASKS_MAX, "too many hosts are greeted"),
             (self.actors.len() <= RUNNING_MAX, "too many actors"),
             (self.providers.len() <= RUNNING_MAX, "too many providers"),
             (self.actors.values().all(RunningActor::fits), "an actor's references or its alias are too long"),
@@ -126,6 +139,12 @@ impl Beat {
     #[must_use]
     pub fn without_details(self) -> Self {
         Self { labels: BTreeMap::new(), actors: BTreeMap::new(), providers: BTreeMap::new(), ..self }
+    }
+
+    /// Returns whether a notice of a host nobody knows, or of an earlier start than is known, can be of now: its clock is
+    /// near ours, or it says that its sender has heard this start of ours.
+    pub(crate) fn is_fresh(&self, our_clock: u64, us: &HostId, our_start: u64) -> bool {
+        self.clock.abs_diff(our_clock) <= CLOCKS_APART_MAX_SECS || self.greets.get(us) == Some(&our_start)
     }
 
     /// Returns for how long after this notice the host counts as there: three intervals, at least two seconds.

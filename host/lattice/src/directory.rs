@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wattle_types::HostId;
+use wattle_types::{HostId, signed::CLOCKS_APART_MAX_SECS};
 
 use crate::beat::Beat;
 
@@ -22,8 +22,11 @@ pub use snapshot::{DirectorySnapshot, KnownHost};
 
 /// Most hosts of one lattice. More are several lattices.
 pub const HOSTS_MAX: usize = 20_000;
-/// How long a host that said it ended is remembered, so that a late notice of its does not bring it back.
+/// How long a host that said it ended is not taken for one that was started at an earlier time by its clock: a late notice
+/// of its must not bring it back.
 const FORGET_AFTER: Duration = Duration::from_secs(10);
+/// How long a host that is gone is remembered altogether: what it has told can pass for new for as long, by its clock.
+const REMEMBER_FOR: Duration = Duration::from_secs(2 * CLOCKS_APART_MAX_SECS + 1);
 /// How long calls avoid a host that did not answer in time.
 const SUSPECT_FOR: Duration = Duration::from_secs(2);
 
@@ -52,6 +55,8 @@ pub enum Heard {
 #[derive(Debug)]
 struct Entry {
     beat: Arc<Beat>,
+    /// Which of its notices was taken last.
+    sent: u64,
     heard: Instant,
     since: Instant,
     state: State,
@@ -90,12 +95,13 @@ impl Directory {
         if known.is_none() && self.hosts.len() >= HOSTS_MAX {
             return Heard::Refused("as many hosts as a lattice may have are known");
         }
-        let heard = known.map_or(if beat.last { Heard::Left } else { Heard::Appeared }, |known| compare(known, &beat));
+        let heard =
+            known.map_or(if beat.last { Heard::Left } else { Heard::Appeared }, |known| compare(known, &beat, now));
         match heard {
             Heard::Stale | Heard::Unknown | Heard::Refused(_) => return heard,
             Heard::Same => {
                 if let Some(entry) = self.hosts.get_mut(&host) {
-                    entry.heard = now;
+                    (entry.heard, entry.sent) = (now, beat.sent);
                 }
                 return heard;
             }
@@ -106,7 +112,11 @@ impl Directory {
         });
         let since = known.filter(|_| heard == Heard::Changed).map_or(now, |known| known.since);
         let state = if heard == Heard::Left { State::Left } else { State::Here };
-        self.hosts.insert(host, Entry { beat: Arc::new(beat), heard: now, since, state });
+        // One that was overtaken by a later one of the same start tells something new all the same.
+        let overtaken_by =
+            known.filter(|known| known.beat.incarnation == beat.incarnation).map_or(0, |known| known.sent);
+        let sent = beat.sent.max(overtaken_by);
+        self.hosts.insert(host, Entry { beat: Arc::new(beat), sent, heard: now, since, state });
         if heard == Heard::Appeared {
             self.suspects.remove(&host);
             if came_back {
@@ -117,18 +127,25 @@ impl Directory {
         heard
     }
 
+    /// Returns whether a notice is of a start of its host that is known, or of a later one. What is known of that decides
+    /// whether it is new.
+    #[must_use]
+    pub fn knows_start_of(&self, beat: &Beat) -> bool {
+        self.hosts.get(&beat.host).is_some_and(|entry| beat.incarnation >= entry.beat.incarnation)
+    }
+
     /// Takes in a notice that says only that nothing has changed.
     fn heard_briefly(&mut self, now: Instant, beat: &Beat) -> Heard {
         let Some(entry) = self.hosts.get_mut(&beat.host) else { return Heard::Unknown };
-        let heard = match compare(entry, beat) {
+        let heard = match compare(entry, beat, now) {
             Heard::Stale => return Heard::Stale,
             _ if (entry.beat.incarnation, entry.beat.version) != (beat.incarnation, beat.version) => Heard::Unknown,
             heard => heard,
         };
         // Whatever else it runs by now, it is there.
         let is_here = entry.state == State::Here && entry.beat.incarnation == beat.incarnation;
-        if heard != Heard::Unknown || is_here {
-            entry.heard = now;
+        if heard != Heard::Unknown || (is_here && beat.sent > entry.sent) {
+            (entry.heard, entry.sent) = (now, beat.sent);
         }
         if heard == Heard::Appeared {
             (entry.state, entry.since) = (State::Here, now);
@@ -152,7 +169,7 @@ impl Directory {
         }
         self.hosts.retain(|_, entry| {
             let is_gone = matches!(entry.state, State::Expired | State::Left);
-            !is_gone || now.saturating_duration_since(entry.heard) < FORGET_AFTER.max(entry.beat.lifetime() * 2)
+            !is_gone || now.saturating_duration_since(entry.heard) < REMEMBER_FOR.max(entry.beat.lifetime() * 2)
         });
         let suspects = self.suspects.len();
         self.suspects.retain(|_, until| *until > now);
@@ -224,12 +241,17 @@ impl Directory {
 }
 
 /// Decides what a notice of a known host means.
-fn compare(known: &Entry, beat: &Beat) -> Heard {
+fn compare(known: &Entry, beat: &Beat, now: Instant) -> Heard {
     let (old, new) = ((known.beat.incarnation, known.beat.version), (beat.incarnation, beat.version));
+    // Sent again, by the network or by somebody.
+    let is_repeated = new == old && beat.sent <= known.sent;
     let is_stale = match known.state {
-        State::Here | State::Lost => new < old,
-        State::Expired => new.0 == old.0 && new.1 < old.1,
-        State::Left => new.0 <= old.0,
+        State::Here | State::Lost => new < old || is_repeated,
+        State::Expired => new.0 == old.0 && (new.1 < old.1 || is_repeated),
+        State::Left => {
+            let is_over = now.saturating_duration_since(known.heard) >= FORGET_AFTER.max(known.beat.lifetime() * 2);
+            new.0 == old.0 || (new.0 < old.0 && !is_over)
+        }
     };
     match known.state {
         _ if is_stale => Heard::Stale,

@@ -6,6 +6,7 @@ mod clocks;
 mod gate;
 mod hearing;
 mod leading;
+mod meeting;
 mod orders;
 mod shared;
 
@@ -29,7 +30,7 @@ use wattle_bus::{Bus, BusError, KvError, watch};
 use wattle_types::{ActorId, HostId, LatticeId, ProviderId, wascap::KeyPair};
 
 use crate::{
-    beat::{RunningActor, RunningProvider},
+    beat::{Prover, RunningActor, RunningProvider},
     directory::{Directory, DirectorySnapshot},
     leader::Election,
     rpc::{Identity, Limits, Rpc, Serve, Surroundings},
@@ -96,7 +97,13 @@ struct Inner {
     incarnation: u64,
     beat_every: Duration,
     /// Signs the orders of a leader.
-    cluster: KeyPair,
+    cluster: Arc<KeyPair>,
+    /// Proves what this host tells, and who told what it hears.
+    prover: Prover,
+    /// Beats that were not taken, and when that was said last.
+    unproven: Mutex<(u64, Option<std::time::Instant>)>,
+    /// Counts beats.
+    sent: AtomicU64,
     surroundings: Arc<dyn Surroundings>,
     rpc: Rpc,
     shared: Shared,
@@ -115,6 +122,10 @@ struct Inner {
     is_oversized: AtomicBool,
     /// Hosts that are there, and of which it is not known what they run: to be asked with the next beat.
     strangers: Mutex<BTreeSet<HostId>>,
+    /// Hosts to which the next beat is to show that it is of now.
+    greets: Mutex<BTreeMap<HostId, u64>>,
+    /// Hosts that are being asked to prove who they are.
+    met_aside: Mutex<BTreeSet<HostId>>,
     /// Counts hosts that went away.
     losses: watch::Sender<u64>,
     /// Counts calls, to choose their hosts by.
@@ -133,6 +144,9 @@ impl Node {
     pub async fn new(bus: Arc<dyn Bus>, options: NodeOptions) -> Result<Self, KvError> {
         let seed = options.identity.cluster.seed();
         let cluster = KeyPair::from_seed(&seed).map_err(|error| KvError::Unavailable(error.to_string()))?;
+        let cluster = Arc::new(cluster);
+        let prover = Prover::new(cluster.clone(), options.identity.issuers.clone());
+        let prover = prover.ok_or_else(|| KvError::Unavailable("no key for beats can be derived".into()))?;
         let surroundings = options.surroundings.clone();
         let (lattice, host) = (options.identity.lattice.clone(), options.identity.host);
         let rpc = Rpc::new(bus.clone(), options.identity, options.surroundings, Limits::default());
@@ -148,6 +162,9 @@ impl Node {
             incarnation,
             beat_every: options.beat_every,
             cluster,
+            prover,
+            unproven: Mutex::default(),
+            sent: AtomicU64::new(0),
             surroundings,
             rpc,
             shared,
@@ -161,6 +178,8 @@ impl Node {
             greet: AtomicBool::new(false),
             is_oversized: AtomicBool::new(false),
             strangers: Mutex::default(),
+            greets: Mutex::default(),
+            met_aside: Mutex::default(),
             losses: watch::Sender::new(0),
             turn: AtomicU64::new(0),
             tasks,
@@ -219,6 +238,10 @@ impl Node {
         self.0.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn greets(&self) -> MutexGuard<'_, BTreeMap<HostId, u64>> {
+        self.0.greets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn strangers(&self) -> MutexGuard<'_, BTreeSet<HostId>> {
         self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,6 +281,12 @@ impl Node {
         if tokio::time::timeout(TASKS_GRACE, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks of the lattice did not end in time");
         }
+    }
+
+    /// Returns whether a later process with the same key has taken this one's place.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.0.is_replaced.load(Ordering::Relaxed)
     }
 
     /// Waits until a later process with the same key has taken this one's place; for ever if none does.

@@ -107,6 +107,20 @@ impl Rpc {
         self.client.call(host, &call).await
     }
 
+    /// Returns whether `host` has proved who it is, in a session that can be used.
+    #[must_use]
+    pub fn has_session(&self, host: &HostId) -> bool {
+        self.client.has_session(host)
+    }
+
+    /// Has `host` prove who it is, unless it has.
+    ///
+    /// # Errors
+    /// Why there is no session.
+    pub async fn meet(&self, host: HostId) -> Result<(), NotRun> {
+        self.client.meet(host).await
+    }
+
     /// Returns how many calls wait for `host`, for choosing the one least loaded.
     #[must_use]
     pub fn outstanding(&self, host: &HostId) -> usize {

@@ -18,7 +18,7 @@ pub(super) const PAGES: &[(&str, &str)] = pages! {
     contract_not_served deadline_exceeded digest_mismatch digest_missing draining engine_config_invalid entry_invalid entry_unreadable
     export_missing fetch_failed file_too_large guest_bad_pointer guest_bad_text guest_exited guest_failed
     guest_host_calls_exceeded guest_memory_exceeded guest_name_too_long guest_table_exceeded guest_trapped
-    header_invalid host_cut_off id_invalid import_unknown internal interrupted invocation_mismatch io
+    header_invalid host_cut_off host_replaced id_invalid import_unknown internal interrupted invocation_mismatch io
     issuer_not_trusted issuer_wrong_kind key_invalid kv_conflict kv_key_invalid kv_timed_out kv_unavailable
     label_invalid label_limit link_conflict link_limit link_not_found memory_over_limit module_hash_mismatch
     module_hash_unverifiable nats_server_not_found nats_server_not_ready no_canary no_lattice no_responders no_trial

@@ -168,7 +168,8 @@ fn what_is_out_of_bounds_is_refused() {
         assert!(matches!(directory.heard(now, bad), Heard::Refused(_)));
     }
     assert!(Beat::parse(b"{}").is_err());
-    assert_eq!(Beat::parse(&serde_json::to_vec(&beat(1)).unwrap()), Ok(beat(1)));
+    let told = beat(1);
+    assert_eq!(Beat::parse(&serde_json::to_vec(&told).unwrap()), Ok(told));
     assert!(directory.snapshot().hosts().is_empty());
 }
 

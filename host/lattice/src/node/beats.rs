@@ -1,18 +1,18 @@
 //! Telling what runs here, and hearing what runs elsewhere.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior};
 use wattle_bus::{BusError, Message, Subscription};
-use wattle_types::{HostId, subject};
+use wattle_types::{HostId, signed::CLOCKS_APART_MAX_SECS, subject};
 
 use super::{ClocksApart, LocalHost, Node, Told, now};
 use crate::{
-    beat::{ASKS_MAX, Beat, INTERVAL_MS},
+    beat::{ASKS_MAX, Beat, INTERVAL_MS, Unproven},
     directory::Heard,
 };
 
@@ -24,6 +24,10 @@ const EXPIRY_EVERY: Duration = Duration::from_millis(250);
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Hosts that are asked for at the same time.
 const PROBES_MAX: usize = 64;
+/// How often it is said that beats are not taken.
+const UNPROVEN_SAID_EVERY: Duration = Duration::from_secs(60);
+/// From how far apart clocks are on, in seconds, a host is shown that what we tell is of now.
+const GREETED_FROM_SECS: u64 = CLOCKS_APART_MAX_SECS / 2;
 /// Whole notices after a change, in case one is lost, and how often one comes while nothing changes.
 const WHOLE_AT_FIRST: u64 = 3;
 const WHOLE_EVERY: u64 = 20;
@@ -96,7 +100,10 @@ async fn send(node: &Node, mut beat: Beat, is_new: bool) -> bool {
 async fn publish(node: &Node, beat: &Beat) -> Result<(), BusError> {
     let subject = subject::beat(&node.0.lattice, &node.0.host.to_string());
     match serde_json::to_vec(beat) {
-        Ok(bytes) => node.0.bus.publish(&subject, None, &[], bytes.into()).await,
+        Ok(bytes) => {
+            let proof = [node.0.prover.prove(&subject, &bytes)];
+            node.0.bus.publish(&subject, None, &proof, bytes.into()).await
+        }
         Err(error) => {
             tracing::error!(%error, "a beat cannot be written as JSON");
             Ok(())
@@ -117,12 +124,14 @@ impl Node {
             name: self.0.name.clone(),
             incarnation: self.0.incarnation,
             version,
+            sent: self.0.sent.fetch_add(1, Ordering::Relaxed) + 1,
             interval_ms: u64::try_from(self.beat_every().as_millis()).unwrap_or(u64::MAX),
             clock: self.0.surroundings.unix_now(),
             draining: told.draining,
             brief: false,
             last,
             asks: std::mem::take(&mut *self.strangers()),
+            greets: std::mem::take(&mut *self.greets()),
             labels: told.labels,
             actors: told.actors,
             providers: told.providers,
@@ -233,6 +242,9 @@ async fn listen_for_ourselves(node: Node) {
 }
 
 fn heard(node: &Node, message: &Message) {
+    if let Err(why) = node.0.prover.check(message) {
+        return say_unproven(node, message, &why);
+    }
     if node.hearing().heard(now(), now()) {
         node.introduce();
     }
@@ -240,22 +252,37 @@ fn heard(node: &Node, message: &Message) {
         Ok(beat) => beat,
         Err(error) => return tracing::debug!(subject = message.subject, %error, "a beat cannot be read"),
     };
-    // Who may publish on a host's subject is for NATS to decide; what it says must be about that host.
+    // The proof is of the subject, too; what is said must be about that host.
     if message.subject != subject::beat(&node.0.lattice, &beat.host.to_string()) {
         return tracing::debug!(subject = message.subject, "a beat speaks of another host");
     }
     if beat.host == node.0.host && beat.incarnation != node.0.incarnation {
         return heard_of_ourselves(node, &beat);
     }
-    if beat.asks.contains(&node.0.host) {
-        node.introduce();
+    let our_clock = node.0.surroundings.unix_now();
+    if beat.host != node.0.host && beat.clock.abs_diff(our_clock) > GREETED_FROM_SECS {
+        greet(node, &beat);
     }
-    if beat.clock > 0 && beat.host != node.0.host {
-        node.clocks().heard(beat.host, beat.clock, node.0.surroundings.unix_now());
+    let is_fresh = beat.is_fresh(our_clock, &node.0.host, node.0.incarnation);
+    if !is_fresh && !node.change_directory(|directory| directory.knows_start_of(&beat)) {
+        return tracing::debug!(host = %beat.host, clock = beat.clock, "a beat may be an old one, and is not taken");
     }
-    let (host, name, is_brief) = (beat.host, beat.name.clone(), beat.brief);
+    take(node, beat, our_clock);
+}
+
+/// Takes in a beat that was sent by whom it speaks of, and not before what is known of that host's earlier starts.
+fn take(node: &Node, beat: Beat, our_clock: u64) {
+    let is_asked = beat.asks.contains(&node.0.host);
+    let (host, name, is_brief, clock) = (beat.host, beat.name.clone(), beat.brief, beat.clock);
     let was_known = node.directory().hosts().contains_key(&host);
     let heard = node.change_directory(|directory| directory.heard(now(), beat));
+    let is_new = !matches!(heard, Heard::Stale | Heard::Refused(_));
+    if is_asked && is_new {
+        node.introduce();
+    }
+    if clock > 0 && is_new && host != node.0.host {
+        node.clocks().heard(host, clock, our_clock);
+    }
     note_stranger(node, host, heard == Heard::Unknown);
     match heard {
         Heard::Appeared => {
@@ -278,6 +305,30 @@ fn heard(node: &Node, message: &Message) {
     }
 }
 
+/// Says now and then that beats are not taken, and why: it may be a cluster key that is wrong.
+fn say_unproven(node: &Node, message: &Message, why: &Unproven) {
+    let mut said = node.0.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+    said.0 += 1;
+    if said.1.is_some_and(|at| now().saturating_duration_since(at) < UNPROVEN_SAID_EVERY) {
+        return;
+    }
+    let count = std::mem::take(&mut said.0);
+    said.1 = Some(now());
+    drop(said);
+    tracing::warn!(
+        subject = message.subject, %why, count,
+        "beats are not taken: what sent them has another --cluster-key, is of an earlier version, or is no host of ours"
+    );
+}
+
+/// Has the next beat show a host that it is of now.
+fn greet(node: &Node, beat: &Beat) {
+    let mut greets = node.greets();
+    if greets.len() < ASKS_MAX || greets.contains_key(&beat.host) {
+        greets.insert(beat.host, beat.incarnation);
+    }
+}
+
 /// Has a host asked what it runs, with our next beat, unless it tells before that. Who was deaf, or apart with others,
 /// has missed what was told meanwhile, and it is not told again soon.
 fn note_stranger(node: &Node, host: HostId, is_stranger: bool) {
@@ -291,8 +342,18 @@ fn note_stranger(node: &Node, host: HostId, is_stranger: bool) {
 
 /// Another process has our key. Of two, the one that started later stays.
 fn heard_of_ourselves(node: &Node, beat: &Beat) {
-    if beat.incarnation < node.0.incarnation || beat.last {
+    if beat.last {
+        return tracing::debug!(name = beat.name, "another process with this host's key has ended");
+    }
+    if beat.incarnation < node.0.incarnation {
+        // It leaves once it knows that it was heard.
+        greet(node, beat);
+        node.changed();
         return tracing::warn!(name = beat.name, "an earlier process with this host's key is there");
+    }
+    if beat.greets.get(&node.0.host) != Some(&node.0.incarnation) {
+        // It may have ended long ago. If not, it hears our next beat.
+        return tracing::warn!(name = beat.name, "a later process with this host's key was heard, and may be there");
     }
     tracing::error!(
         name = beat.name,
@@ -300,3 +361,6 @@ fn heard_of_ourselves(node: &Node, beat: &Beat) {
     );
     node.give_up();
 }
+
+#[cfg(test)]
+mod tests;

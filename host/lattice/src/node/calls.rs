@@ -5,11 +5,15 @@ use wattle_bus::watch;
 use wattle_types::{Deadline, HostId, InvokeError};
 
 use super::{Node, now};
-use crate::rpc::{CallFailure, NotRun, RemoteCall, Target};
+use crate::{
+    directory::DirectorySnapshot,
+    rpc::{CallFailure, NotRun, RemoteCall, Target},
+};
 
 /// Hosts that are asked for one call, one after the other.
 const ATTEMPTS_MAX: usize = 3;
-/// The same, with those that answer at once that they do not run the target any more: while a scale goes down or a host
+/// The same, with those that do not prove who they are, and those that answer at once that they do not run the target any
+/// more: while a scale goes down or a host
 /// drains, several may, and where it still runs is known.
 const HOSTS_MAX: usize = 16;
 /// How a host refuses what it does not run any more.
@@ -27,8 +31,8 @@ impl Node {
     /// Calls an actor or provider on another host that runs it.
     ///
     /// Another host is asked when one certainly did not run the call; or, for a call that is `repeatable`, when one did
-    /// not answer within its share of the time. At most three are asked; those that do not run it any more, which cost
-    /// no time, are not counted.
+    /// not answer within its share of the time. Hosts that have proved who they are come first. At most three are
+    /// asked; those that do not run it any more, or are none that answer, are not counted.
     ///
     /// # Errors
     /// [`InvokeError::ActorNotFound`] or [`InvokeError::ProviderUnavailable`] when no other host runs the target;
@@ -39,7 +43,12 @@ impl Node {
         while attempts < ATTEMPTS_MAX && tried.len() < HOSTS_MAX {
             // Before the choice, so that no loss after it is missed.
             let losses = self.0.losses.subscribe();
-            let Some(host) = self.choose(&call.target, &tried) else { break };
+            let Some(chosen) = self.choose(&call.target, &tried) else { break };
+            let host = if self.0.rpc.has_session(&chosen) {
+                chosen
+            } else {
+                self.proved_first(chosen, self.left_but(chosen, &call.target, &tried), &call).await
+            };
             let chosen = Chosen { host, incarnation: self.incarnation(&host) };
             tried.push(host);
             let mut attempt = call.clone();
@@ -55,7 +64,7 @@ impl Node {
                 Err(failure) => failure,
             };
             self.note(host, &failure);
-            attempts += usize::from(!has_moved(&failure));
+            attempts += usize::from(!costs_nothing(&failure));
             let is_worth_another =
                 failure.may_try_another() || (repeatable && failure.may_repeat() && has_time(call.context.deadline));
             failed = Some((host, failure));
@@ -119,19 +128,12 @@ impl Node {
     #[must_use]
     pub fn can_reach(&self, target: &Target) -> bool {
         let directory = self.directory();
-        let hosts = match target {
-            Target::Actor { actor, .. } => directory.actor_hosts(actor),
-            Target::Provider { provider, .. } => directory.provider_hosts(provider),
-        };
-        hosts.iter().any(|host| *host != self.0.host)
+        hosts_of(&directory, target).iter().any(|host| *host != self.0.host)
     }
 
     fn choose(&self, target: &Target, tried: &[HostId]) -> Option<HostId> {
         let directory = self.directory();
-        let hosts = match target {
-            Target::Actor { actor, .. } => directory.actor_hosts(actor),
-            Target::Provider { provider, .. } => directory.provider_hosts(provider),
-        };
+        let hosts = hosts_of(&directory, target);
         let is_left = |host: &HostId| *host != self.0.host && !tried.contains(host);
         let outstanding = |host: &HostId| self.0.rpc.outstanding(host);
         if hosts.iter().all(is_left) {
@@ -139,6 +141,14 @@ impl Node {
         }
         let left: Vec<_> = hosts.iter().copied().filter(is_left).collect();
         directory.choose(&left, now(), outstanding, self.next_turn())
+    }
+
+    /// Returns the hosts that run a target, and have not been tried, but for one.
+    fn left_but(&self, chosen: HostId, target: &Target, tried: &[HostId]) -> Vec<HostId> {
+        let directory = self.directory();
+        let hosts = hosts_of(&directory, target);
+        let is_left = |host: &HostId| *host != self.0.host && *host != chosen && !tried.contains(host);
+        hosts.iter().copied().filter(is_left).collect()
     }
 
     /// Remembers what a failure says about a host.
@@ -174,8 +184,20 @@ impl Node {
     }
 }
 
-fn has_moved(failure: &CallFailure) -> bool {
-    matches!(failure, CallFailure::NotRun { why: NotRun::Refused(refusal), .. } if MOVED.contains(&&*refusal.code))
+/// Whether a host certainly does not run the target, or is none that answers: others may.
+fn costs_nothing(failure: &CallFailure) -> bool {
+    match failure {
+        CallFailure::NotRun { why: NotRun::Refused(refusal), .. } => MOVED.contains(&&*refusal.code),
+        CallFailure::NotRun { why: NotRun::NoSession(_), .. } => true,
+        _ => false,
+    }
+}
+
+fn hosts_of<'a>(directory: &'a DirectorySnapshot, target: &Target) -> &'a [HostId] {
+    match target {
+        Target::Actor { actor, .. } => directory.actor_hosts(actor),
+        Target::Provider { provider, .. } => directory.provider_hosts(provider),
+    }
 }
 
 fn has_time(deadline: Deadline) -> bool {

@@ -224,8 +224,7 @@ fn told(beats: &mut wattle_bus::Subscription) -> Vec<Beat> {
 }
 
 async fn tell(bus: &MemoryBus, beat: &Beat) {
-    let subject = wattle_types::subject::beat(&"default".parse().unwrap(), &beat.host.to_string());
-    bus.publish(&subject, None, &[], serde_json::to_vec(beat).unwrap().into()).await.unwrap();
+    crate::fixtures::tell(bus, "default", &Beat { clock: crate::fixtures::unix_now(), ..beat.clone() }).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ impl World {
 
     fn hear(&mut self) {
         for beat in self.hosts.values() {
-            self.directory.heard(self.now, beat.clone());
+            self.directory.heard(self.now, sent_now(beat));
         }
         self.directory.expire(self.now);
     }
@@ -333,7 +333,7 @@ impl World {
     fn directory_view(&self) -> Arc<DirectorySnapshot> {
         let mut copy = Directory::default();
         for beat in self.hosts.values() {
-            copy.heard(self.now, beat.clone());
+            copy.heard(self.now, sent_now(beat));
         }
         copy.snapshot()
     }
@@ -376,6 +376,10 @@ impl World {
         self.now += Duration::from_secs(1);
         count
     }
+}
+
+fn sent_now(told: &Beat) -> Beat {
+    Beat { sent: beat(1).sent, ..told.clone() }
 }
 
 fn fresh(n: u8, incarnation: u64) -> Beat {

@@ -92,6 +92,15 @@ impl Client {
         peers.get(host).map_or(0, |peer| peer.waiting.used())
     }
 
+    pub(super) fn has_session(&self, host: &HostId) -> bool {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.get(host).is_some_and(|peer| peer.is_open())
+    }
+
+    pub(super) async fn meet(&self, host: HostId) -> Result<(), NotRun> {
+        self.peer(host).session(&self.endpoint).await.map(drop)
+    }
+
     pub(super) async fn call(&self, host: HostId, call: &RemoteCall) -> Result<Bytes, CallFailure> {
         let started = Instant::now();
         match self.run(host, call).await {

@@ -158,11 +158,11 @@ async fn of_two_processes_with_one_key_the_later_stays_and_runs_each_call_once()
 async fn what_an_earlier_process_with_our_key_tells_is_nothing() {
     let bus = MemoryBus::new();
     let node = join(bus.connect(), 1, &idle()).await;
-    let subject = wattle_types::subject::beat(&node.0.lattice, &id(1).to_string());
     known().await;
     for (incarnation, last) in [(node.0.incarnation - 1, false), (node.0.incarnation + 1, true)] {
-        let beat = crate::beat::Beat { host: id(1), incarnation, last, ..crate::fixtures::beat(1) };
-        bus.publish(&subject, None, &[], serde_json::to_vec(&beat).unwrap().into()).await.unwrap();
+        let clock = crate::fixtures::unix_now();
+        let beat = crate::beat::Beat { host: id(1), incarnation, last, clock, ..crate::fixtures::beat(1) };
+        crate::fixtures::tell(&bus, "test", &beat).await;
     }
     known().await;
     assert!(!node.0.left.is_cancelled());
@@ -284,4 +284,36 @@ async fn a_node_whose_beats_the_bus_has_ended_hears_them_again() {
     let hearing = crate::node::beats::hear(one.clone(), idle(), ended);
     assert!(tokio::time::timeout(Duration::from_secs(5), hearing).await.is_err());
     assert!(one.directory().hosts().contains_key(&id(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn black_holes_that_claim_to_run_it_take_no_call_that_another_can() {
+    let bus = MemoryBus::new();
+    let one = join(bus.connect(), 1, &idle()).await;
+    let runs = runs_for(0);
+    let _two = join(bus.connect(), 2, &runs).await;
+    let mut silent = Vec::new();
+    for n in 11..=20 {
+        let host = crate::fixtures::host(n);
+        silent.push(bus.subscribe(&wattle_types::subject::rpc_host(&one.0.lattice, &host), None).await.unwrap());
+        let told = crate::fixtures::running(n, &[actor(9)]);
+        let told = crate::beat::Beat { clock: Clock.unix_now(), interval_ms: 60_000, ..told };
+        crate::fixtures::tell(&bus, "test", &told).await;
+    }
+    known().await;
+    assert_eq!(one.directory().actor_hosts(&actor(9)).len(), 11);
+    let begun = Instant::now();
+    for call in 0..30 {
+        assert!(one.call(call_for(30), false).await.is_ok(), "{call}");
+    }
+    assert_eq!(runs.runs.load(Ordering::Relaxed), 30);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // A host that proves itself takes its share.
+    let another = runs_for(0);
+    let _three = join(bus.connect(), 3, &another).await;
+    known().await;
+    for _ in 0..200 {
+        one.call(call_for(30), false).await.unwrap();
+    }
+    assert!(another.runs.load(Ordering::Relaxed) > 50);
 }
