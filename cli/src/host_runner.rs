@@ -1,6 +1,6 @@
 //! How `wattle up` runs a host without knowing one.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -139,7 +139,9 @@ pub trait HostRunner: Send + Sync + 'static {
     fn check_log_filter(&self, filter: &str) -> Result<(), String>;
 
     /// Sets up logging for this process. Called at most once, before `run`.
-    fn init_logging(&self, options: &LogOptions);
+    ///
+    /// From then on standard error is the log's. Returns the way to it that never waits, if there is one.
+    fn init_logging(&self, options: &LogOptions) -> Option<Box<dyn Write + Send>>;
 
     /// Returns whether a host on this machine restores the sandboxes of calls, which is faster than making new ones.
     fn restores_sandboxes(&self) -> bool;

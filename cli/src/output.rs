@@ -8,7 +8,10 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{error::CliError, table::Table};
+use crate::{
+    error::CliError,
+    table::{Table, one_line, printable},
+};
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,7 +48,7 @@ impl Output {
         match self.format {
             Format::Json => self.json(value),
             Format::Text => {
-                let mut text = text(value);
+                let mut text = printable(&text(value));
                 if !text.is_empty() && !text.ends_with('\n') {
                     text.push('\n');
                 }
@@ -67,13 +70,14 @@ impl Output {
     pub(crate) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), CliError> {
         let line = match self.format {
             Format::Json => serde_json::to_string(value).map_err(|error| CliError::internal(error.to_string()))?,
-            Format::Text => text(value),
+            Format::Text => one_line(&text(value)),
         };
         self.bytes(format!("{line}\n").as_bytes())
     }
 
     /// Writes one of a row of pictures of the same thing: in a terminal over the last one, else below it.
     pub(crate) fn frame(&self, text: &str, first: bool) -> Result<(), CliError> {
+        let text = &printable(text);
         if !self.colors || !io::stdout().is_terminal() {
             let parted = if first { "" } else { "\n" };
             return self.bytes(format!("{parted}{text}").as_bytes());
@@ -90,10 +94,15 @@ impl Output {
         stream.write_all(bytes).and_then(|()| stream.flush()).map_err(|error| write_error(&error))
     }
 
+    /// Sends remarks, warnings and errors to another stream from now on.
+    pub(crate) fn remark_to(&self, remarks: Stream) {
+        *lock(&self.remarks) = remarks;
+    }
+
     /// Tells people something that is not the result. Silent in JSON.
     pub(crate) fn remark(&self, text: &str) {
         if !self.is_json() {
-            self.tell(text);
+            self.tell(&printable(text));
         }
     }
 
@@ -101,13 +110,15 @@ impl Output {
     pub(crate) fn step(&self, step: &str, detail: &str, elapsed_ms: u64) {
         if !self.is_json() {
             let mark = self.paint("32", "+");
-            self.tell(format!("{mark} {step:<10} {detail}  ({elapsed_ms} ms)").trim_end());
+            self.tell(format!("{mark} {step:<10} {}  ({elapsed_ms} ms)", printable(detail)).trim_end());
         }
     }
 
     /// Tells people of something they should know but need not act on at once.
     pub(crate) fn warn(&self, text: &str) {
-        self.remark(&format!("{} {text}", self.paint("33", "warning:")));
+        if !self.is_json() {
+            self.tell(&format!("{} {}", self.paint("33", "warning:"), printable(text)));
+        }
     }
 
     /// Tells why the command failed: people on standard error, programs as the one document on standard output.
@@ -121,9 +132,9 @@ impl Output {
             let _unread = self.json(&body);
             return;
         }
-        self.tell(&format!("{} {}", self.paint("31;1", "error:"), error.message));
+        self.tell(&format!("{} {}", self.paint("31;1", "error:"), printable(&error.message)));
         for hint in &error.hints {
-            self.tell(&format!("{} {hint}", self.paint("36", "hint:")));
+            self.tell(&format!("{} {}", self.paint("36", "hint:"), printable(hint)));
         }
     }
 
@@ -134,7 +145,7 @@ impl Output {
 
     fn tell(&self, text: &str) {
         // Standard error may be closed; remarks are not worth failing for.
-        let _unread = writeln!(lock(&self.remarks), "{text}");
+        let _unread = lock(&self.remarks).write_all(format!("{text}\n").as_bytes());
     }
 
     fn paint(&self, color: &str, text: &str) -> String {

@@ -39,7 +39,19 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
 
 /// What comes from modules and hosts may hold anything; in a terminal it must stay in its cell.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_active(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same of a text of several lines.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_active(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Tells characters that do something in a terminal from those that are seen: control characters, ends of lines, and
+/// those that change the direction of text.
+fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn render(rows: &[Vec<String>]) -> String {
@@ -64,6 +76,8 @@ mod tests {
         let table =
             Table::new().column("name", |item: &&str| (*item).to_owned()).column("len", |item| item.len().to_string());
         assert_eq!(table.render(&["a", "long\u{1b}[31m"]), "NAME       LEN\na          1\nlong\u{fffd}[31m  9\n");
+        assert_eq!(one_line("a\nb\u{202e}c"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(printable("a\nb\u{1b}]0;c\u{7}\n"), "a\nb\u{fffd}]0;c\u{fffd}\n");
         assert_eq!(pairs(&[("a", "1".into()), ("none", String::new()), ("bcd", "2".into())]), "a:    1\nbcd:  2\n");
     }
 }

@@ -133,7 +133,9 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), CliError>
     }
     let mut signals = Signals::listen()?;
     let lock = run_dir.claim()?;
-    context.host.init_logging(&options.log);
+    if let Some(remarks) = context.host.init_logging(&options.log) {
+        context.output.remark_to(remarks);
+    }
     if run_dir.end_leftover(&lock).await? {
         context.output.remark("Ended the nats-server that a killed host had left here.");
     }

@@ -225,7 +225,9 @@ impl HostRunner for NoHost {
         if filter == "garbage=foo=bar" { Err("not a filter".into()) } else { Ok(()) }
     }
 
-    fn init_logging(&self, _options: &LogOptions) {}
+    fn init_logging(&self, _options: &LogOptions) -> Option<Box<dyn Write + Send>> {
+        None
+    }
 
     fn restores_sandboxes(&self) -> bool {
         false
@@ -246,7 +248,9 @@ impl HostRunner for ScriptedHost {
         if filter == "garbage=foo=bar" { Err("not a filter".into()) } else { Ok(()) }
     }
 
-    fn init_logging(&self, _options: &LogOptions) {}
+    fn init_logging(&self, _options: &LogOptions) -> Option<Box<dyn Write + Send>> {
+        None
+    }
 
     fn restores_sandboxes(&self) -> bool {
         true

@@ -29,7 +29,9 @@ impl HostRunner for Host {
         Ok(())
     }
 
-    fn init_logging(&self, _options: &LogOptions) {}
+    fn init_logging(&self, _options: &LogOptions) -> Option<Box<dyn std::io::Write + Send>> {
+        None
+    }
 
     fn restores_sandboxes(&self) -> bool {
         true

@@ -9,5 +9,7 @@ mod telemetry;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    wattle_cli::run(std::env::args_os(), runner::Runner)
+    let code = wattle_cli::run(std::env::args_os(), runner::Runner);
+    telemetry::flush();
+    code
 }

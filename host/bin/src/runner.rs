@@ -1,6 +1,6 @@
 //! Runs a host from start to end for `wattle up`.
 
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
 use wattle_bus::Bus;
 use wattle_cli::{HostError, HostOptions, HostRunner, HostSignals, LogOptions, Ready};
@@ -16,8 +16,8 @@ impl HostRunner for Runner {
         telemetry::check(filter)
     }
 
-    fn init_logging(&self, options: &LogOptions) {
-        telemetry::init(options);
+    fn init_logging(&self, options: &LogOptions) -> Option<Box<dyn Write + Send>> {
+        telemetry::init(options)
     }
 
     fn restores_sandboxes(&self) -> bool {
