@@ -1,13 +1,14 @@
 //! One connection: handshake, serving, and the ways it ends.
 
 mod counted;
+mod framing;
 mod sent;
 mod unread;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-pub(crate) use counted::Activity;
 use counted::Counted;
+pub(crate) use counted::{Activity, Work};
 use hyper::{rt::Executor, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -27,6 +28,8 @@ use crate::{listener::Listener, service, settings::ConnectionLimits, watchdog::W
 const BUFFER_BYTES: usize = 400 * 1024;
 /// hyper refuses heads with an empty body; up to this many times our limit we read them, to say why.
 const HEADER_HEADROOM: usize = 2;
+/// How long an idle connection that was asked to end may take, unless a request begins on it.
+const END_GRACE: Duration = Duration::from_secs(1);
 /// Requests one HTTP/2 connection may have in flight.
 const STREAMS_MAX: u32 = 128;
 
@@ -41,29 +44,36 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(listener: &Arc<Listener>, stream: TcpStream) {
+pub(crate) async fn serve(listener: &Arc<Listener>, activity: &Arc<Activity>, stream: TcpStream) {
     let table = listener.table().load_full();
     let Some(limits) = table.limits else { return };
-    let Some(tls) = &table.tls else { return drive(listener, limits, stream, false).await };
-    match timeout(limits.header_timeout, tls.accept(stream)).await {
+    let Some(tls) = &table.tls else { return drive(listener, activity, limits, stream).await };
+    let handshake = timeout(limits.header_timeout, tls.accept(stream));
+    let shaken = tokio::select! {
+        biased;
+        () = activity.asked_to_end() => return,
+        shaken = handshake => shaken,
+    };
+    match shaken {
         Ok(Ok(stream)) => {
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            drive(listener, limits, stream, http2).await;
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                activity.set_http2();
+            }
+            drive(listener, activity, limits, stream).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake timed out"),
     }
 }
 
-async fn drive<I>(listener: &Arc<Listener>, limits: ConnectionLimits, io: I, http2: bool)
+async fn drive<I>(listener: &Arc<Listener>, activity: &Arc<Activity>, limits: ConnectionLimits, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity::new(http2));
-    let io = TokioIo::new(Counted::new(io, Arc::clone(&activity)));
+    let io = TokioIo::new(Counted::new(io, Arc::clone(activity)));
     let builder = builder(listener, limits);
     let service = service_fn(|request| {
-        let (listener, activity) = (Arc::clone(listener), Arc::clone(&activity));
+        let (listener, activity) = (Arc::clone(listener), Arc::clone(activity));
         async move { service::serve(&listener, &activity, limits.max_header_bytes, request).await }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
@@ -79,8 +89,20 @@ where
                 biased;
                 ended = connection.as_mut() => return log(ended),
                 () = drain.as_mut() => break true,
+                () = activity.asked_to_end() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        biased;
+                        ended = connection.as_mut() => return log(ended),
+                        () = sleep(END_GRACE) => {}
+                    }
+                    if !activity.is_busy() {
+                        return;
+                    }
+                    break false;
+                }
                 () = tick.as_mut() => {
-                    if expired(&mut watchdog, &activity) {
+                    if expired(&mut watchdog, activity) {
                         break false;
                     }
                     tick.set(sleep(watchdog.tick()));
@@ -110,7 +132,7 @@ where
             biased;
             ended = connection.as_mut() => return log(ended),
             () = listener.kill().cancelled() => return,
-            () = sleep(ending.tick()) => if expired(&mut ending, &activity) { return },
+            () = sleep(ending.tick()) => if expired(&mut ending, activity) { return },
         }
     }
 }
@@ -127,6 +149,8 @@ fn builder(listener: &Listener, limits: ConnectionLimits) -> auto::Builder<Strea
     builder
         .http1()
         .timer(TokioTimer::new())
+        // Who has said all may say so. When the answer is written, the end that was read ends the connection.
+        .half_close(true)
         .header_read_timeout(None::<Duration>)
         .max_buf_size(header_bytes.max(BUFFER_BYTES));
     builder

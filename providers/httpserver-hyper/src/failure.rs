@@ -70,6 +70,17 @@ impl Failure {
         Self { closes: true, ..Self::new(StatusCode::BAD_REQUEST, "request_invalid", message) }
     }
 
+    /// The request's end can be understood in two ways.
+    pub(crate) fn two_lengths() -> Self {
+        Self::bad_request("the request has both Content-Length and Transfer-Encoding")
+    }
+
+    /// The client demands something that this server does not do.
+    pub(crate) fn expectation() -> Self {
+        let message = "the only expectation that is met is 100-continue";
+        Self { closes: true, ..Self::new(StatusCode::EXPECTATION_FAILED, "expectation_failed", message) }
+    }
+
     /// CONNECT asks for a proxy.
     pub(crate) fn no_proxy() -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, "method_not_supported", "this server is no proxy")

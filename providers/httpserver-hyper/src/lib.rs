@@ -10,6 +10,7 @@
 mod access;
 mod body;
 mod budget;
+mod clients;
 mod connection;
 mod failure;
 mod front;

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,12 +18,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_types::ProviderError;
 
-use crate::{connection, table::Table};
+use crate::{
+    clients::{Admission, Clients},
+    connection::{self, Activity},
+    table::Table,
+};
 
 /// Connections the kernel may hold while we are busy; it caps this at `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 /// Pause after a failed accept: what fails (no file descriptors left) does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Pause until a full address is looked over again for a connection that has become idle.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
 
 /// One address being served.
 pub(crate) struct Listener {
@@ -39,7 +45,7 @@ pub(crate) struct Listener {
     connections: TaskTracker,
     streams: TaskTracker,
     /// Connections there are. The tracker lets go of one only after the acceptor was told.
-    open: AtomicUsize,
+    clients: Clients,
     /// Wakes the acceptor: a connection has ended, or more of them may be.
     room: Notify,
 }
@@ -62,7 +68,7 @@ impl Listener {
             acceptor: TaskTracker::new(),
             connections: TaskTracker::new(),
             streams: TaskTracker::new(),
-            open: AtomicUsize::new(0),
+            clients: Clients::default(),
             room: Notify::new(),
         });
         listener.acceptor.spawn(Arc::clone(&listener).accept(socket));
@@ -146,7 +152,7 @@ impl Listener {
     async fn accept(self: Arc<Self>, socket: TcpListener) {
         while let Some(accepted) = self.next(&socket).await {
             match accepted {
-                Ok((stream, _)) => self.serve(stream),
+                Ok((stream, peer)) => self.serve(stream, peer).await,
                 Err(error) if of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(address = %self.local_address, %error, "cannot accept");
@@ -157,11 +163,11 @@ impl Listener {
         // The kernel has accepted these clients: closing the socket now would reset them. The kernel is asked, for the
         // reactor may not have heard of them.
         if let Ok(socket) = socket.into_std() {
-            while let Ok((stream, _)) = socket.accept() {
+            while let Ok((stream, peer)) = socket.accept() {
                 if stream.set_nonblocking(true).is_ok()
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
-                    self.serve(stream);
+                    self.serve(stream, peer).await;
                 }
             }
         }
@@ -169,52 +175,61 @@ impl Listener {
         self.streams.close();
     }
 
-    /// Returns the next connection, or `None` when closing. Waits while there are too many.
+    /// Returns the next connection, or `None` when closing.
     async fn next(&self, socket: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-        let ready = async {
-            while self.is_full() {
-                self.room.notified().await;
-            }
-            socket.accept().await
-        };
         tokio::select! {
             biased;
             () = self.drain.cancelled() => None,
-            accepted = ready => Some(accepted),
+            accepted = socket.accept() => Some(accepted),
         }
     }
 
-    fn is_full(&self) -> bool {
-        let limits = self.table.load().limits;
-        limits.is_some_and(|limits| self.open.load(Ordering::Acquire) >= limits.max_connections)
-    }
-
-    fn serve(self: &Arc<Self>, stream: TcpStream) {
+    /// Serves a connection once there is room for it, or closes it if its client has too many.
+    async fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let activity = Arc::new(Activity::default());
+        let Some(open) = self.admit(peer, &activity).await else {
+            return tracing::debug!(%peer, "a client has too many connections");
+        };
         // Without it small answers wait for acknowledgements; a socket that refuses is about to fail anyway.
         let _ = stream.set_nodelay(true);
-        let open = Open::new(self);
         self.connections.spawn(async move {
-            connection::serve(&open.0, stream).await;
+            connection::serve(&open.listener, &activity, stream).await;
             drop(open);
         });
+    }
+
+    /// Waits for room. Whoever waits while the address closes is let in: it was accepted.
+    async fn admit(self: &Arc<Self>, peer: SocketAddr, activity: &Arc<Activity>) -> Option<Open> {
+        loop {
+            let mut limits = self.table.load().limits?;
+            if self.is_closing() {
+                limits.max_connections = usize::MAX;
+            }
+            match self.clients.admit(peer.ip(), activity, limits, tokio::time::Instant::now().into_std()) {
+                Admission::Place(number) => return Some(Open { listener: Arc::clone(self), number }),
+                Admission::TooMany => return None,
+                Admission::Full => tokio::select! {
+                    biased;
+                    () = self.drain.cancelled() => {}
+                    () = self.room.notified() => {}
+                    () = tokio::time::sleep(FULL_PAUSE) => {}
+                },
+            }
+        }
     }
 }
 
 /// A connection, counted until it is dropped.
-struct Open(Arc<Listener>);
-
-impl Open {
-    fn new(listener: &Arc<Listener>) -> Self {
-        listener.open.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(listener))
-    }
+struct Open {
+    listener: Arc<Listener>,
+    number: u64,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         // In this order: the acceptor counts as soon as it is told.
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.room.notify_one();
+        self.listener.clients.leave(self.number);
+        self.listener.room.notify_one();
     }
 }
 

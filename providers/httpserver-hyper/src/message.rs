@@ -25,20 +25,73 @@ const HOP_BY_HOP: [&str; 8] = [
 /// Returns the host a request is for, without its port; empty when an old client gives none.
 ///
 /// # Errors
-/// A [`Failure`] when HTTP demands a host and there is none, or more than one.
+/// A [`Failure`] when HTTP demands a host and there is none, more than one, or two different ones.
 pub(crate) fn host(parts: &Parts) -> Result<&str, Failure> {
-    if let Some(authority) = parts.uri.authority() {
-        return Ok(authority.host());
+    let mut fields = parts.headers.get_all(header::HOST).iter();
+    let field = match (fields.next(), fields.next()) {
+        (_, Some(_)) => return Err(Failure::bad_request("there is more than one Host header")),
+        (Some(field), None) => Some(field.to_str().ok().filter(|host| is_host(host)).ok_or_else(no_host)?),
+        (None, None) => None,
+    };
+    let authority = parts.uri.authority();
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Failure::bad_request("a target with a user is no target"));
     }
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => {
-            host.to_str().map(without_port).map_err(|_| Failure::bad_request("the Host header is no host name"))
+    match (authority, field) {
+        // In HTTP/2 both come from the client itself; in HTTP/1.1 an old proxy may have left its own Host (RFC 9112, 3.2.2).
+        (Some(authority), Some(field))
+            if parts.version == Version::HTTP_2 && !authority.as_str().eq_ignore_ascii_case(field) =>
+        {
+            Err(Failure::bad_request("the Host header is not the authority that the request names"))
         }
-        (None, _) if parts.version < Version::HTTP_11 => Ok(""),
-        (None, _) => Err(Failure::bad_request("the Host header is missing")),
-        (Some(_), Some(_)) => Err(Failure::bad_request("there is more than one Host header")),
+        (None, None) | (Some(_), None) if parts.version == Version::HTTP_11 => {
+            Err(Failure::bad_request("the Host header is missing"))
+        }
+        (Some(authority), _) => Ok(authority.host()),
+        (None, Some(field)) => Ok(without_port(field)),
+        (None, None) if parts.version < Version::HTTP_11 => Ok(""),
+        (None, None) => Err(Failure::bad_request("the request names no authority")),
     }
+}
+
+fn no_host() -> Failure {
+    Failure::bad_request("the Host header is no host name")
+}
+
+/// What RFC 3986 lets a host and a port consist of.
+fn is_host(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte))
+}
+
+/// Checks that a target is a path, or the `*` of OPTIONS.
+///
+/// # Errors
+/// The [`Failure`] of what is neither.
+pub(crate) fn check_target(parts: &Parts) -> Result<(), Failure> {
+    let path = parts.uri.path();
+    if path.starts_with('/') || (path == "*" && parts.method == Method::OPTIONS) {
+        return Ok(());
+    }
+    Err(Failure::bad_request("the request's target is no path"))
+}
+
+/// Checks how the body comes.
+///
+/// # Errors
+/// The [`Failure`] of codings and expectations that are not met. Whether the body has a length as well is not seen here.
+pub(crate) fn check_transfer(parts: &Parts) -> Result<(), Failure> {
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (!coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some())
+    {
+        return Err(Failure::bad_request("the only Transfer-Encoding that is read is chunked, once"));
+    }
+    let is_met = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    // Expectations are younger than HTTP/1.0.
+    if parts.version >= Version::HTTP_11 && !parts.headers.get_all(header::EXPECT).iter().all(is_met) {
+        return Err(Failure::expectation());
+    }
+    Ok(())
 }
 
 fn without_port(host: &str) -> &str {
@@ -55,19 +108,49 @@ pub(crate) fn head_bytes(parts: &Parts) -> usize {
     parts.method.as_str().len() + target + headers
 }
 
-/// Makes what an actor gets. Header values that are no UTF-8 have their odd bytes replaced.
+/// Makes what an actor gets: the same, however the client's version of HTTP spells it.
 pub(crate) fn request(parts: &Parts, body: Bytes) -> HttpRequest {
-    let headers = parts.headers.iter().map(|(name, value)| {
-        let value = value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()).into_owned(), Into::into);
-        (name.as_str().into(), value)
-    });
     HttpRequest {
         method: parts.method.as_str().into(),
         path: parts.uri.path().into(),
         query: parts.uri.query().unwrap_or_default().into(),
-        headers: headers.collect(),
+        headers: headers(parts),
         body,
     }
+}
+
+/// Returns the headers of a request. The target's authority counts before a Host header (RFC 9112, 3.2.2), and several
+/// Cookie headers are one, as applications know them (RFC 9113, 8.2.3).
+fn headers(parts: &Parts) -> Vec<(String, String)> {
+    let authority = parts.uri.authority();
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len() + 1);
+    if let Some(authority) = authority {
+        headers.push((header::HOST.as_str().into(), authority.as_str().into()));
+    }
+    let mut cookies = None;
+    for (name, value) in &parts.headers {
+        if name == header::HOST && authority.is_some() {
+            continue;
+        }
+        let value = text(value);
+        if name == header::COOKIE {
+            if let Some((_, known)) = cookies.and_then(|at: usize| headers.get_mut(at)) {
+                known.push_str("; ");
+                known.push_str(&value);
+                continue;
+            }
+            cookies = Some(headers.len());
+        }
+        headers.push((name.as_str().into(), value));
+    }
+    headers
+}
+
+/// Returns a value as text. What is no UTF-8 is read as ISO-8859-1, as HTTP once said and Fetch still does: one character
+/// for each byte, so that an actor that knows better can have them back.
+fn text(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), Into::into)
 }
 
 /// Makes what the client gets of an actor's answer.
@@ -79,7 +162,7 @@ pub(crate) fn response(answer: HttpResponse, method: &Method) -> Result<Response
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()))
         .ok_or_else(|| format!("the actor answered with status {}, which is none", answer.status))?;
-    let bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
     let keeps_length = *method == Method::HEAD && answer.body.is_empty();
     let mut response = Response::new(if bodyless { Bytes::new() } else { answer.body });
     *response.status_mut() = status;
@@ -89,6 +172,14 @@ pub(crate) fn response(answer: HttpResponse, method: &Method) -> Result<Response
         append(headers, &name, value, keeps_length)?;
     }
     Ok(response)
+}
+
+/// Makes the answer to HEAD of one to GET: hyper would leave the body in HTTP/2.
+pub(crate) fn keep_length_only(response: &mut Response<Bytes>) {
+    let body = std::mem::take(response.body_mut());
+    if !body.is_empty() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+    }
 }
 
 fn append(headers: &mut HeaderMap, name: &str, value: String, keeps_length: bool) -> Result<(), String> {

@@ -42,8 +42,9 @@ pub(crate) async fn serve(
     let started = tokio::time::Instant::now().into_std();
     let (parts, body) = request.into_parts();
     let http2 = parts.version == Version::HTTP_2;
-    let _in_flight = activity.request(http2);
-    let claimed = check_head(&parts, max_header_bytes).and_then(|()| claim(listener, &parts));
+    let in_flight = activity.request(http2);
+    let checked = if in_flight.is_unclear { Err(Failure::two_lengths()) } else { check_head(&parts, max_header_bytes) };
+    let claimed = checked.and_then(|()| claim(listener, &parts));
     let (route, outcome) = match claimed {
         Ok(claimed) => {
             let outcome = answer(&claimed.route, &parts, body, started).await;
@@ -57,6 +58,9 @@ pub(crate) async fn serve(
         Ok((response, share)) => (response, Some(share)),
         Err(failure) => (failure.response(), None),
     };
+    if parts.method == Method::HEAD {
+        message::keep_length_only(&mut response);
+    }
     if !http2 && (closes || listener.is_closing()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -75,6 +79,8 @@ fn check_head(parts: &Parts, max_header_bytes: usize) -> Result<(), Failure> {
     if parts.method == Method::CONNECT {
         return Err(Failure::no_proxy());
     }
+    message::check_target(parts)?;
+    message::check_transfer(parts)?;
     if message::head_bytes(parts) > max_header_bytes {
         return Err(Failure::head_too_large(max_header_bytes));
     }

@@ -24,11 +24,12 @@ use wattle_types::{LinkDefinition, ProviderContext, ProviderError};
 /// | `error_details` | `on` | whether error bodies quote what actors and providers say of their failures |
 /// | `cert_file`, `key_file` | | PEM files: serve TLS. Also `tls_cert_file`, `tls_priv_key_file` |
 /// | `max_header_bytes` | 32768 | longer request heads are refused with 431 |
-/// | `max_connections` | 4096 | beyond that, clients wait in the kernel's queue |
+/// | `max_connections` | 4096 | beyond that, idle ones are closed, and where there is none, clients wait |
+/// | `max_connections_per_client` | a quarter, at least 64 | what one address may have of them; more are closed |
 /// | `header_timeout_ms` | 10000 | for a TLS handshake, for the first request head, and for one that has begun |
 /// | `idle_timeout_ms` | 75000 | a connection is closed after this without requests, or with an answer not read |
 ///
-/// The last four hold for an address; where links share one, the largest of each counts.
+/// The last five hold for an address; where links share one, the largest of each counts.
 pub const LINK_SETTINGS: &[&str] = &[
     "address",
     "port",
@@ -44,6 +45,7 @@ pub const LINK_SETTINGS: &[&str] = &[
     "tls_priv_key_file",
     "max_header_bytes",
     "max_connections",
+    "max_connections_per_client",
     "header_timeout_ms",
     "idle_timeout_ms",
 ];
@@ -70,6 +72,7 @@ pub const PROVIDER_SETTINGS: &[&str] = &[
     "tls_priv_key_file",
     "max_header_bytes",
     "max_connections",
+    "max_connections_per_client",
     "header_timeout_ms",
     "idle_timeout_ms",
     "drain_grace_ms",
@@ -91,6 +94,8 @@ const MAX_BUFFERED_BYTES: usize = 256 * 1024 * 1024;
 const MAX_UNREAD_BYTES: usize = 256 * 1024 * 1024;
 /// More than machines have, and less than what arithmetic bears.
 const BUDGET_BYTES_MAX: usize = isize::MAX as usize;
+/// As many as a browser or two and a few scripts have; a quarter of less would be felt.
+const CONNECTIONS_PER_CLIENT_MIN: usize = 64;
 /// An hour: longer than any sensible request, short enough for arithmetic.
 const MS_MAX: u64 = 3_600_000;
 
@@ -122,6 +127,7 @@ pub(crate) struct TlsFiles {
 pub(crate) struct ConnectionLimits {
     pub(crate) max_header_bytes: usize,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_client: usize,
     pub(crate) header_timeout: Duration,
     pub(crate) idle_timeout: Duration,
 }
@@ -132,6 +138,7 @@ impl ConnectionLimits {
         Self {
             max_header_bytes: self.max_header_bytes.max(other.max_header_bytes),
             max_connections: self.max_connections.max(other.max_connections),
+            max_connections_per_client: self.max_connections_per_client.max(other.max_connections_per_client),
             header_timeout: self.header_timeout.max(other.header_timeout),
             idle_timeout: self.idle_timeout.max(other.idle_timeout),
         }
@@ -176,6 +183,8 @@ impl ServerSettings {
             None => address(&self.defaults)?.unwrap_or(ADDRESS),
         };
         let merged = self.defaults.overlaid(link);
+        let max_connections = count(&merged, "max_connections", 4096, 1_000_000)?;
+        let per_client = (max_connections / 4).max(CONNECTIONS_PER_CLIENT_MIN);
         let max_body_bytes = count(&merged, "max_body_bytes", 10 * 1024 * 1024, MAX_BODY_BYTES_MAX)?;
         Ok(LinkSettings {
             address,
@@ -188,7 +197,8 @@ impl ServerSettings {
             tls: tls_files(&merged)?,
             limits: ConnectionLimits {
                 max_header_bytes: count(&merged, "max_header_bytes", MAX_HEADER_BYTES, MAX_HEADER_BYTES_MAX)?,
-                max_connections: count(&merged, "max_connections", 4096, 1_000_000)?,
+                max_connections,
+                max_connections_per_client: count(&merged, "max_connections_per_client", per_client, 1_000_000)?,
                 header_timeout: milliseconds(&merged, "header_timeout_ms", 10_000)?,
                 idle_timeout: milliseconds(&merged, "idle_timeout_ms", 75_000)?,
             },

@@ -96,6 +96,7 @@ mod tests {
         Watchdog::new(ConnectionLimits {
             max_header_bytes: 1,
             max_connections: 1,
+            max_connections_per_client: 1,
             header_timeout: Duration::from_millis(400),
             idle_timeout: Duration::from_secs(1),
         })

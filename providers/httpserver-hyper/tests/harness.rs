@@ -188,3 +188,14 @@ pub(crate) fn recording() -> (Arc<Actor>, Recorded) {
     });
     (actor, seen)
 }
+
+/// A frame of HTTP/2.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u16, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = stream.to_be_bytes();
+    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, high, low][..], payload].concat()
+}
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const WINDOW_UPDATE: u8 = 8;

@@ -10,7 +10,10 @@ use tokio::{
 
 use wattle_types::Provider;
 
-use crate::harness::{Actor, Request, Response, generation, get, link, one, raw, rest, serve, split};
+use crate::harness::{
+    Actor, DATA, HEADERS, Request, Response, SETTINGS, WINDOW_UPDATE, frame, generation, get, link, one, raw, rest,
+    serve, split,
+};
 
 #[tokio::test]
 async fn an_announced_body_is_refused_unread_and_a_chunked_one_when_it_grows() {
@@ -114,17 +117,6 @@ async fn bodies_beyond_what_the_server_holds_are_503_until_others_are_done() {
     assert_eq!(split(&raw(address, post(10)).await), (200, "done".into()));
     assert_eq!(split(&raw(address, post(11)).await).0, 413);
 }
-
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u16, payload: &[u8]) -> Vec<u8> {
-    let [high, low] = stream.to_be_bytes();
-    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, high, low][..], payload].concat()
-}
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const WINDOW_UPDATE: u8 = 8;
 
 /// Begins HTTP/2 as a client that takes no part of an answer before it says so.
 async fn http2_without_window(address: SocketAddr) -> TcpStream {
@@ -293,6 +285,49 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     assert!(early.is_err());
     drop(first);
     assert!(one(&mut second).await.ends_with("GET /2? "));
+}
+
+#[tokio::test]
+async fn at_the_bound_an_idle_connection_goes_for_a_new_one_and_a_busy_one_stays() {
+    let held = Actor::playing(|_, _, payload, _| async move {
+        let request: Request = rmp_serde::from_slice(&payload).unwrap();
+        if request.path == "/held" {
+            std::future::pending::<()>().await;
+        }
+        crate::harness::ok("done")
+    });
+    let (_server, address) = serve(held, &[("max_connections", "3")]).await;
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    busy.write_all(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let (mut idle, mut silent) =
+        (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    one(&mut idle).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let asked = tokio::time::timeout(std::time::Duration::from_secs(5), get(address, "x", "/")).await;
+        assert_eq!(asked.unwrap(), (200, "done".into()));
+        // Takes the place that was made: the next needs the other.
+        let mut taken = TcpStream::connect(address).await.unwrap();
+        taken.write_all(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        held.push(taken);
+    }
+    assert_eq!((rest(&mut idle).await, rest(&mut silent).await), (String::new(), String::new()));
+    let still = tokio::time::timeout(std::time::Duration::from_millis(50), rest(&mut busy)).await;
+    assert!(still.is_err());
+}
+
+#[tokio::test]
+async fn a_client_has_no_more_connections_than_it_may() {
+    let (_server, address) = serve(Actor::hanging(), &[("max_connections_per_client", "2")]).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        held.push(stream);
+    }
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert_eq!(tokio::time::timeout(std::time::Duration::from_secs(5), rest(&mut third)).await.unwrap(), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

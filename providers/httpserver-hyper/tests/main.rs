@@ -6,6 +6,7 @@ mod drain;
 mod failures;
 mod harness;
 mod limits;
+mod messages;
 mod protocols;
 mod routing;
 mod swap;

@@ -15,11 +15,11 @@ use tokio::{
     sync::Notify,
 };
 
-use super::unread::Unread;
+use super::{framing::Framing, unread::Unread};
 use crate::watchdog::Sample;
 
 /// A connection's counters. They tell about each other nothing that needs an order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Activity {
     requests: AtomicU32,
     in_flight: AtomicU32,
@@ -29,20 +29,46 @@ pub(crate) struct Activity {
     pub(super) unread: Unread,
     http2: AtomicBool,
     http2_seen: Notify,
+    /// The number of the first request whose body has no clear end; 0 if there is none.
+    unclear: AtomicU32,
+    ending: AtomicBool,
+    end: Notify,
 }
 
 impl Activity {
-    /// Makes the counters of a new connection; `http2` if the handshake said so.
-    pub(super) fn new(http2: bool) -> Self {
-        Self {
-            requests: AtomicU32::new(0),
-            in_flight: AtomicU32::new(0),
-            reads: AtomicU32::new(0),
-            sent: AtomicU32::new(0),
-            unread: Unread::default(),
-            http2: AtomicBool::new(http2),
-            http2_seen: Notify::new(),
+    /// Notes that the handshake said HTTP/2.
+    pub(super) fn set_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns what was done on it so far.
+    pub(crate) fn work(&self) -> Work {
+        Work {
+            requests: self.requests.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            is_busy: self.is_busy(),
         }
+    }
+
+    /// Returns whether a request is in flight or an answer on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0 || !self.unread.is_empty()
+    }
+
+    /// Asks the connection to end, if nothing begins on it in this moment.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+        self.end.notify_one();
+    }
+
+    /// Returns whether the connection was asked to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connection is asked to end.
+    pub(super) async fn asked_to_end(&self) {
+        self.end.notified().await;
     }
 
     /// Counts a request until the guard is dropped.
@@ -51,9 +77,9 @@ impl Activity {
             self.http2.store(true, Ordering::Relaxed);
             self.http2_seen.notify_one();
         }
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
+        InFlight { activity: self, is_unclear: !http2 && number == self.unclear.load(Ordering::Relaxed) }
     }
 
     /// Counts that a part of an answer's body was written.
@@ -82,24 +108,44 @@ impl Activity {
     }
 }
 
-/// A request in flight.
-pub(crate) struct InFlight<'a>(&'a Activity);
+/// What is done for a client, to be compared with what was done earlier; the counters wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work {
+    requests: u32,
+    sent: u32,
+    is_busy: bool,
+}
 
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+impl Work {
+    /// Returns whether a request is in flight or an answer on its way.
+    pub(crate) const fn is_going_on(self) -> bool {
+        self.is_busy
     }
 }
 
-/// A stream whose successful reads are counted.
+/// A request in flight.
+pub(crate) struct InFlight<'a> {
+    activity: &'a Activity,
+    /// Whether others may see another end of the request than we do.
+    pub(crate) is_unclear: bool,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.activity.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream whose successful reads are counted, and looked at.
 pub(super) struct Counted<I> {
     io: I,
     activity: Arc<Activity>,
+    framing: Framing,
 }
 
 impl<I> Counted<I> {
-    pub(super) const fn new(io: I, activity: Arc<Activity>) -> Self {
-        Self { io, activity }
+    pub(super) fn new(io: I, activity: Arc<Activity>) -> Self {
+        Self { io, activity, framing: Framing::default() }
     }
 }
 
@@ -107,8 +153,14 @@ impl<I: AsyncRead + Unpin> AsyncRead for Counted<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
+        let new = buf.filled().get(before..).unwrap_or_default();
+        if !new.is_empty() {
             self.activity.reads.fetch_add(1, Ordering::Relaxed);
+            if !self.activity.is_http2()
+                && let Some(unclear) = self.framing.read(new)
+            {
+                self.activity.unclear.store(unclear, Ordering::Relaxed);
+            }
         }
         Poll::Ready(Ok(()))
     }

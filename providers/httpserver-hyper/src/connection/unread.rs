@@ -22,6 +22,11 @@ impl Unread {
         turn
     }
 
+    /// Returns whether there is no answer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.answers.iter().all(|answers| answers.load(Ordering::Relaxed) == 0)
+    }
+
     /// Takes back what [`Self::enter`] counted.
     pub(super) fn leave(&self, turn: usize) {
         self.answers(turn).fetch_sub(1, Ordering::Relaxed);
