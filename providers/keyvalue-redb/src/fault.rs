@@ -11,6 +11,13 @@ pub(crate) enum Fault {
     Broken(redb::Error),
 }
 
+impl Fault {
+    /// Returns whether the file may be of no more use as it is open.
+    pub(crate) const fn is_failure(&self) -> bool {
+        !matches!(self, Self::Refused(_) | Self::Broken(redb::Error::ValueTooLarge(_)))
+    }
+}
+
 impl From<KeyValueError> for Fault {
     fn from(error: KeyValueError) -> Self {
         Self::Refused(error)
@@ -36,7 +43,15 @@ impl From<Fault> for KeyValueError {
             Fault::Broken(redb::Error::ValueTooLarge(size)) => {
                 Self::TooLarge { what: "a key or value", size, limit: 3 << 30 }
             }
+            Fault::Broken(redb::Error::Io(error)) if is_full(&error) => {
+                Self::Full { limit: format!("its file cannot grow: {error}") }
+            }
             Fault::Broken(error) => Self::Unavailable(format!("the store's file failed: {error}")),
         }
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -2,14 +2,15 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use redb::{Database, DatabaseError};
+use redb::{Database, DatabaseError, ReadableDatabase as _};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use wattle_provider_sdk::{KeyValue, KeyValueError};
 
 use crate::{
     fault::Fault,
+    file::{Opener, StoreFile},
     reading::Snapshot,
-    tables::{Change, Tables},
+    tables::{Change, ENTRIES, Tables},
     writer::Writer,
 };
 
@@ -23,7 +24,7 @@ const READ_WAIT: Duration = Duration::from_secs(2);
 
 /// A store in one file.
 pub struct RedbStore {
-    database: Arc<Database>,
+    file: Arc<StoreFile>,
     readers: Arc<Semaphore>,
     writer: Writer,
     clock: Clock,
@@ -45,12 +46,26 @@ impl RedbStore {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)?;
         }
-        let database = Database::builder().set_cache_size(cache_bytes).create(path)?;
-        prepare(&database, clock()).map_err(|fault| std::io::Error::other(KeyValueError::from(fault).to_string()))?;
-        let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), Arc::clone(&clock))?;
+        let path = path.to_owned();
+        let open = move || Database::builder().set_cache_size(cache_bytes).create(&path);
+        Self::start(Box::new(open), clock)
+    }
+
+    /// Begins to work on the file that `open` opens.
+    pub(crate) fn start(open: Opener, clock: Clock) -> Result<Self, DatabaseError> {
+        let now = Arc::clone(&clock);
+        let open = move || {
+            let database = open()?;
+            prepare(&database, now()).map_err(|fault| match fault {
+                Fault::Broken(redb::Error::Io(error)) => error,
+                fault => std::io::Error::other(KeyValueError::from(fault).to_string()),
+            })?;
+            Ok(database)
+        };
+        let file = Arc::new(StoreFile::open(Box::new(open), clock())?);
+        let writer = Writer::start(Arc::clone(&file), Arc::clone(&clock))?;
         let readers = Arc::new(Semaphore::new(READERS as usize));
-        Ok(Self { database, readers, writer, clock })
+        Ok(Self { file, readers, writer, clock })
     }
 
     async fn read<T: Send + 'static>(
@@ -59,14 +74,13 @@ impl RedbStore {
     ) -> Result<T, KeyValueError> {
         let turn = timeout(READ_WAIT, Arc::clone(&self.readers).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(KeyValueError::Overloaded) };
-        let (database, now) = (Arc::clone(&self.database), (self.clock)());
+        let (file, now) = (Arc::clone(&self.file), (self.clock)());
         let done = spawn_blocking(move || {
             // Kept by the work, which goes on when nobody waits for it any more.
             let _turn = turn;
-            work(Snapshot::take(&database, now)?)
+            file.read(now, |database| work(Snapshot::take(database, now)?))
         });
-        let done = done.await.map_err(|error| KeyValueError::Failed(format!("reading failed: {error}")))?;
-        Ok(done?)
+        done.await.map_err(|error| KeyValueError::Failed(format!("reading failed: {error}")))?
     }
 
     async fn change(&self, key: &str, change: Change) -> Result<i64, KeyValueError> {
@@ -82,8 +96,12 @@ impl RedbStore {
     }
 }
 
-/// Makes the tables, so that reads find them.
+/// Makes the tables, so that reads find them. Writes nothing when they are there: the disk may be full.
 fn prepare(database: &Database, now: u64) -> Result<(), Fault> {
+    // All of them were made in one transaction.
+    if database.begin_read()?.open_table(ENTRIES).is_ok() {
+        return Ok(());
+    }
     let transaction = database.begin_write()?;
     drop(Tables::open(&transaction, now)?);
     transaction.commit()?;
@@ -152,11 +170,13 @@ impl KeyValue for RedbStore {
     }
 
     async fn ping(&self) -> Result<(), KeyValueError> {
-        self.read(|snapshot| snapshot.held("").map(drop)).await
+        self.read(|snapshot| snapshot.held("").map(drop)).await?;
+        self.file.health((self.clock)())
     }
 
     async fn close(&self) {
         self.writer.close().await;
+        self.file.close();
     }
 }
 

@@ -8,6 +8,7 @@ use wattle_provider_sdk::KeyValueError;
 
 use crate::{
     fault::Fault,
+    file::StoreFile,
     store::Clock,
     tables::{Change, Tables},
 };
@@ -22,7 +23,7 @@ type Answer = Result<i64, KeyValueError>;
 
 enum Message {
     Change(Job),
-    /// Answered when everything before it is on disk and the thread has let go of the file.
+    /// Answered when everything before it is on disk.
     Close(oneshot::Sender<()>),
 }
 
@@ -43,9 +44,9 @@ impl Writer {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub(crate) fn start(database: Arc<Database>, clock: Clock) -> std::io::Result<Self> {
+    pub(crate) fn start(file: Arc<StoreFile>, clock: Clock) -> std::io::Result<Self> {
         let (queue, messages) = mpsc::channel(QUEUE_MAX);
-        thread::Builder::new().name("wattle-redb".into()).spawn(move || run(database, messages, &clock))?;
+        thread::Builder::new().name("wattle-redb".into()).spawn(move || run(&file, messages, &clock))?;
         Ok(Self { queue })
     }
 
@@ -76,7 +77,7 @@ fn closed() -> KeyValueError {
     KeyValueError::Unavailable("the store is closed".into())
 }
 
-fn run(database: Arc<Database>, mut messages: mpsc::Receiver<Message>, clock: &Clock) {
+fn run(file: &StoreFile, mut messages: mpsc::Receiver<Message>, clock: &Clock) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = messages.blocking_recv() {
         let mut next = Some(first);
@@ -88,9 +89,8 @@ fn run(database: Arc<Database>, mut messages: mpsc::Receiver<Message>, clock: &C
             }
             next = if close.is_none() && batch.len() < BATCH_MAX { messages.try_recv().ok() } else { None };
         }
-        settle(&database, &mut batch, clock());
+        settle(file, &mut batch, clock());
         if let Some(reply) = close {
-            drop(database);
             // Nobody waiting for the end is fine too.
             let _ = reply.send(());
             return;
@@ -99,12 +99,12 @@ fn run(database: Arc<Database>, mut messages: mpsc::Receiver<Message>, clock: &C
 }
 
 /// Makes all changes of a batch and answers them once they are on disk.
-fn settle(database: &Database, batch: &mut Vec<Job>, now: u64) {
+fn settle(file: &StoreFile, batch: &mut Vec<Job>, now: u64) {
     batch.retain(|job| !job.reply.is_closed());
     if batch.is_empty() {
         return;
     }
-    let answers = commit(database, batch, now).map_err(KeyValueError::from);
+    let answers = file.change(now, |database| commit(database, batch, now));
     let answers = answers.unwrap_or_else(|error| vec![Err(error); batch.len()]);
     for (job, answer) in batch.drain(..).zip(answers) {
         // A caller that has gone meanwhile does not learn that its change was made.
@@ -140,13 +140,17 @@ mod tests {
         (Job { key: "key".into(), change, reply }, answer)
     }
 
+    fn file() -> StoreFile {
+        StoreFile::open(Box::new(|| Database::builder().create_with_backend(InMemoryBackend::new())), 1).unwrap()
+    }
+
     #[test]
     fn a_batch_is_made_in_order_and_each_gets_its_own_answer() {
-        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let file = file();
         let changes =
             [Change::Increment(2), Change::ListPush("x".into()), Change::Increment(3), Change::Delete, Change::Delete];
         let (mut batch, answers): (Vec<_>, Vec<_>) = changes.into_iter().map(job).unzip();
-        settle(&database, &mut batch, 1);
+        settle(&file, &mut batch, 1);
         let answers: Vec<_> = answers.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect();
         let wrong = KeyValueError::WrongKind { expected: wattle_provider_sdk::ValueKind::List };
         assert_eq!(answers, [Ok(2), Err(wrong), Ok(5), Ok(1), Ok(0)]);
@@ -155,10 +159,10 @@ mod tests {
 
     #[test]
     fn a_change_nobody_waits_for_is_not_made() {
-        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let file = file();
         let ((gone, dropped), (here, answer)) = (job(Change::Increment(1)), job(Change::Increment(1)));
         drop(dropped);
-        settle(&database, &mut vec![gone, here], 1);
+        settle(&file, &mut vec![gone, here], 1);
         assert_eq!(answer.blocking_recv().unwrap(), Ok(1));
     }
 }

@@ -1,6 +1,7 @@
 //! The conformance suites, and what only a file promises.
 #![expect(clippy::unwrap_used, reason = "a failed set-up ends the test")]
 
+mod disk;
 mod kill;
 
 use std::{
