@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use wattle_runtime::{Interrupt, Prepared};
 use wattle_types::{ActorId, ContractId, InvokeError, IssuerId, control::Reading};
 
-use crate::{admission::Admission, load::Counted, meter::Meter, slot::Slot, validity::Validity};
+use crate::{admission::Admission, deployer, load::Counted, meter::Meter, slot::Slot, validity::Validity};
 
 /// What the claims of a verified module say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub(crate) struct ActorSlot {
     pub(crate) slot: Slot<ActorModule>,
     pub(crate) admission: ArcSwap<Admission>,
     pub(crate) annotations: ArcSwap<BTreeMap<String, String>>,
+    /// The scaler of a deployer that asked last for it to run, which may be for a version that does not run yet.
+    pub(crate) held_by: ArcSwapOption<String>,
     /// Started because it is declared, not by hand.
     pub(crate) declared: bool,
     /// Set once a trial or rollout began: until then no call is counted.
@@ -94,8 +96,10 @@ impl ActorSlot {
         annotations: BTreeMap<String, String>,
         declared: bool,
     ) -> Arc<Self> {
+        let held_by = deployer::scaler(&annotations).map(|scaler| Arc::new(scaler.to_owned()));
         Arc::new(Self {
             id: module.facts.id,
+            held_by: ArcSwapOption::new(held_by),
             slot: Slot::new(module),
             admission: ArcSwap::from_pointee(admission),
             annotations: ArcSwap::from_pointee(annotations),

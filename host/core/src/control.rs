@@ -18,7 +18,7 @@ mod verbs;
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::SelectAll};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use wattle_bus::{Bus, BusError, Message, listen};
 use wattle_types::{LatticeId, subject};
@@ -46,6 +46,10 @@ const FOR_ALL: [&str; 4] = ["host.ping", "component.auction", "provider.auction"
 const FOR_ONE_OF_ALL: [(&str, &str); 3] = [("link.*", "link"), ("claims.*", "claims"), ("config.>", "config")];
 /// Verbs sent to one host, which stands at the end of the subject.
 const FOR_THIS_HOST: &str = "*.*";
+
+/// Verbs whose requests are taken one after the other, as they came: of two that a deployer sends at once, the second
+/// may be about what the first has changed. What they ask for is done after they are answered.
+const IN_ORDER: [&str; 4] = ["component.scale", "component.update", "provider.start", "provider.stop"];
 
 /// Who a request is meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,9 @@ impl Desk {
 
     /// Takes requests until `end`.
     async fn receive(self, mut requests: Requests, end: CancellationToken) {
+        // As many as there are places for: who has a place never waits here.
+        let (in_order, waiting) = mpsc::channel(REQUESTS_MAX);
+        self.host.tasks().spawn(self.clone().handle_in_order(waiting));
         loop {
             let next = tokio::select! {
                 biased;
@@ -131,11 +138,24 @@ impl Desk {
                 place = self.place(&verb, &request) => place,
             };
             let Some(place) = place else { continue };
+            if IN_ORDER.contains(&verb.as_str()) {
+                // Its other end stays open for as long as this one.
+                let _ = in_order.send((audience, verb, request, place)).await;
+                continue;
+            }
             let desk = self.clone();
             self.host.tasks().spawn(async move {
                 desk.handle(audience, &verb, request).await;
                 drop(place);
             });
+        }
+    }
+
+    /// Works on requests one after the other until no more can come.
+    async fn handle_in_order(self, mut waiting: mpsc::Receiver<(Audience, String, Message, OwnedSemaphorePermit)>) {
+        while let Some((audience, verb, request, place)) = waiting.recv().await {
+            self.handle(audience, &verb, request).await;
+            drop(place);
         }
     }
 

@@ -26,7 +26,13 @@ impl Events {
     pub(crate) fn announce(&self, name: &'static str, data: serde_json::Value) {
         tracing::debug!(event = name, %data);
         // Nobody listening is fine.
-        let _ = self.0.send(Event { name, data });
+        let _ = self.0.send(Event { name, host: None, data });
+    }
+
+    /// Announces that something happened to another host, which cannot tell.
+    pub(crate) fn announce_of(&self, host: HostId, name: &'static str, data: serde_json::Value) {
+        tracing::debug!(event = name, %host, %data);
+        let _ = self.0.send(Event { name, host: Some(host), data });
     }
 
     /// Receives what is announced from now on.
@@ -51,9 +57,10 @@ pub(crate) async fn publish_events(
                 continue;
             }
         };
-        let is_last = event.name == LAST;
+        let is_last = event.name == LAST && event.host.is_none();
+        let source = event.host.unwrap_or(host);
         let subject = subject::event(&lattice, event.name);
-        let envelope = CloudEvent::new(event, host.to_string(), uuid::Uuid::new_v4().to_string(), rfc3339_now());
+        let envelope = CloudEvent::new(event, source.to_string(), uuid::Uuid::new_v4().to_string(), rfc3339_now());
         match serde_json::to_vec(&envelope) {
             Ok(bytes) => {
                 if let Err(error) = bus.publish(&subject, None, &[], bytes.into()).await {

@@ -11,7 +11,9 @@ mod modules;
 mod needs;
 mod periodic;
 mod providers;
+mod settings;
 mod shutdown;
+mod silent;
 
 use std::{
     collections::BTreeMap,
@@ -36,6 +38,7 @@ use wattle_types::{
 };
 
 pub use actors::StartActor;
+pub(crate) use actors::{Rescale, UpdateActor};
 pub(crate) use lattice::Declaring;
 pub use providers::StartProvider;
 
@@ -260,6 +263,8 @@ impl Host {
                 control::serve(self, bus).await?;
                 self.join_lattice().await?;
                 self.follow_links();
+                self.follow_configs();
+                self.tell_of_silent_hosts();
                 Ok(())
             }
             None => Ok(()),

@@ -7,7 +7,7 @@ use wattle_types::{ActorId, ProviderId, control};
 
 use crate::{
     actor::ActorSlot,
-    error::HostError,
+    deployer,
     host::{Host, StartProvider},
     provider::ProviderSlot,
 };
@@ -159,7 +159,9 @@ fn component(host: &Host, slot: &Arc<ActorSlot>, max_instances: usize) -> Value 
 /// An actor that was not started, resized or replaced.
 pub(crate) struct ScaleFailure<'a> {
     /// As far as it is known: who asked may not have said.
-    pub(crate) id: Option<ActorId>,
+    pub(crate) actor: Option<ActorId>,
+    /// How whoever asked calls the actor.
+    pub(crate) component_id: Option<String>,
     pub(crate) reference: &'a str,
     pub(crate) annotations: &'a BTreeMap<String, String>,
     pub(crate) max_instances: usize,
@@ -167,32 +169,34 @@ pub(crate) struct ScaleFailure<'a> {
 
 impl ScaleFailure<'_> {
     /// What `component_scale_failed` tells.
-    pub(crate) fn told(&self, host: &Host, error: &HostError) -> Value {
+    pub(crate) fn told(&self, host: &Host, error: &str) -> Value {
         let mut told = json!({
             "host_id": host.id(), "image_ref": self.reference, "annotations": self.annotations,
-            "max_instances": self.max_instances, "error": error.to_string(),
+            "max_instances": self.max_instances, "error": error,
         });
-        if let (Some(fields), Some(id)) = (told.as_object_mut(), self.id) {
-            fields.insert("public_key".into(), json!(id));
-            fields.insert("component_id".into(), json!(id));
+        if let Some(fields) = told.as_object_mut() {
+            fields.extend(self.actor.map(|actor| ("public_key".to_owned(), json!(actor))));
+            fields.extend(self.component_id.as_ref().map(|id| ("component_id".to_owned(), json!(id))));
         }
         told
     }
 }
 
 /// What `provider_start_failed` tells. Without an id it is the kind, which the provider would have had.
-pub(crate) fn provider_start_failed(host: &Host, options: &StartProvider, error: &HostError) -> Value {
+pub(crate) fn provider_start_failed(host: &Host, options: &StartProvider, error: &str) -> Value {
     let given = options.id.as_ref().map(ProviderId::as_str);
     let id = given.or_else(|| options.reference.strip_prefix("builtin:"));
     json!({
         "host_id": host.id(), "provider_ref": options.reference, "provider_id": id.unwrap_or_default(),
-        "link_name": "default", "error": error.to_string(),
+        "link_name": "default", "error": error,
     })
 }
 
 pub(crate) fn provider_started(host: &Host, slot: &Arc<ProviderSlot>) -> Value {
+    let running = slot.slot.current();
+    let image_ref = deployer::told_reference(&running.reference, &slot.origin.annotations);
     json!({
-        "host_id": host.id(), "image_ref": slot.slot.current().reference, "provider_id": slot.id,
+        "host_id": host.id(), "image_ref": image_ref, "provider_id": slot.id,
         "annotations": slot.origin.annotations, "public_key": slot.id, "instance_id": slot.id, "link_name": "default",
     })
 }

@@ -17,6 +17,7 @@ mod authz;
 mod config;
 mod configs;
 mod control;
+mod deployer;
 mod dispatch;
 mod error;
 mod events;

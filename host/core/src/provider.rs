@@ -18,10 +18,34 @@ pub(crate) struct RunningProvider {
     pub(crate) kind: ProviderId,
     /// Where it came from.
     pub(crate) reference: String,
-    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) settings: Settings,
     /// The place of an archive in the order of its versions; built-in kinds have none.
     pub(crate) revision: Option<i32>,
     pub(crate) validity: Validity,
+}
+
+/// Configuration for all links of a provider. May hold secrets.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    /// Named configurations of the lattice, the later ones winning.
+    pub(crate) names: Vec<String>,
+    /// What was given beside them: wins over them.
+    pub(crate) own: BTreeMap<String, String>,
+    /// All of it, as the provider was made with it.
+    pub(crate) values: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Settings that name no configuration of the lattice.
+    pub(crate) fn of(own: BTreeMap<String, String>) -> Self {
+        Self { names: Vec::new(), values: own.clone(), own }
+    }
+
+    /// The same with what the names stand for now.
+    pub(crate) fn with_named(self, mut named: BTreeMap<String, String>) -> Self {
+        named.extend(self.own.clone());
+        Self { values: named, ..self }
+    }
 }
 
 impl fmt::Debug for RunningProvider {

@@ -4,6 +4,7 @@ mod auctions;
 mod claims;
 mod components;
 mod configs;
+mod deployers;
 mod draining;
 mod events;
 mod labels;
@@ -255,7 +256,11 @@ async fn a_host_is_stopped_by_the_control_interface() {
     let lattice = Lattice::new().await;
     let wrong = lattice.ask("host.stop", true, json!({ "host_id": "N" })).await;
     assert!(!wrong.success);
-    let stop = lattice.ask("host.stop", true, json!({ "host_id": lattice.host.id() })).await;
-    assert!(stop.success, "{}", stop.message);
-    lattice.host.wait_stopped().await;
+    for named in [json!({}), json!({ "host_id": lattice.host.id() }), json!({ "host_id": null, "timeout": null })] {
+        let lattice = Lattice::new().await;
+        let named = if named["host_id"].is_string() { json!({ "host_id": lattice.host.id() }) } else { named };
+        let stop = lattice.ask("host.stop", true, named).await;
+        assert!(stop.success, "{}", stop.message);
+        lattice.host.wait_stopped().await;
+    }
 }

@@ -21,6 +21,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 mod declared;
 mod signed;
+mod silent;
 
 struct Lattice {
     author: Author,

@@ -181,6 +181,11 @@ impl Directory {
         expired
     }
 
+    /// Returns the last notices of hosts that were taken out so, until they are forgotten or heard again.
+    pub fn silent(&self) -> impl Iterator<Item = &Arc<Beat>> {
+        self.hosts.values().filter(|entry| entry.state == State::Expired).map(|entry| &entry.beat)
+    }
+
     /// Returns hosts whose next notice should have come by now: half an interval late, and not given up yet.
     #[must_use]
     pub fn late(&self, now: Instant) -> Vec<HostId> {

@@ -30,7 +30,7 @@ use wattle_bus::{Bus, BusError, KvError, watch};
 use wattle_types::{ActorId, HostId, LatticeId, ProviderId, wascap::KeyPair};
 
 use crate::{
-    beat::{Prover, RunningActor, RunningProvider},
+    beat::{Beat, Prover, RunningActor, RunningProvider},
     directory::{Directory, DirectorySnapshot},
     leader::Election,
     rpc::{Identity, Limits, Rpc, Serve, Surroundings},
@@ -208,6 +208,13 @@ impl Node {
     /// Returns who runs what, as of now.
     pub fn directory(&self) -> arc_swap::Guard<Arc<DirectorySnapshot>> {
         self.0.snapshot.load()
+    }
+
+    /// Returns the last that was heard of hosts that fell silent and did not say that they ended, as long as they are
+    /// remembered.
+    #[must_use]
+    pub fn silent_hosts(&self) -> Vec<Arc<Beat>> {
+        self.change_directory(|directory| directory.silent().cloned().collect())
     }
 
     /// Returns the term as which this host leads the lattice at this very moment, if it does.

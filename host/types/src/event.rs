@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::HostId;
+
 /// Prefix of every event's type.
 pub const TYPE_PREFIX: &str = "com.wasmcloud.lattice.";
 
@@ -10,6 +12,8 @@ pub const TYPE_PREFIX: &str = "com.wasmcloud.lattice.";
 pub struct Event {
     /// For example `component_scaled`.
     pub name: &'static str,
+    /// The host it happened to, if that is not the one that tells.
+    pub host: Option<HostId>,
     /// The event's own fields.
     pub data: serde_json::Value,
 }

@@ -43,6 +43,7 @@ pub(super) async fn run(context: &Context, args: StartProviderArgs) -> Result<()
         reference: reference::provider(&args.reference, &context.directory)?,
         provider: args.id,
         config: pairs::read(context, args.config)?,
+        configs: Vec::new(),
         annotations: pairs::each_once(args.annotations)?,
         declared: false,
     };
@@ -64,6 +65,7 @@ pub(crate) async fn start_provider(
         reference: reference::provider(text, &context.directory)?,
         provider: None,
         config: Default::default(),
+        configs: Vec::new(),
         annotations: Default::default(),
         declared: false,
     };

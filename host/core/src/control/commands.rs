@@ -141,8 +141,8 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             host.stop_actor(id, steps).await?;
             Ok(json!({ "actor": id }))
         }
-        Command::StartProvider { reference, provider, config, annotations, declared } => {
-            let options = StartProvider { reference, id: provider, config, annotations, declared };
+        Command::StartProvider { reference, provider, config, configs, annotations, declared } => {
+            let options = StartProvider { reference, id: provider, config, configs, annotations, declared };
             let id = host.start_provider(options, steps).await?;
             Ok(json!({ "provider": id }))
         }

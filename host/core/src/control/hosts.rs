@@ -4,21 +4,18 @@ use std::collections::BTreeMap;
 
 use wattle_types::control::{DeleteLabel, PutLabel, RegistryCredential, StopHost};
 
-use super::reply::{Ack, given, read};
+use super::reply::{Ack, given, meant_for, read};
 use crate::host::Host;
 
-/// Returns the request to stop this host, if it is one and names it.
+/// Returns the request to stop this host, if it is one and names no other.
 pub(super) fn stop_of_this_host(host: &Host, verb: &str, payload: &[u8]) -> Option<StopHost> {
     let stop: StopHost = serde_json::from_slice(payload).ok().filter(|_| verb == "host.stop")?;
-    (stop.host_id.trim() == host.id().to_string()).then_some(stop)
+    meant_for(host, &stop.host_id).is_ok().then_some(stop)
 }
 
-/// Acknowledges a stop; unlike other requests, it must name the host.
+/// Acknowledges a stop, which [`stop_of_this_host`] then is.
 pub(super) fn stop(host: &Host, stop: &StopHost) -> Ack {
-    if stop.host_id.trim() == host.id().to_string() {
-        return Ok("stopping".into());
-    }
-    Err(format!("this is host {}, not {}", host.id(), stop.host_id))
+    meant_for(host, &stop.host_id).map(|()| "stopping".into())
 }
 
 pub(super) fn put_label(host: &Host, label: &PutLabel) -> Ack {

@@ -11,6 +11,7 @@ use crate::{
     steps::Steps,
 };
 
+/// Starts a provider. A refusal is told by an event, too, unless one with that id runs: then there is no failure.
 pub(super) async fn start(host: &Host, start: StartProvider) -> Ack {
     meant_for(host, &start.host_id)?;
     let id = provider(&start.provider_id)?;
@@ -18,14 +19,23 @@ pub(super) async fn start(host: &Host, start: StartProvider) -> Ack {
     if host.provider_slot(&id).is_ok() {
         return Err("provider with that ID is already running".into());
     }
-    let config = host.configs().resolve(&start.config).await.map_err(|error| error.to_string())?;
     let options = host::StartProvider {
         reference,
         id: Some(id),
-        config,
+        configs: start.config,
         annotations: start.annotations.unwrap_or_default(),
         ..host::StartProvider::default()
     };
+    let answer = start_in_background(host, options.clone()).await;
+    if let Err(why) = &answer {
+        host.provider_not_started(&options, why);
+    }
+    answer
+}
+
+async fn start_in_background(host: &Host, options: host::StartProvider) -> Ack {
+    // A name that leads nowhere is told at once.
+    host.configs().resolve(&options.configs).await.map_err(|error| error.to_string())?;
     queue(host, "the provider starts", move |host| async move {
         host.start_provider(options, &Steps::ignore()).await.map(drop)
     })

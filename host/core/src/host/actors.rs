@@ -38,6 +38,22 @@ pub struct StartActor {
     pub reference: String,
 }
 
+/// How many calls of an actor may run at once from now on, and what stands in the inventory.
+#[derive(Debug, Clone)]
+pub(crate) struct Rescale {
+    pub(crate) max_in_flight: usize,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+/// How to replace a running actor's module.
+#[derive(Debug)]
+pub(crate) struct UpdateActor {
+    /// Accept a lower revision.
+    pub(crate) force: bool,
+    /// What else changes at that moment, and only if the module is replaced.
+    pub(crate) rescale: Option<Rescale>,
+}
+
 impl Host {
     /// Reads the module a reference names and starts it.
     ///
@@ -70,13 +86,19 @@ impl Host {
     /// Tells that an actor was not started.
     fn start_failed(&self, options: &StartActor, error: HostError) -> HostError {
         let failure = inventory::ScaleFailure {
-            id: options.expected,
+            actor: options.expected,
+            component_id: options.expected.map(|id| id.to_string()),
             reference: &options.reference,
             annotations: &options.annotations,
             max_instances: options.max_in_flight.unwrap_or(self.0.config.max_in_flight),
         };
-        self.0.events.announce("component_scale_failed", failure.told(self, &error));
+        self.actor_not_scaled(&failure, &error.to_string());
         error
+    }
+
+    /// Tells that an actor does not run as it was asked to, and why.
+    pub(crate) fn actor_not_scaled(&self, failure: &inventory::ScaleFailure<'_>, why: &str) {
+        self.0.events.announce("component_scale_failed", failure.told(self, why));
     }
 
     async fn try_start_actor(&self, module: Module, options: &StartActor, steps: &Steps) -> Result<ActorId, HostError> {
@@ -92,7 +114,8 @@ impl Host {
             if options.expected.is_none() {
                 return Err(HostError::ActorRunning { actor: id });
             }
-            return self.rescale_actor(id, max_running, Some(options.annotations.clone())).map(|()| id);
+            let rescale = Rescale { max_in_flight: max_running, annotations: options.annotations.clone() };
+            return self.rescale_actor(id, rescale).map(|()| id);
         }
         self.check_alias(verified.facts())?;
         let module = self.prepare(verified, steps).await?;
@@ -121,11 +144,22 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
+        self.update_and_rescale_actor(id, reference, UpdateActor { force, rescale: None }, steps).await
+    }
+
+    /// Does the same, and changes with the version how many of its calls may run at once and who asked for it.
+    pub(crate) async fn update_and_rescale_actor(
+        &self,
+        id: ActorId,
+        reference: &str,
+        options: UpdateActor,
+        steps: &Steps,
+    ) -> Result<(), HostError> {
         let result = match self.fetch_module(reference, steps).await {
-            Ok(module) => self.try_update_actor(id, module, force, steps).await,
+            Ok(module) => self.try_update_actor(id, module, &options, steps).await,
             Err(error) => Err(error),
         };
-        result.map_err(|error| self.update_failed(id, reference, error))
+        result.map_err(|error| self.update_failed(id, reference, options.rescale, error))
     }
 
     /// Replaces a running actor's module, live: verify, compile, probe, publish, drain the old one.
@@ -142,29 +176,41 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
-        let result = self.try_update_actor(id, Module::of(module, reference), force, steps).await;
-        result.map_err(|error| self.update_failed(id, reference, error))
+        let options = UpdateActor { force, rescale: None };
+        let result = self.try_update_actor(id, Module::of(module, reference), &options, steps).await;
+        result.map_err(|error| self.update_failed(id, reference, None, error))
     }
 
     /// Tells that an actor was not updated.
-    fn update_failed(&self, id: ActorId, reference: &str, error: HostError) -> HostError {
+    fn update_failed(&self, id: ActorId, reference: &str, rescale: Option<Rescale>, error: HostError) -> HostError {
         let slot = self.actor_slot(id).ok();
-        let annotations = slot.as_ref().map(|slot| slot.annotations.load_full()).unwrap_or_default();
-        let failure = inventory::ScaleFailure {
-            id: Some(id),
-            reference,
-            annotations: &annotations,
-            max_instances: slot.as_ref().map_or(0, |slot| slot.admission.load().max_running()),
+        let running = || Rescale {
+            annotations: slot.as_ref().map(|slot| slot.annotations.load_full().as_ref().clone()).unwrap_or_default(),
+            max_in_flight: slot.as_ref().map_or(0, |slot| slot.admission.load().max_running()),
         };
-        self.0.events.announce("component_scale_failed", failure.told(self, &error));
+        let asked = rescale.unwrap_or_else(running);
+        let failure = inventory::ScaleFailure {
+            actor: Some(id),
+            component_id: Some(id.to_string()),
+            reference,
+            annotations: &asked.annotations,
+            max_instances: asked.max_in_flight,
+        };
+        self.actor_not_scaled(&failure, &error.to_string());
         error
     }
 
-    async fn try_update_actor(&self, id: ActorId, module: Module, force: bool, steps: &Steps) -> Result<(), HostError> {
+    async fn try_update_actor(
+        &self,
+        id: ActorId,
+        module: Module,
+        options: &UpdateActor,
+        steps: &Steps,
+    ) -> Result<(), HostError> {
         self.check_accepting()?;
         let _change = self.0.locks.lock(format!("actor {id}")).await;
         let slot = self.actor_slot(id)?;
-        let module = self.successor(&slot, module, force, steps).await?;
+        let module = self.successor(&slot, module, options.force, steps).await?;
         self.check_ordered()?;
         // A version on trial is older than the one that is wanted now.
         self.withdraw(&slot, steps).await;
@@ -172,6 +218,9 @@ impl Host {
         let _drain = self.0.drains.token();
         let old = self.change_open(|state| {
             authz::check_alias(&facts, state.holder_of(&facts))?;
+            if let Some(rescale) = &options.rescale {
+                self.rescale_slot(&slot, rescale.clone());
+            }
             let old = slot.slot.publish(module);
             state.actors.rename(id, old.facts.call_alias.as_deref(), facts.call_alias.as_deref());
             Ok(old)
@@ -307,24 +356,22 @@ impl Host {
     /// # Errors
     /// [`HostError::ActorNotFound`].
     pub fn resize_actor(&self, id: ActorId, max_in_flight: usize) -> Result<(), HostError> {
-        self.rescale_actor(id, max_in_flight, None)
+        let annotations = self.actor_slot(id)?.annotations.load_full().as_ref().clone();
+        self.rescale_actor(id, Rescale { max_in_flight, annotations })
     }
 
-    /// Does the same, and replaces the annotations if there are new ones.
-    pub(crate) fn rescale_actor(
-        &self,
-        id: ActorId,
-        max_in_flight: usize,
-        annotations: Option<BTreeMap<String, String>>,
-    ) -> Result<(), HostError> {
+    /// Does the same, and replaces the annotations.
+    pub(crate) fn rescale_actor(&self, id: ActorId, rescale: Rescale) -> Result<(), HostError> {
         let slot = self.actor_slot(id)?;
-        if let Some(annotations) = annotations {
-            slot.annotations.store(Arc::new(annotations));
-        }
-        slot.admission.store(Arc::new(Admission::new(max_in_flight, self.0.config.max_queued)));
+        self.rescale_slot(&slot, rescale);
         self.tell_lattice();
         self.0.events.announce("component_scaled", inventory::component_scaled(self, &slot));
         Ok(())
+    }
+
+    fn rescale_slot(&self, slot: &ActorSlot, rescale: Rescale) {
+        slot.annotations.store(Arc::new(rescale.annotations));
+        slot.admission.store(Arc::new(Admission::new(rescale.max_in_flight, self.0.config.max_queued)));
     }
 
     /// Stops an actor after its calls in flight. Its links stay.

@@ -14,7 +14,7 @@ use crate::{
     error::HostError,
     fetch::is_within_reach,
     inventory, process,
-    provider::{Links, Origin, ProviderSlot, RunningProvider},
+    provider::{Links, Origin, ProviderSlot, RunningProvider, Settings},
     slot::Generation,
     steps::Steps,
     validity::Validity,
@@ -32,6 +32,9 @@ pub struct StartProvider {
     pub id: Option<ProviderId>,
     /// Configuration for all its links. May hold secrets.
     pub config: BTreeMap<String, String>,
+    /// Names of configurations of the lattice, the later ones winning; `config` wins over them. When they change, the
+    /// provider is replaced, live, by one that has the new ones.
+    pub configs: Vec<String>,
     /// Kept in the inventory.
     pub annotations: BTreeMap<String, String>,
     /// Started because it is declared: whoever keeps declarations may move and stop it.
@@ -74,10 +77,14 @@ impl Host {
     pub async fn start_provider(&self, options: StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
         let result = self.try_start_provider(&options, steps).await;
         if let Err(error) = &result {
-            let data = inventory::provider_start_failed(self, &options, error);
-            self.0.events.announce("provider_start_failed", data);
+            self.provider_not_started(&options, &error.to_string());
         }
         result
+    }
+
+    /// Tells that a provider was not started, and why.
+    pub(crate) fn provider_not_started(&self, options: &StartProvider, why: &str) {
+        self.0.events.announce("provider_start_failed", inventory::provider_start_failed(self, options, why));
     }
 
     async fn try_start_provider(&self, options: &StartProvider, steps: &Steps) -> Result<ProviderId, HostError> {
@@ -89,7 +96,9 @@ impl Host {
         if self.state().providers.contains_key(&id) {
             return Err(HostError::ProviderRunning { provider: id });
         }
-        let running = self.create(&id, source, &options.reference, options.config.clone(), None).await?;
+        let settings = Settings { names: options.configs.clone(), ..Settings::of(options.config.clone()) };
+        let settings = settings.with_named(self.configs().resolve(&options.configs).await?);
+        let running = self.create(&id, source, &options.reference, settings, None).await?;
         steps.done("started", format!("{id} serves {}", served(running.provider.as_ref())));
         let links = self.replay_links(&id, running.provider.as_ref(), steps).await;
         let provider = running.provider.clone();
@@ -120,6 +129,17 @@ impl Host {
         force: bool,
         steps: &Steps,
     ) -> Result<(), HostError> {
+        self.replace_provider(id, reference, config.map(Settings::of), force, steps).await
+    }
+
+    async fn replace_provider(
+        &self,
+        id: &ProviderId,
+        reference: &str,
+        settings: Option<Settings>,
+        force: bool,
+        steps: &Steps,
+    ) -> Result<(), HostError> {
         self.check_accepting()?;
         // Fetched before anybody has to wait for it.
         let source = self.source(reference).await?;
@@ -128,9 +148,9 @@ impl Host {
         let old = slot.slot.current();
         authz::check_provider_update(&old.kind, &source.kind)?;
         authz::check_provider_revision(old.revision, source.revision, force)?;
-        let config = config.unwrap_or_else(|| old.config.clone());
+        let settings = settings.unwrap_or_else(|| old.settings.clone());
         let handover = old.provider.handover();
-        let running = self.create(id, source, reference, config, handover).await?;
+        let running = self.create(id, source, reference, settings, handover).await?;
         let (before, after) = (old.provider.contracts(), running.provider.contracts());
         if let Err(error) = self.check_links_served(id, Some(before), after, force) {
             self.discard(running.provider.as_ref()).await;
@@ -148,6 +168,27 @@ impl Host {
         self.0.events.announce("provider_started", inventory::provider_started(self, &slot));
         self.retire_provider(&old, steps).await;
         Ok(())
+    }
+
+    /// Replaces a running provider, live, by one that has what its named configurations say now; one that has it
+    /// already stays. A configuration that is gone changes nothing.
+    pub(super) async fn refresh_provider(&self, slot: &ProviderSlot) -> Result<(), HostError> {
+        let running = slot.slot.current();
+        let Some(settings) = self.current_settings(&running.settings) else { return Ok(()) };
+        let (reference, id) = (running.reference.clone(), &slot.id);
+        drop(running);
+        tracing::info!(provider = %id, "a configuration it names has changed: it is replaced");
+        self.replace_provider(id, &reference, Some(settings), true, &Steps::ignore()).await
+    }
+
+    /// Returns settings with what their named configurations say now, if that is not what they say.
+    pub(super) fn current_settings(&self, settings: &Settings) -> Option<Settings> {
+        let shared = self.node().filter(|_| !settings.names.is_empty())?.shared();
+        let mut named = BTreeMap::new();
+        for name in &settings.names {
+            named.extend(shared.read(|data| data.config(name).cloned())?);
+        }
+        Some(settings.clone().with_named(named)).filter(|now| now.values != settings.values)
     }
 
     /// Stops a provider after its calls in flight. Its links stay: calls over them are refused at once.
@@ -194,7 +235,7 @@ impl Host {
             let id: ProviderId = "builtin".parse()?;
             let source =
                 Source { kind: id.clone(), factory, revision: None, contract: None, validity: Validity::default() };
-            let running = self.create(&id, source, "builtin", BTreeMap::new(), None).await?;
+            let running = self.create(&id, source, "builtin", Settings::default(), None).await?;
             let contracts = running.provider.contracts().to_vec();
             let slot = ProviderSlot::new(id, running, Origin::default(), Links::default());
             self.change(|state| {
@@ -209,14 +250,14 @@ impl Host {
         id: &ProviderId,
         source: Source,
         reference: &str,
-        config: BTreeMap<String, String>,
+        settings: Settings,
         predecessor: Option<Handover>,
     ) -> Result<RunningProvider, HostError> {
         let gate = ProviderGate { dispatcher: self.0.dispatcher.clone(), provider: id.clone() };
-        let context = ProviderContext { id: id.clone(), config: config.clone(), actors: Arc::new(gate) };
+        let context = ProviderContext { id: id.clone(), config: settings.values.clone(), actors: Arc::new(gate) };
         let Source { kind, factory, revision, validity, contract: _ } = source;
         let provider = factory.create(context, predecessor).await.map_err(|error| failed(id, error))?;
-        Ok(RunningProvider { provider, kind, reference: reference.to_owned(), config, revision, validity })
+        Ok(RunningProvider { provider, kind, reference: reference.to_owned(), settings, revision, validity })
     }
 
     /// Makes a provider of a built-in kind with a configuration and closes it; returns the contracts it would serve.
@@ -227,7 +268,7 @@ impl Host {
         reference: &str,
         config: BTreeMap<String, String>,
     ) -> Result<Vec<ContractId>, HostError> {
-        let made = self.create(id, source, reference, config, None).await?;
+        let made = self.create(id, source, reference, Settings::of(config), None).await?;
         let contracts = made.provider.contracts().to_vec();
         self.discard(made.provider.as_ref()).await;
         Ok(contracts)

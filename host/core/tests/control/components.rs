@@ -71,8 +71,8 @@ async fn scaling_starts_resizes_updates_where_allowed_and_stops() {
     let mut update = scale(&v2, &id, 7);
     update["allow_update"] = json!(true);
     assert!(lattice.ask("component.scale", true, update).await.success);
-    assert_eq!(events.wait("component_scaled").await["max_instances"], 7);
-    assert_eq!(events.wait("component_scaled").await["image_ref"], v2);
+    let told = events.wait("component_scaled").await;
+    assert_eq!((&told["max_instances"], &told["image_ref"]), (&json!(7), &json!(v2)));
 
     let same = json!({ "component_id": id, "new_component_ref": v2 });
     let same = lattice.ask("component.update", true, same).await;
@@ -138,4 +138,46 @@ async fn providers_are_started_and_stopped_once() {
     assert!(lattice.ask("provider.start", true, unknown).await.success);
     let told = events.wait("provider_start_failed").await;
     assert_eq!((&told["provider_id"], &told["provider_ref"]), (&json!("x"), &json!("builtin:unheard-of")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scale_without_a_count_changes_nothing_and_either_name_of_it_is_read() {
+    let lattice = Lattice::new().await;
+    let mut events = lattice.events().await;
+    let reference = lattice.file("v1.wasm", lattice.author.echo("1:", 1));
+    let id = lattice.author.id().to_string();
+    let with = |field: &str, count: Value| json!({ "component_ref": reference, "component_id": id, "config": null, field: count });
+    assert!(lattice.ask("component.scale", true, with("max_instances", json!(4))).await.success);
+    assert_eq!(events.wait("component_scaled").await["max_instances"], 4);
+    let refused = lattice.ask("component.scale", true, with("other", json!(0))).await;
+    assert!(!refused.success && refused.message.contains("count must be given"), "{}", refused.message);
+    assert_eq!(lattice.host.inventory().components[0].max_instances, 4);
+    assert!(lattice.ask("component.scale", true, with("max_instances", json!(0))).await.success);
+    events.wait("component_scale_failed").await;
+    assert_eq!(events.wait("component_scaled").await["max_instances"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_by_an_event_with_all_that_was_asked_for() {
+    let lattice = Lattice::new().await;
+    let mut events = lattice.events().await;
+    let id = lattice.author.id().to_string();
+    let mut gone = scale("file:///a.wasm", &id, 3);
+    gone["config"] = json!(["gone"]);
+    for (mut asked, sent) in [(gone, &id), (scale(" ", &format!(" {id} "), 3), &id)] {
+        asked["annotations"] = json!({ "by": "test" });
+        let refused = lattice.ask("component.scale", true, asked.clone()).await;
+        assert!(!refused.success);
+        let told = events.wait("component_scale_failed").await;
+        let expected = json!({
+            "component_id": sent, "public_key": id, "image_ref": asked["component_ref"].as_str().unwrap().trim(),
+            "host_id": lattice.host.id(), "annotations": { "by": "test" }, "max_instances": 3,
+            "error": refused.message,
+        });
+        assert_eq!(told, expected);
+    }
+    let gone = json!({ "provider_id": "kv", "provider_ref": "builtin:script", "config": ["gone"] });
+    let refused = lattice.ask("provider.start", true, gone).await;
+    let told = events.wait("provider_start_failed").await;
+    assert_eq!((&told["provider_id"], &told["error"]), (&json!("kv"), &json!(refused.message)));
 }

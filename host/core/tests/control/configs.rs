@@ -93,3 +93,31 @@ async fn a_configuration_in_use_is_deleted_only_by_force() {
     assert!(lattice.ask("config.put.b", false, json!({})).await.success);
     assert!(matches!(delete("b", false).await.1, Progress::Done { .. }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_gets_a_configuration_that_changes_live() {
+    let lattice = Lattice::new().await;
+    let mut events = lattice.events().await;
+    assert!(lattice.ask("config.put.base", false, json!({ "url": "1" })).await.success);
+    let start = json!({ "provider_id": "kv", "provider_ref": "builtin:script", "config": ["base"] });
+    assert!(lattice.ask("provider.start", true, start).await.success);
+    events.wait("provider_started").await;
+    let other = json!({ "provider_id": "other", "provider_ref": "builtin:script" });
+    assert!(lattice.ask("provider.start", true, other).await.success);
+    events.wait("provider_started").await;
+
+    assert!(lattice.ask("config.put.base", false, json!({ "url": "2" })).await.success);
+    assert_eq!(events.wait("provider_started").await["provider_id"], "kv");
+    let created = |log: Vec<String>| log.into_iter().filter(|line| line.contains("created")).collect::<Vec<_>>();
+    let expected = ["kv #1 created url=1", "other #2 created", "kv #3 created after kv #1 url=2"];
+    assert_eq!(created(lattice.script.log()), expected);
+
+    // What it does not come up with, and what is gone, leaves it as it is.
+    lattice.script.refuse.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(lattice.ask("config.put.base", false, json!({ "url": "bad" })).await.success);
+    assert!(lattice.ask("config.del.base", false, json!(null)).await.success);
+    lattice.script.refuse.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert!(lattice.ask("config.put.base", false, json!({ "url": "3" })).await.success);
+    assert_eq!(events.wait("provider_started").await["provider_id"], "kv");
+    assert_eq!(created(lattice.script.log()).last().unwrap(), "kv #4 created after kv #3 url=3");
+}

@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::request::or_default;
+
 /// `component.auction`: who could run this actor?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentAuction {
     /// Where the module is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub component_ref: String,
     /// Our actor id.
     pub component_id: String,
     /// Labels a host must have, with these values.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub constraints: BTreeMap<String, String>,
 }
 
@@ -36,12 +38,12 @@ pub struct ComponentBid {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderAuction {
     /// Where it is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub provider_ref: String,
     /// Our provider id.
     pub provider_id: String,
     /// Labels a host must have, with these values.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub constraints: BTreeMap<String, String>,
 }
 

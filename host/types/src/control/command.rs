@@ -86,6 +86,9 @@ pub enum Command {
         /// Configuration for all its links.
         #[serde(default)]
         config: BTreeMap<String, String>,
+        /// Names of configurations of the lattice; `config` wins over them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        configs: Vec<String>,
         /// Kept in the inventory.
         #[serde(default)]
         annotations: BTreeMap<String, String>,

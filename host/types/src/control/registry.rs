@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `registry.put` maps the names of servers to these. Without a token and a name, the server is shown nothing.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,12 +17,16 @@ pub struct RegistryCredential {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// What kind of server it is; taken as it comes.
-    #[serde(rename = "registryType", default = "default_kind")]
+    #[serde(rename = "registryType", default = "default_kind", deserialize_with = "or_default_kind")]
     pub registry_type: String,
 }
 
 fn default_kind() -> String {
     "oci".into()
+}
+
+fn or_default_kind<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(default_kind))
 }
 
 impl fmt::Debug for RegistryCredential {

@@ -1,6 +1,6 @@
 //! What a leader orders, and what it writes, for each thing that was decided.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 use wattle_types::{
@@ -73,11 +73,12 @@ fn command(node: &Node, action: &Action) -> Result<Command, Failed> {
             declared: true,
         },
         (Work::StartProvider { declared }, target) => {
-            let config = values(node, declared)?;
+            check_configs(node, declared)?;
             Command::StartProvider {
                 reference: declared.reference.clone(),
                 provider: provider_of(target),
-                config,
+                config: declared.config.clone(),
+                configs: declared.configs.clone(),
                 annotations: declared.annotations.clone(),
                 declared: true,
             }
@@ -91,9 +92,10 @@ fn command(node: &Node, action: &Action) -> Result<Command, Failed> {
     })
 }
 
-fn values(node: &Node, declared: &DeclaredProvider) -> Result<BTreeMap<String, String>, Failed> {
+/// Refuses here what a host would refuse, which would then be left alone for a while.
+fn check_configs(node: &Node, declared: &DeclaredProvider) -> Result<(), Failed> {
     let values = node.0.shared.read(|data| declared.values(data));
-    values.map_err(|name| Failed::Silent(format!("there is no configuration {name:?}")))
+    values.map(drop).map_err(|name| Failed::Silent(format!("there is no configuration {name:?}")))
 }
 
 fn update(target: &Target, reference: &str, force: bool) -> Command {
