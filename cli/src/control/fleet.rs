@@ -56,15 +56,15 @@ impl Fleet {
             return Ok(id);
         }
         let mut actors: Vec<_> = self.hosts.iter().flat_map(|host| &host.components).collect();
-        actors.sort_by(|left, right| left.id.cmp(&right.id));
-        actors.dedup_by(|left, right| left.id == right.id);
-        Ok(actor_in(&actors, wanted, "in this lattice")?.id.parse()?)
+        actors.sort_by(|left, right| left.actor().cmp(right.actor()));
+        actors.dedup_by(|left, right| left.actor() == right.actor());
+        Ok(actor_in(&actors, wanted, "in this lattice")?.actor().parse()?)
     }
 
     /// Returns the hosts that run an actor.
     pub(crate) fn running_actor(&self, actor: &ActorId) -> Vec<&HostInventory> {
         let id = actor.to_string();
-        self.hosts.iter().filter(|host| host.components.iter().any(|running| running.id == id)).collect()
+        self.hosts.iter().filter(|host| host.components.iter().any(|running| running.actor() == id)).collect()
     }
 
     /// Returns the hosts that run a provider.

@@ -49,7 +49,7 @@ impl Client {
             Some(host) => {
                 let inventory = self.inventory(host).await?;
                 let actors: Vec<_> = inventory.components.iter().collect();
-                Ok(actor_in(&actors, wanted, "on this host")?.id.parse()?)
+                Ok(actor_in(&actors, wanted, "on this host")?.actor().parse()?)
             }
             None => self.fleet().await?.actor(wanted),
         }
@@ -94,9 +94,9 @@ pub(super) fn actor_in<'a>(
 ) -> Result<&'a ActorDescription, CliError> {
     let names = |actor: &&'a ActorDescription| {
         let alias = actor.wattle.as_ref().and_then(|details| details.call_alias.as_ref());
-        actor.name.iter().chain(alias).map(String::as_str).collect()
+        [&actor.id].into_iter().chain(&actor.name).chain(alias).map(String::as_str).collect()
     };
-    let found = matching(actors, wanted, |actor| &actor.id, names);
+    let found = matching(actors, wanted, |actor| actor.actor(), names);
     let list = |actors: &[&&ActorDescription]| {
         let name = |actor: &ActorDescription| actor.name.clone().unwrap_or_else(|| "unnamed".into());
         actors.iter().map(|actor| format!("{} ({})", name(actor), actor.id)).collect::<Vec<_>>().join(", ")

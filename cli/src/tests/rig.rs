@@ -367,6 +367,7 @@ fn inventory(name: &str, id: &str) -> HostInventory {
             revision: 2,
             max_instances: 256,
             wattle: Some(ActorDetails {
+                actor: None,
                 generation: 3,
                 version: Some("0.2.0".into()),
                 call_alias: Some("tally".into()),

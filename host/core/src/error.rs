@@ -4,7 +4,8 @@ use wattle_bus::BusError;
 use wattle_lattice::node::SharedError;
 use wattle_runtime::EngineError;
 use wattle_types::{
-    ActorId, ContractId, ErrorKind, IdError, InvokeError, LinkKey, ProviderError, ProviderId, wascap::ClaimsError,
+    ActorId, ActorName, ContractId, ErrorKind, IdError, InvokeError, LinkKey, ProviderError, ProviderId,
+    wascap::ClaimsError,
 };
 
 use crate::{configs::ConfigError, control::PermitError, fetch::FetchError, labels::LabelError, links::LinkError};
@@ -64,6 +65,26 @@ pub enum HostError {
         alias: String,
         /// Who has it.
         holder: ActorId,
+    },
+    /// Another actor, which runs somewhere, goes by the name.
+    #[error("{name:?} is the name of actor {holder}, which runs: the module is actor {found}")]
+    NameTaken {
+        /// The name.
+        name: ActorName,
+        /// Who has it.
+        holder: ActorId,
+        /// What the module is.
+        found: ActorId,
+    },
+    /// The actor, which runs somewhere, goes by another name.
+    #[error("actor {actor} runs as {name:?} and has one name in a lattice: it cannot be {asked:?}, too")]
+    NamedOtherwise {
+        /// Which.
+        actor: ActorId,
+        /// Its name.
+        name: ActorName,
+        /// The one it was to have.
+        asked: ActorName,
     },
     /// The new module is another actor.
     #[error("the module is actor {found}, not {running}")]
@@ -307,6 +328,7 @@ impl HostError {
             Self::NoTrial { .. } => "no_trial",
             Self::AliasInvalid { .. } => "alias_invalid",
             Self::AliasTaken { .. } => "alias_taken",
+            Self::NameTaken { .. } | Self::NamedOtherwise { .. } => "actor_name_taken",
             Self::SubjectChanged { .. } | Self::ProviderChanged { .. } => "subject_changed",
             Self::RevisionTooLow { .. } => "revision_too_low",
             Self::Label { error, .. } => error.code(),
@@ -381,6 +403,12 @@ impl HostError {
             Self::NoTrial { actor } => format!("begin one with: wattle update actor {actor} MODULE.wasm --canary 10"),
             Self::AliasTaken { alias, .. } => {
                 format!("sign the module with another --call-alias than {alias:?}, or stop that actor")
+            }
+            Self::NameTaken { holder, .. } => {
+                format!("give it another name, sign the module with the key of {holder}, or stop that one first")
+            }
+            Self::NamedOtherwise { name, .. } => {
+                format!("use {name:?}, stop it under that name first, or sign the module with a key of its own")
             }
             Self::SubjectChanged { running, .. } => {
                 format!("sign the module with the subject key of {running}, or start it as an actor of its own")

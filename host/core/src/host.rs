@@ -8,6 +8,7 @@ mod labels;
 mod lattice;
 mod links;
 mod modules;
+mod names;
 mod needs;
 mod periodic;
 mod providers;
@@ -466,12 +467,14 @@ impl Host {
         &self.0.dispatcher
     }
 
-    /// Resolves the id, call alias or name of a running actor.
+    /// Resolves the id, name in the lattice, call alias or claimed name of a running actor.
     ///
     /// # Errors
     /// [`HostError::ActorNotFound`] or [`HostError::ActorAmbiguous`].
     pub fn find_actor(&self, target: &str) -> Result<wattle_types::ActorId, HostError> {
-        if let Some(slot) = self.0.dispatcher.routes().actors.find(target) {
+        let routes = self.0.dispatcher.routes();
+        let found = routes.actors.find(target).or_else(|| routes.actors.get(&self.actor_called(target)?));
+        if let Some(slot) = found {
             return Ok(slot.id);
         }
         let state = self.state();

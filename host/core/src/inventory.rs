@@ -39,7 +39,7 @@ impl Host {
             version: host.version.unwrap_or_default(),
             uptime_human: host.uptime_human.unwrap_or_default(),
             uptime_seconds: host.uptime_seconds,
-            components: state.actors.in_order().into_iter().map(describe_actor).collect(),
+            components: state.actors.in_order().into_iter().map(|slot| describe_actor(self, slot)).collect(),
             providers: state
                 .providers
                 .values()
@@ -77,17 +77,18 @@ fn claims(slot: &ActorSlot) -> BTreeMap<String, String> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn describe_actor(slot: &Arc<ActorSlot>) -> control::ActorDescription {
+fn describe_actor(host: &Host, slot: &Arc<ActorSlot>) -> control::ActorDescription {
     let module = slot.slot.current();
-    let facts = &module.facts;
+    let (facts, id, actor) = (&module.facts, host.called(&slot.id), slot.id.to_string());
     control::ActorDescription {
-        id: slot.id.to_string(),
+        id: id.clone(),
         image_ref: module.reference.clone(),
         name: facts.name.clone(),
         annotations: Some(BTreeMap::clone(&slot.annotations.load())).filter(|annotations| !annotations.is_empty()),
         revision: facts.revision,
         max_instances: u32::try_from(slot.admission.load().max_running()).unwrap_or(u32::MAX),
         wattle: Some(control::ActorDetails {
+            actor: (id != actor).then_some(actor),
             generation: module.number(),
             version: facts.version.clone(),
             call_alias: facts.call_alias.clone(),
@@ -145,7 +146,7 @@ fn component(host: &Host, slot: &Arc<ActorSlot>, max_instances: usize) -> Value 
     let module = slot.slot.current();
     let facts = &module.facts;
     json!({
-        "public_key": slot.id, "component_id": slot.id, "host_id": host.id(), "image_ref": module.reference,
+        "public_key": slot.id, "component_id": host.called(&slot.id), "host_id": host.id(), "image_ref": module.reference,
         "annotations": **slot.annotations.load(), "max_instances": max_instances,
         "claims": {
             "call_alias": facts.call_alias, "issuer": facts.issuer, "name": facts.name,

@@ -9,6 +9,7 @@ mod draining;
 mod events;
 mod labels;
 mod load;
+mod names;
 
 use std::{sync::Arc, time::Duration};
 

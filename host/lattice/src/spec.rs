@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use wattle_types::{ActorId, LatticeId, ProviderId};
+use wattle_types::{ActorId, ActorName, LatticeId, ProviderId};
 
 use crate::{leader::Lease, rollout::Rollout};
 
@@ -17,6 +17,7 @@ mod data;
 mod declared;
 mod edit;
 mod link;
+mod name;
 
 pub use claims::Claims;
 pub use component::Component;
@@ -25,6 +26,7 @@ pub use declared::{DeclaredActor, DeclaredProvider, Spread, Versions};
 pub(crate) use edit::check;
 pub use edit::{Edit, EditError, delete_link, delete_wire, put_claims, put_link, put_url, put_wire, to_bytes};
 pub use link::{LinkSpec, Resolved, resolve};
+pub use name::{Named, name_key};
 
 /// Fields of an entry that newer or other programs wrote.
 pub type Extra = BTreeMap<String, Value>;
@@ -36,6 +38,7 @@ const COMPONENT: &str = "COMPONENT_";
 const CLAIMS: &str = "CLAIMS_";
 const ACTOR: &str = "WATTLE_ACTOR_";
 const PROVIDER: &str = "WATTLE_PROVIDER_";
+const NAME: &str = "WATTLE_NAME_";
 const ROLLOUT: &str = "WATTLE_ROLLOUT_";
 /// Names of configurations that refer to secrets, which are not kept here.
 const SECRET: &str = "SECRET_";
@@ -124,6 +127,8 @@ pub enum Entry {
     Provider(ProviderId, DeclaredProvider),
     /// `WATTLE_LEADER`.
     Lease(Lease),
+    /// `WATTLE_NAME_{name}`.
+    Name(ActorName, Named),
     /// `WATTLE_ROLLOUT_{id}`.
     Rollout(Rollout),
     /// A named configuration.
@@ -170,6 +175,9 @@ fn parse_lattice(key: &str, value: &[u8]) -> Result<Entry, String> {
         let id = id.parse().map_err(|error| format!("{error}"))?;
         let declared: DeclaredProvider = json(value)?;
         return declared.check().map(|()| Entry::Provider(id, declared));
+    }
+    if let Some(name) = key.strip_prefix(NAME) {
+        return Ok(Entry::Name(name::parse(name)?, json(value)?));
     }
     if let Some(id) = key.strip_prefix(ROLLOUT) {
         let rollout: Rollout = json(value)?;

@@ -177,6 +177,10 @@ key_id!(
     IssuerId, KeyKind::Account, "an issuer (account) id (56 characters, A...)"
 );
 name_id!(
+    /// What tools of others call an actor in a lattice. The text of no key: that is an [`ActorId`].
+    ActorName, "the name of an actor", is_token
+);
+name_id!(
     /// The identity of a running provider: its public key (`V...`), or a name given when it was started.
     ProviderId, "a provider id", is_token
 );

@@ -16,7 +16,7 @@ pub mod subject;
 
 pub use call::{CallContext, Deadline, MAX_CALL_DEPTH};
 pub use error::{ErrorKind, InvokeError, ProviderError};
-pub use ids::{ActorId, ContractId, HostId, IdError, IssuerId, LatticeId, LinkName, ProviderId};
+pub use ids::{ActorId, ActorName, ContractId, HostId, IdError, IssuerId, LatticeId, LinkName, ProviderId};
 pub use link::{LinkDefinition, LinkKey};
 pub use provider::{ActorInvoker, BoxFuture, Handover, Provider, ProviderCall, ProviderContext, ProviderFactory};
 pub use wattle_wascap as wascap;

@@ -11,7 +11,7 @@ macro_rules! pages {
 
 /// Each code and its page.
 pub(super) const PAGES: &[(&str, &str)] = pages! {
-    actor_ambiguous actor_not_found actor_running alias_invalid alias_taken archive_malformed archive_too_large
+    actor_ambiguous actor_name_taken actor_not_found actor_running alias_invalid alias_taken archive_malformed archive_too_large
     backend_unavailable binary_not_stored bus_disconnected bus_not_allowed bus_timed_out call_depth_exceeded
     capability_not_claimed claims_ambiguous claims_expired claims_malformed claims_missing claims_not_yet_valid
     clocks_apart compile_cache_unusable compile_failed config_in_use config_invalid config_not_found

@@ -1,10 +1,11 @@
 //! Bidding for what somebody wants to have run somewhere.
 
 use wattle_types::{
-    ActorId, ProviderId,
+    ProviderId,
     control::{ComponentAuction, ComponentBid, ProviderAuction, ProviderBid},
 };
 
+use super::components::called;
 use crate::{
     auction::{Answer, Situation, answer},
     fetch::is_within_reach,
@@ -14,13 +15,12 @@ use crate::{
 /// Bids for an actor, or is silent.
 pub(super) async fn component(host: &Host, auction: ComponentAuction) -> Option<ComponentBid> {
     let (reference, id) = (auction.component_ref.trim(), auction.component_id.trim());
-    let actor: Option<ActorId> = id.parse().ok();
+    let actor = host.actor_called(id);
     let situation = Situation {
         labels: &host.labels(),
         is_draining: host.closing().is_cancelled(),
         runs_here: actor.is_some_and(|actor| host.actor_slot(actor).is_ok()),
-        // An actor's id is the key its module is signed for: nothing else can ever run under it.
-        is_within_reach: actor.is_some() && is_within_reach(reference).await,
+        is_within_reach: called(id).is_ok() && is_within_reach(reference).await,
     };
     let answer = answer(&auction.constraints, situation);
     tracing::debug!(?answer, actor = id, reference, "an auction");

@@ -230,7 +230,7 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
 
 fn describe_actor(host: &Host, id: wattle_types::ActorId) -> Value {
     let id = id.to_string();
-    let actor = host.inventory().components.into_iter().find(|actor| actor.id == id);
+    let actor = host.inventory().components.into_iter().find(|actor| actor.actor() == id);
     json!({ "actor": id, "running": actor })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wattle_types::{
-    ActorId,
+    ActorId, ActorName,
     control::{ScaleComponent, UpdateComponent},
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn scale(host: &Host, scale: ScaleComponent) -> Ack {
 fn refused(host: &Host, scale: &ScaleComponent, why: &str) {
     let (id, annotations) = (scale.component_id.trim(), scale.annotations.clone().unwrap_or_default());
     let failure = ScaleFailure {
-        actor: id.parse().ok(),
+        actor: host.actor_called(id),
         component_id: Some(id.to_owned()),
         reference: scale.component_ref.trim(),
         annotations: &annotations,
@@ -40,9 +40,9 @@ fn refused(host: &Host, scale: &ScaleComponent, why: &str) {
 }
 
 async fn try_scale(host: &Host, scale: &ScaleComponent) -> Ack {
-    let id = actor(&scale.component_id)?;
+    let called = called(&scale.component_id)?;
     let count = scale.wanted().ok_or("count must be given: how many calls may run at once, or 0 to stop the actor")?;
-    let running = host.actor_slot(id).ok();
+    let running = host.actor_called(&called.text()).and_then(|actor| host.actor_slot(actor).ok());
     if count == 0 {
         return running.map_or_else(|| Ok("not running".into()), |slot| stop(host, &slot, scale));
     }
@@ -54,7 +54,7 @@ async fn try_scale(host: &Host, scale: &ScaleComponent) -> Ack {
     host.configs().resolve(&scale.config).await.map_err(|error| error.to_string())?;
     match running {
         Some(slot) => change(host, &slot, reference, count, scale),
-        None => start(host, id, reference, count, scale),
+        None => start(host, called, reference, count, scale),
     }
 }
 
@@ -75,9 +75,14 @@ fn stop(host: &Host, slot: &ActorSlot, scale: &ScaleComponent) -> Ack {
     queue(host, "the actor stops", move |host| async move { host.stop_actor(id, &Steps::ignore()).await })
 }
 
-fn start(host: &Host, id: ActorId, reference: String, count: u32, scale: &ScaleComponent) -> Ack {
+fn start(host: &Host, called: Called, reference: String, count: u32, scale: &ScaleComponent) -> Ack {
+    let (expected, name) = match called {
+        Called::Id(id) => (Some(id), None),
+        Called::Name(name) => (None, Some(name)),
+    };
     let options = StartActor {
-        expected: Some(id),
+        expected,
+        name,
         max_in_flight: Some(count as usize),
         annotations: scale.annotations.clone().unwrap_or_default(),
         ..StartActor::default()
@@ -107,7 +112,7 @@ pub(super) fn update(host: &Host, update: &UpdateComponent) -> Ack {
     meant_for(host, &update.host_id)?;
     let named = given("component_id", &update.component_id)?;
     let reference = given("new_component_ref", &update.new_component_ref)?.to_owned();
-    let slot = named.parse().ok().and_then(|id: ActorId| host.actor_slot(id).ok());
+    let slot = host.actor_called(named).and_then(|actor| host.actor_slot(actor).ok());
     let slot = slot.ok_or_else(|| format!("component {named} not found"))?;
     if slot.slot.current().reference == reference {
         return Ok(format!("component {named} already runs {reference}"));
@@ -125,7 +130,26 @@ fn replace(host: &Host, id: ActorId, reference: String, rescale: Option<Rescale>
     })
 }
 
-fn actor(id: &str) -> Result<ActorId, String> {
+/// What tools call an actor: its id, or a name they chose.
+pub(super) enum Called {
+    Id(ActorId),
+    Name(ActorName),
+}
+
+impl Called {
+    fn text(&self) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Name(name) => name.to_string(),
+        }
+    }
+}
+
+/// Reads a `component_id`.
+pub(super) fn called(id: &str) -> Result<Called, String> {
     let id = given("component_id", id)?;
-    id.parse().map_err(|error| format!("component_id must be the key (M...) the actor's module is signed for: {error}"))
+    match id.parse() {
+        Ok(actor) => Ok(Called::Id(actor)),
+        Err(_) => id.parse().map(Called::Name).map_err(|error| format!("component_id: {error}")),
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use wattle_lattice::spec::{self, Bucket, Edit, LatticeData, LinkSpec};
 use wattle_types::{
-    ActorId, ContractId, LinkDefinition, LinkKey,
+    ContractId, LinkDefinition, LinkKey, LinkName, ProviderId,
     control::{DeleteLink, Link},
 };
 
@@ -26,14 +26,19 @@ pub(super) fn all(host: &Host) -> Vec<Link> {
 }
 
 pub(super) async fn put(host: &Host, link: Link) -> Ack {
-    let spec = from_wire(&link)?;
+    let link = checked(link)?;
     // Both ends' names must lead somewhere, though the values are for the provider alone. The store itself is asked:
     // one that was put just now, by another host perhaps, may not have been heard of here.
     let configs = host.configs();
-    let found = tokio::try_join!(configs.resolve(&spec.configs), configs.resolve(&spec.actor_configs));
+    let found = tokio::try_join!(configs.resolve(&link.target_config), configs.resolve(&link.source_config));
     found.map_err(|error| error.to_string())?;
-    hear_of(host, &spec.configs).await;
-    host.put_link_spec(spec, false).await.map_err(|error| error.to_string())?;
+    match LinkSpec::from_wire_named(&link, |name| host.actor_called(name)) {
+        Some(spec) => {
+            hear_of(host, &spec.configs).await;
+            host.put_link_spec(spec, false).await.map_err(|error| error.to_string())?;
+        }
+        None => host.put_wire_link(&link).await.map_err(|error| error.to_string())?,
+    }
     Ok("done".into())
 }
 
@@ -56,11 +61,11 @@ async fn hear_of(host: &Host, names: &[String]) {
 pub(super) async fn delete(host: &Host, link: DeleteLink) -> Ack {
     let contract = contract(&link.wit_namespace, &link.wit_package)?;
     let (source, name) = (given("source_id", &link.source_id)?, given("name", &link.name)?);
+    let actor = host.actor_called(source);
     let is_meant = |candidate: &LinkDefinition| {
-        let ends = [candidate.key.actor.to_string(), candidate.provider.to_string()];
         candidate.key.contract == contract
             && candidate.key.link_name.as_str() == name
-            && ends.iter().any(|end| end == source)
+            && (Some(candidate.key.actor) == actor || candidate.provider.as_str() == source)
     };
     let keys: Vec<LinkKey> = host.links().iter().filter(|link| is_meant(link)).map(|link| link.key.clone()).collect();
     for key in keys {
@@ -93,37 +98,23 @@ async fn delete_stored(host: &Host, source: &str, name: &str, link: &DeleteLink)
     Ok(())
 }
 
-/// A link of ours joins an actor and a provider; which of them is the wire's source follows from who has the key `M`.
-fn from_wire(link: &Link) -> Result<LinkSpec, String> {
-    let (source, target) = (given("source_id", &link.source_id)?, given("target", &link.target)?);
-    let (actor, provider, provider_is_source) = match source.parse::<ActorId>() {
-        Ok(actor) => (actor, target, false),
-        Err(_) => {
-            let actor = target.parse();
-            let actor = actor.map_err(|_| "one end of a link must be an actor: the key (M...) of its module")?;
-            (actor, source, true)
-        }
-    };
-    let name = given("name", &link.name)?;
-    let definition = LinkDefinition {
-        key: LinkKey {
-            actor,
-            contract: contract(&link.wit_namespace, &link.wit_package)?,
-            link_name: name.parse().map_err(|error| format!("name: {error}"))?,
-        },
-        provider: provider.parse().map_err(|error| format!("{error}"))?,
-        values: Default::default(),
-    };
-    let (mut configs, mut actor_configs) = (link.target_config.clone(), link.source_config.clone());
-    if provider_is_source {
-        std::mem::swap(&mut configs, &mut actor_configs);
+/// Returns a link without blanks around its ids, each of which can be what it stands for. What joins an actor and a
+/// provider ours call over; links of other kinds are kept for others, as are those of actors nobody knows yet.
+fn checked(link: Link) -> Result<Link, String> {
+    let (source_id, target) = (given("source_id", &link.source_id)?, given("target", &link.target)?);
+    for (field, id) in [("source_id", source_id), ("target", target)] {
+        id.parse::<ProviderId>().map_err(|error| format!("{field}: {error}"))?;
     }
-    Ok(LinkSpec {
-        configs,
-        actor_configs,
-        interfaces: link.interfaces.clone(),
-        provider_is_source,
-        ..LinkSpec::new(definition)
+    let name = given("name", &link.name)?;
+    name.parse::<LinkName>().map_err(|error| format!("name: {error}"))?;
+    contract(&link.wit_namespace, &link.wit_package)?;
+    Ok(Link {
+        source_id: source_id.to_owned(),
+        target: target.to_owned(),
+        name: name.to_owned(),
+        wit_namespace: link.wit_namespace.trim().to_owned(),
+        wit_package: link.wit_package.trim().to_owned(),
+        ..link
     })
 }
 

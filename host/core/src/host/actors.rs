@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wattle_types::{ActorId, control::Measurement};
+use wattle_types::{ActorId, ActorName, control::Measurement};
 
 use super::{Host, modules::Module};
 use crate::{
@@ -34,6 +34,8 @@ pub struct StartActor {
     pub declared: bool,
     /// Who it must be: a module of another actor is refused, and if it runs already it is only resized.
     pub expected: Option<ActorId>,
+    /// What it is to be called in the lattice; if it runs already it is only resized.
+    pub name: Option<ActorName>,
     /// Where the module came from, for the inventory.
     pub reference: String,
 }
@@ -87,7 +89,7 @@ impl Host {
     fn start_failed(&self, options: &StartActor, error: HostError) -> HostError {
         let failure = inventory::ScaleFailure {
             actor: options.expected,
-            component_id: options.expected.map(|id| id.to_string()),
+            component_id: options.name.as_ref().map(ToString::to_string).or(options.expected.map(|id| id.to_string())),
             reference: &options.reference,
             annotations: &options.annotations,
             max_instances: options.max_in_flight.unwrap_or(self.0.config.max_in_flight),
@@ -110,8 +112,11 @@ impl Host {
         }
         let max_running = options.max_in_flight.unwrap_or(self.0.config.max_in_flight);
         let _change = self.0.locks.lock(format!("actor {id}")).await;
+        if let Some(name) = &options.name {
+            self.name_actor(name, id).await?;
+        }
         if self.state().actors.get(&id).is_some() {
-            if options.expected.is_none() {
+            if options.expected.is_none() && options.name.is_none() {
                 return Err(HostError::ActorRunning { actor: id });
             }
             let rescale = Rescale { max_in_flight: max_running, annotations: options.annotations.clone() };
@@ -191,7 +196,7 @@ impl Host {
         let asked = rescale.unwrap_or_else(running);
         let failure = inventory::ScaleFailure {
             actor: Some(id),
-            component_id: Some(id.to_string()),
+            component_id: Some(self.called(&id)),
             reference,
             annotations: &asked.annotations,
             max_instances: asked.max_in_flight,

@@ -292,7 +292,7 @@ impl Host {
     }
 
     /// Waits until something holds, for a bounded time or until the host stops. Returns whether it does.
-    async fn until(&self, timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    pub(super) async fn until(&self, timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let end = crate::dispatch::now() + timeout;
         while !holds() {
             if crate::dispatch::now() >= end || self.stopped().is_cancelled() {
@@ -303,7 +303,7 @@ impl Host {
         true
     }
 
-    fn lattice(&self) -> Result<&Node, HostError> {
+    pub(super) fn lattice(&self) -> Result<&Node, HostError> {
         self.node().ok_or(HostError::NoLattice)
     }
 
@@ -312,7 +312,7 @@ impl Host {
         if let Ok(id) = self.find_actor(target) {
             return Ok(Target::Actor(id));
         }
-        if let Ok(id) = target.parse::<ActorId>() {
+        if let Some(id) = self.actor_called(target) {
             return Ok(Target::Actor(id));
         }
         let node = self.lattice()?;

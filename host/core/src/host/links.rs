@@ -10,9 +10,9 @@ use serde_json::json;
 use wattle_bus::watch;
 use wattle_lattice::{
     node::SharedError,
-    spec::{EditError, LatticeData, LinkSpec},
+    spec::{self, Bucket, EditError, LatticeData, LinkSpec, component_key},
 };
-use wattle_types::{LinkDefinition, LinkKey, Provider, ProviderError, ProviderId};
+use wattle_types::{LinkDefinition, LinkKey, Provider, ProviderError, ProviderId, control::Link};
 
 use super::{
     Host,
@@ -49,9 +49,25 @@ impl Host {
             Ok(()) => ("linkdef_set", None),
             Err(error) => ("linkdef_set_failed", Some(error.to_string())),
         };
-        let link = &spec.definition;
-        self.0.events.announce(name, link_event(&link.key, Some(link.provider.as_str()), error));
+        self.0.events.announce(name, link_event(&spec.to_wire(), error));
         result
+    }
+
+    /// Keeps a link that does not join an actor and a provider, as far as the lattice knows: for others, and for when it
+    /// knows an end of it by its name.
+    ///
+    /// # Errors
+    /// [`HostError::NoLattice`], or why the lattice's shared state does not take it.
+    pub(crate) async fn put_wire_link(&self, link: &Link) -> Result<(), HostError> {
+        let node = self.lattice()?;
+        let edit = |current: Option<&[u8]>| spec::put_wire(current, link, false);
+        let written = node.shared().edit(Bucket::Lattice, &component_key(&link.source_id), edit).await;
+        let (name, error) = match &written {
+            Ok(_) => ("linkdef_set", None),
+            Err(error) => ("linkdef_set_failed", Some(error.to_string())),
+        };
+        self.0.events.announce(name, link_event(link, error));
+        Ok(written.map(drop)?)
     }
 
     async fn try_put_link(&self, spec: &LinkSpec, replace: bool) -> Result<(), HostError> {
@@ -172,7 +188,7 @@ impl Host {
     /// Tells that a provider does not accept a link, which is tried again.
     fn not_accepted(&self, slot: &ProviderSlot, link: &LinkDefinition, error: &ProviderError) {
         tracing::warn!(provider = %slot.id, link = ?link.key, %error, "a link is not accepted; it is tried again");
-        let event = link_event(&link.key, Some(slot.id.as_str()), Some(error.to_string()));
+        let event = link_event(&self.on_wire(link), Some(error.to_string()));
         self.0.events.announce("linkdef_set_failed", event);
     }
 
@@ -193,6 +209,7 @@ impl Host {
     /// [`crate::LinkError::NotFound`], or why the lattice's shared state cannot be changed.
     pub async fn delete_link(&self, key: &LinkKey) -> Result<(), HostError> {
         let _links = self.0.locks.lock(format!("links {}", key.actor)).await;
+        let known = self.state().links.get(key).map(|link| self.on_wire(&link));
         match &self.0.node {
             Some(node) => {
                 if !node.shared().delete_link(key).await? {
@@ -204,8 +221,16 @@ impl Host {
             }
             None => self.drop_link(key).await?,
         }
-        self.0.events.announce("linkdef_deleted", link_event(key, None, None));
+        let deleted = known.unwrap_or_else(|| without_target(key));
+        self.0.events.announce("linkdef_deleted", link_event(&deleted, None));
         Ok(())
+    }
+
+    /// Returns a link as it was put.
+    fn on_wire(&self, link: &LinkDefinition) -> Link {
+        let stored =
+            self.node().and_then(|node| node.shared().read(|data| data.link(&link.key).map(|spec| spec.to_wire())));
+        stored.unwrap_or_else(|| LinkSpec::new(link.clone()).to_wire())
     }
 
     async fn drop_link(&self, key: &LinkKey) -> Result<(), HostError> {
@@ -367,16 +392,30 @@ fn check_served(link: &LinkDefinition, provider: &dyn Provider) -> Result<(), Ho
     })
 }
 
-/// Writes a link the way the control interface's events do. Values may be secret: they are not told.
-fn link_event(key: &LinkKey, target: Option<&str>, error: Option<String>) -> serde_json::Value {
+/// Returns what is known of a link of which this host has not heard.
+fn without_target(key: &LinkKey) -> Link {
     let contract = key.contract.as_str();
     let (namespace, package) = contract.split_once(':').unwrap_or(("", contract));
+    Link {
+        source_id: key.actor.to_string(),
+        target: String::new(),
+        name: key.link_name.to_string(),
+        wit_namespace: namespace.to_owned(),
+        wit_package: package.to_owned(),
+        interfaces: vec![package.to_owned()],
+        source_config: Vec::new(),
+        target_config: Vec::new(),
+    }
+}
+
+/// Writes a link the way the control interface's events do. Values may be secret: they are not told.
+fn link_event(link: &Link, error: Option<String>) -> serde_json::Value {
     let mut event = json!({
-        "source_id": key.actor, "name": key.link_name, "wit_namespace": namespace, "wit_package": package,
-        "interfaces": [package],
+        "source_id": link.source_id, "name": link.name, "wit_namespace": link.wit_namespace,
+        "wit_package": link.wit_package, "interfaces": link.interfaces,
     });
     if let Some(fields) = event.as_object_mut() {
-        fields.extend(target.map(|target| ("target".to_owned(), target.into())));
+        fields.extend((!link.target.is_empty()).then(|| ("target".to_owned(), link.target.clone().into())));
         fields.extend(error.map(|error| ("error".to_owned(), error.into())));
     }
     event

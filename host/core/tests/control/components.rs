@@ -19,7 +19,7 @@ async fn what_a_request_names_must_be_there_and_meant() {
     let cases = [
         ("component.scale", json!({ "component_id": "", "count": 1 }), "component_id must not be empty"),
         ("component.scale", json!({ "component_id": id, "count": 1 }), "component_ref must not be empty"),
-        ("component.scale", scale("file:///a", "echo", 1), "component_id must be the key"),
+        ("component.scale", scale("file:///a", "e.cho", 1), "component_id: \"e.cho\" is not the name of an actor"),
         ("component.update", json!({ "component_id": id, "new_component_ref": "x" }), "not found"),
         ("component.update", json!({ "component_id": " ", "new_component_ref": "x" }), "must not be empty"),
         ("provider.start", json!({ "provider_id": " ", "provider_ref": "builtin:script" }), "must not be empty"),

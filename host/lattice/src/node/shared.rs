@@ -16,6 +16,7 @@ use wattle_types::LatticeId;
 use crate::spec::{self, Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
 
 mod links;
+mod names;
 mod restore;
 mod rollouts;
 

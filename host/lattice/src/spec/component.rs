@@ -15,7 +15,8 @@ pub struct Component {
     pub url: String,
     /// Links of an actor with a provider.
     pub links: Vec<LinkSpec>,
-    /// Links of other kinds: ours do not call over them.
+    /// Links of other kinds, which ours do not call over; and those that name their actor, while nobody goes by that
+    /// name.
     pub foreign: Vec<Link>,
 }
 

@@ -7,11 +7,11 @@ use std::{
 
 use bytes::Bytes;
 use wattle_bus::{KvEntry, KvEvent};
-use wattle_types::{ActorId, LinkKey, ProviderId, control::Link};
+use wattle_types::{ActorId, ActorName, LinkKey, ProviderId, control::Link};
 
 use super::{
-    ACTOR, CLAIMS, COMPONENT, Claims, DeclaredActor, DeclaredProvider, Entry, LEADER_KEY, LinkSpec, PROVIDER, ROLLOUT,
-    Resolved, Target, Versions, declared_target, parse, resolve,
+    ACTOR, CLAIMS, COMPONENT, Claims, Component, DeclaredActor, DeclaredProvider, Entry, LEADER_KEY, LinkSpec,
+    PROVIDER, ROLLOUT, Resolved, Target, Versions, declared_target, name::Names, parse, resolve,
 };
 use crate::{leader::Lease, rollout::Rollout};
 
@@ -76,6 +76,8 @@ pub struct LatticeData {
     config: Table,
     /// The links of all entries, by the key of their entry.
     links: BTreeMap<LinkKey, BTreeMap<String, Arc<LinkSpec>>>,
+    /// Who goes by which name.
+    names: Names,
     /// The revision of the lease's deletion.
     lease_gone: u64,
 }
@@ -155,25 +157,67 @@ impl LatticeData {
         let (value, revision) = (told.value, told.revision);
         let stored = Stored { value, revision, entry: entry.clone(), is_told: true, is_lost: false };
         self.table_mut(bucket).entries.insert(told.key.clone(), stored);
-        changed.extend(self.replace(&told.key, before.as_deref(), Some(&entry)));
+        changed.extend(self.replace(&told.key, before.as_deref(), Some(&entry), revision));
         changed
     }
 
     fn remove(&mut self, bucket: Bucket, key: &str) -> Vec<Changed> {
         let Some(stored) = self.table_mut(bucket).entries.remove(key) else { return Vec::new() };
-        self.replace(key, Some(&stored.entry), None)
+        self.replace(key, Some(&stored.entry), None, stored.revision)
     }
 
-    /// Keeps the index of links, and tells what is different.
-    fn replace(&mut self, key: &str, before: Option<&Entry>, after: Option<&Entry>) -> Vec<Changed> {
+    /// Keeps the indexes of links and names, and tells what is different.
+    fn replace(&mut self, key: &str, before: Option<&Entry>, after: Option<&Entry>, revision: u64) -> Vec<Changed> {
         if before == after {
             return Vec::new();
         }
-        let links = |entry: Option<&Entry>| match entry {
-            Some(Entry::Component(component)) => component.links.clone(),
-            _ => Vec::new(),
+        let name = [before, after].into_iter().flatten().find_map(|entry| match entry {
+            Entry::Name(name, _) => Some(name),
+            _ => None,
+        });
+        let mut changed = match name {
+            Some(name) => self.replace_name(name, after, revision),
+            None => {
+                let (before, after) = (component(before), component(after));
+                let old = self.links_in(before);
+                self.names.note(key, before, after);
+                let new = self.links_in(after);
+                self.replace_links(key, old, new)
+            }
         };
-        let (old, new) = (links(before), links(after));
+        changed.extend(after.or(before).and_then(|entry| describe(key, entry)));
+        changed
+    }
+
+    /// Has a name mean what its entry says now, in all links that mention it.
+    fn replace_name(&mut self, name: &ActorName, after: Option<&Entry>, revision: u64) -> Vec<Changed> {
+        let entries = self.names.mentioning(name).into_iter().filter_map(|key| {
+            let entry = self.lattice.entries.get(&key)?.entry.clone();
+            Some((key, self.links_in(component(Some(&*entry))), entry))
+        });
+        let entries = entries.collect::<Vec<_>>();
+        let actor = match after {
+            Some(Entry::Name(_, named)) => Some(named.actor),
+            _ => None,
+        };
+        self.names.put(name, actor, revision);
+        let mut changed = Vec::new();
+        for (key, old, entry) in entries {
+            let new = self.links_in(component(Some(&*entry)));
+            changed.extend(self.replace_links(&key, old, new));
+        }
+        changed
+    }
+
+    /// Returns the links of an entry that join an actor and a provider.
+    fn links_in(&self, component: Option<&Component>) -> Vec<LinkSpec> {
+        let Some(component) = component else { return Vec::new() };
+        let named = component.foreign.iter();
+        let named = named.filter_map(|link| LinkSpec::from_wire_named(link, |name| self.names.actor(name)));
+        component.links.iter().cloned().chain(named).collect()
+    }
+
+    fn replace_links(&mut self, key: &str, old: Vec<LinkSpec>, new: Vec<LinkSpec>) -> Vec<Changed> {
         let keys: BTreeSet<LinkKey> = old.iter().chain(&new).map(|link| link.definition.key.clone()).collect();
         let was: Vec<_> = keys.iter().map(|key| self.link(key).cloned()).collect();
         for link in old {
@@ -185,10 +229,13 @@ impl LatticeData {
         for link in new.into_iter().rev() {
             self.links.entry(link.definition.key.clone()).or_default().insert(key.to_owned(), Arc::new(link));
         }
-        let moved = keys.into_iter().zip(was).filter(|(key, was)| self.link(key) != was.as_ref());
-        let mut changed: Vec<_> = moved.map(|(key, _)| Changed::Link(key)).collect();
-        self.links.retain(|_, places| !places.is_empty());
-        changed.extend(after.or(before).and_then(|entry| describe(key, entry)));
+        let moved = keys.iter().zip(was).filter(|(key, was)| self.link(key) != was.as_ref());
+        let changed = moved.map(|(key, _)| Changed::Link(key.clone())).collect();
+        for key in keys {
+            if self.links.get(&key).is_some_and(BTreeMap::is_empty) {
+                self.links.remove(&key);
+            }
+        }
         changed
     }
 
@@ -255,6 +302,23 @@ impl LatticeData {
                 component.links.iter().map(LinkSpec::to_wire).chain(component.foreign.iter().cloned())
             })
             .collect()
+    }
+
+    /// Returns who goes by a name.
+    #[must_use]
+    pub fn actor_named(&self, name: &str) -> Option<ActorId> {
+        self.names.actor(name)
+    }
+
+    /// Returns the name an actor goes by: the last it was given.
+    #[must_use]
+    pub fn name_of(&self, actor: &ActorId) -> Option<&ActorName> {
+        self.names.name(actor)
+    }
+
+    /// Returns the name and all former ones that are not taken away yet.
+    pub(crate) fn names_of(&self, actor: &ActorId) -> impl Iterator<Item = &ActorName> {
+        self.names.all(actor)
     }
 
     /// Returns what other entries than its own hold for a link's key: the entry's key, and the provider it names.
@@ -397,10 +461,17 @@ impl LatticeData {
     }
 }
 
+fn component(entry: Option<&Entry>) -> Option<&Component> {
+    match entry {
+        Some(Entry::Component(component)) => Some(component),
+        _ => None,
+    }
+}
+
 /// What a change of this entry is called; links are told one by one.
 fn describe(key: &str, entry: &Entry) -> Option<Changed> {
     match entry {
-        Entry::Component(_) | Entry::Ignored | Entry::Poisoned { .. } => None,
+        Entry::Component(_) | Entry::Name(..) | Entry::Ignored | Entry::Poisoned { .. } => None,
         Entry::Claims(claims) => Some(Changed::Claims(claims.subject.clone())),
         Entry::Actor(id, _) => Some(Changed::Declared(Target::Actor(*id))),
         Entry::Provider(id, _) => Some(Changed::Declared(Target::Provider(id.clone()))),

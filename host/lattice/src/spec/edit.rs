@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use wattle_types::{LinkKey, control::Link};
+use wattle_types::{ActorId, LinkKey, control::Link};
 
 use super::{
     Bucket, Entry, LinkSpec, VALUE_LEN_MAX,
@@ -150,12 +150,16 @@ fn overlaps(one: &Link, other: &Link) -> bool {
     shares && name(one) == name(other)
 }
 
-/// Takes a link out of an entry, of either end.
+/// Takes a link out of an entry, of either end. `named` knows actors by their names.
 ///
 /// # Errors
 /// [`EditError::Unreadable`]. That there is no such link is not an error.
-pub fn delete_link(current: Option<&[u8]>, key: &LinkKey) -> Result<Edit, EditError> {
-    delete(current, |link| LinkSpec::from_wire(link).is_some_and(|spec| spec.definition.key == *key))
+pub fn delete_link(
+    current: Option<&[u8]>,
+    key: &LinkKey,
+    named: impl Fn(&str) -> Option<ActorId>,
+) -> Result<Edit, EditError> {
+    delete(current, |link| LinkSpec::from_wire_named(link, &named).is_some_and(|spec| spec.definition.key == *key))
 }
 
 /// Takes the links of this name and package out of their source's entry.

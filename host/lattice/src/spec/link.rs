@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wattle_types::{ActorId, ContractId, LinkDefinition, LinkKey, control::Link};
+use wattle_types::{ActorId, ActorName, ContractId, LinkDefinition, LinkKey, control::Link};
 
 /// A link between an actor and a provider, before its configurations are resolved.
 ///
@@ -21,6 +21,8 @@ pub struct LinkSpec {
     pub interfaces: Vec<String>,
     /// Whether it was put with the provider as its source.
     pub provider_is_source: bool,
+    /// The name by which it was put for the actor.
+    pub actor_name: Option<ActorName>,
 }
 
 impl LinkSpec {
@@ -34,25 +36,35 @@ impl LinkSpec {
             actor_configs: vec![],
             interfaces: vec![package],
             provider_is_source: false,
+            actor_name: None,
         }
     }
 
     /// Reads a link of the control interface; `None` if it does not join an actor (`M...`) and a provider.
     #[must_use]
     pub fn from_wire(link: &Link) -> Option<Self> {
+        Self::from_wire_named(link, |_| None)
+    }
+
+    /// Does the same, with the actors that `named` knows by name.
+    pub fn from_wire_named(link: &Link, named: impl Fn(&str) -> Option<ActorId>) -> Option<Self> {
         let contract = join(&link.wit_namespace, &link.wit_package).parse().ok()?;
-        let (actor, provider, provider_is_source) = match (actor(&link.source_id), actor(&link.target)) {
+        let end = |id: &str| id.parse::<ActorId>().ok().or_else(|| named(id));
+        let (actor, provider, provider_is_source) = match (end(&link.source_id), end(&link.target)) {
             (Some(actor), None) => (actor, &link.target, false),
             (None, Some(actor)) => (actor, &link.source_id, true),
             _ => return None,
         };
+        let called = if provider_is_source { &link.target } else { &link.source_id };
+        let actor_name = if called.parse::<ActorId>().is_ok() { None } else { called.parse().ok() };
         let (mut configs, mut actor_configs) = (link.target_config.clone(), link.source_config.clone());
         if provider_is_source {
             std::mem::swap(&mut configs, &mut actor_configs);
         }
         let key = LinkKey { actor, contract, link_name: link.name.parse().ok()? };
         let definition = LinkDefinition { key, provider: provider.parse().ok()?, values: BTreeMap::new() };
-        Some(Self { definition, configs, actor_configs, interfaces: link.interfaces.clone(), provider_is_source })
+        let interfaces = link.interfaces.clone();
+        Some(Self { definition, configs, actor_configs, interfaces, provider_is_source, actor_name })
     }
 
     /// Returns the link as the control interface shows it: without values.
@@ -60,7 +72,7 @@ impl LinkSpec {
     pub fn to_wire(&self) -> Link {
         let key = &self.definition.key;
         let (namespace, package) = split(&key.contract);
-        let actor = (key.actor.to_string(), self.actor_configs.clone());
+        let actor = (self.called(), self.actor_configs.clone());
         let provider = (self.definition.provider.to_string(), self.configs.clone());
         let (source, target) = if self.provider_is_source { (provider, actor) } else { (actor, provider) };
         Link {
@@ -81,8 +93,13 @@ impl LinkSpec {
         if self.provider_is_source {
             super::component_key(self.definition.provider.as_str())
         } else {
-            super::component_key(&self.definition.key.actor.to_string())
+            super::component_key(&self.called())
         }
+    }
+
+    /// Returns what the link calls its actor.
+    fn called(&self) -> String {
+        self.actor_name.as_ref().map_or_else(|| self.definition.key.actor.to_string(), ToString::to_string)
     }
 
     pub(super) fn with_values(mut self, values: BTreeMap<String, String>) -> Self {
@@ -113,10 +130,6 @@ pub fn resolve<'a>(link: &LinkSpec, configs: impl Fn(&str) -> Option<&'a BTreeMa
     }
     values.extend(link.definition.values.clone());
     Resolved { definition: LinkDefinition { values, ..link.definition.clone() }, missing }
-}
-
-fn actor(id: &str) -> Option<ActorId> {
-    id.parse().ok()
 }
 
 fn join(namespace: &str, package: &str) -> String {

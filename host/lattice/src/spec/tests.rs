@@ -60,9 +60,9 @@ fn a_second_target_is_refused_unless_it_is_to_replace_the_first() {
     assert_eq!(put_link(Some(&first), &link(1, "kv"), false), Ok(Edit::Unchanged));
     assert_eq!(put_link(Some(&first), &link(1, "other"), false).unwrap_err().code(), "link_conflict");
     let moved = written(put_link(Some(&first), &link(1, "other"), true).unwrap());
-    let deleted = written(delete_link(Some(&moved), &link(1, "x").definition.key).unwrap());
+    let deleted = written(delete_link(Some(&moved), &link(1, "x").definition.key, |_| None).unwrap());
     assert!(!String::from_utf8_lossy(&deleted).contains("other"));
-    assert_eq!(delete_link(Some(&deleted), &link(1, "x").definition.key), Ok(Edit::Unchanged));
+    assert_eq!(delete_link(Some(&deleted), &link(1, "x").definition.key, |_| None), Ok(Edit::Unchanged));
     assert_eq!(put_link(Some(b"[]"), &link(1, "kv"), true).unwrap_err().code(), "entry_unreadable");
 }
 
@@ -353,4 +353,61 @@ fn a_change_of_a_configuration_leads_to_its_links() {
     assert_eq!(changed, [Changed::Config("prod".into())]);
     assert_eq!(data.links_with("prod"), std::slice::from_ref(&spec.definition.key));
     assert_eq!(data.resolve(&spec).definition.values["url"], "x");
+}
+
+/// Where the links of `source` that join an actor and a provider lead, when `data` has them.
+fn of_actor(data: &LatticeData, n: u8) -> Vec<String> {
+    let links = data.links().filter(|link| link.definition.key.actor == actor(n));
+    links.map(|link| link.definition.provider.to_string()).collect()
+}
+
+#[test]
+fn a_link_finds_its_actor_by_name_once_and_as_long_as_somebody_goes_by_it() {
+    let mut data = LatticeData::default();
+    let calls = |link: &Link| put(&component_key(&link.source_id), written(put_wire(None, link, false).unwrap()), 1);
+    let (to_kv, from_http) = (wire("app-hello", "kv", "keyvalue", "store"), wire("http", "app-hello", "http", "h"));
+    for link in [&to_kv, &from_http, &wire("app-hello-2", "kv", "keyvalue", "store")] {
+        assert_eq!(data.apply(Bucket::Lattice, calls(link)), [], "nobody is called so");
+    }
+    assert!(data.links().next().is_none());
+    let key = "WATTLE_NAME_app-hello";
+    let named = |n: u8| serde_json::to_vec(&json!({ "actor": actor(n) })).unwrap();
+    let changed = data.apply(Bucket::Lattice, put(key, named(1), 2));
+    assert_eq!(changed.len(), 2, "{changed:?}");
+    assert_eq!(of_actor(&data, 1), ["http", "kv"]);
+    assert_eq!(
+        (data.actor_named("app-hello"), data.name_of(&actor(1)).unwrap().as_str()),
+        (Some(actor(1)), "app-hello")
+    );
+    // Shown as they were put, and taken out from where they are.
+    assert_eq!(data.links_on_wire().len(), 3);
+    let spec = data.links().find(|link| link.provider_is_source).unwrap().clone();
+    assert_eq!((spec.to_wire(), spec.entry_key()), (from_http.clone(), "COMPONENT_http".into()));
+    let entry = data.stored(Bucket::Lattice, "COMPONENT_http").unwrap().0.clone();
+    let without = delete_link(Some(&entry), &spec.definition.key, |name| data.actor_named(name));
+    assert!(matches!(without, Ok(Edit::Write(_))), "{without:?}");
+    // The name goes over to another actor, and then to none.
+    assert_eq!(data.apply(Bucket::Lattice, put(key, named(2), 3)).len(), 4);
+    assert_eq!((of_actor(&data, 1), of_actor(&data, 2).len(), data.name_of(&actor(1))), (vec![], 2, None));
+    assert_eq!(data.apply(Bucket::Lattice, KvEvent::Delete { key: key.into(), revision: 4 }).len(), 2);
+    assert!(data.links().next().is_none());
+    // A link that comes after its actor was named.
+    data.apply(Bucket::Lattice, put("WATTLE_NAME_app-hello-2", named(3), 5));
+    assert_eq!(of_actor(&data, 3), ["kv"]);
+    let two = serde_json::to_vec(&json!({ "links": [wire("late", "kv", "keyvalue", "store")] })).unwrap();
+    data.apply(Bucket::Lattice, put("WATTLE_NAME_late", named(4), 6));
+    assert_eq!(data.apply(Bucket::Lattice, put("COMPONENT_late", two, 7)).len(), 1);
+    assert_eq!(of_actor(&data, 4), ["kv"]);
+}
+
+#[test]
+fn a_name_is_no_key_and_fits_a_subject() {
+    let named = serde_json::to_vec(&json!({ "actor": actor(1) })).unwrap();
+    for (key, value) in [
+        (format!("WATTLE_NAME_{}", actor(1)), named.as_slice()),
+        ("WATTLE_NAME_a.b".into(), &named),
+        ("WATTLE_NAME_a".into(), b"{}"),
+    ] {
+        assert!(matches!(parse(Bucket::Lattice, &key, value), Entry::Poisoned { .. }), "{key}");
+    }
 }

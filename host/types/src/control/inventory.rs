@@ -56,7 +56,7 @@ pub struct HostInventory {
 /// One actor in an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActorDescription {
-    /// Our actor id (`M...`).
+    /// What whoever started it calls it: its name in the lattice, or else its id (`M...`).
     pub id: String,
     /// Where its module came from.
     pub image_ref: String,
@@ -77,9 +77,20 @@ pub struct ActorDescription {
     pub wattle: Option<ActorDetails>,
 }
 
+impl ActorDescription {
+    /// Returns the actor's id (`M...`), whatever it is called.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        self.wattle.as_ref().and_then(|details| details.actor.as_deref()).unwrap_or(&self.id)
+    }
+}
+
 /// What our inventory adds for an actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActorDetails {
+    /// Its id (`M...`), where it goes by a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// How many versions this slot has had, this one included.
     pub generation: u64,
     /// From its claims.

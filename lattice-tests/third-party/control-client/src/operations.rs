@@ -75,6 +75,13 @@ impl Operations {
         report.line("delete_link", self.delete_link().await);
         report.line("stop_provider", self.stop_provider().await);
         report.line("scale_component to stop", self.stop_component().await);
+        report.line("put_link from a name nobody has yet", self.put_named_link().await);
+        report.line("scale_component under a name", self.start_named().await);
+        report.line("scale_component of a new version by a deployer", self.deploy_next().await);
+        report.line("scale_component of a version that is not there", self.deploy_missing().await);
+        report.line("get_host_inventory with a name", self.named_inventory().await);
+        report.line("delete_link of a name", self.delete_named_link().await);
+        report.line("scale_component to stop a name", self.stop_named().await);
         report.line("delete_config", self.delete_config().await);
         report.line("get_host_inventory of another host", self.inventory_of_nobody().await);
         report.line("host_heartbeat", self.events.wait("host_heartbeat", |_| true).await.map(drop));
@@ -317,6 +324,79 @@ impl Operations {
         self.scaled(&self.subjects.second, 0).await
     }
 
+    /// Scales as wadm does, in the name of one of its scalers.
+    async fn deploy(&self, reference: &str, count: u32, scaler: &str) -> Outcome {
+        let annotations = [("wasmcloud.dev/managed-by", "wadm"), ("wasmcloud.dev/scaler", scaler)];
+        let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        ack(self.client.scale_component(&self.host, reference, NAME, count, Some(annotations), vec![], false).await)
+    }
+
+    async fn named(&self, event: &str, reference: &str, count: u32, scaler: &str) -> Result<Value, String> {
+        let as_asked = |data: &Value| {
+            data["component_id"] == NAME
+                && data["max_instances"] == count
+                && data["image_ref"] == reference
+                && data["host_id"] == self.host
+                && data["annotations"]["wasmcloud.dev/scaler"] == scaler
+        };
+        self.events.wait(event, as_asked).await
+    }
+
+    fn named_link(&self) -> Result<Link, String> {
+        let (namespace, package) = self.subjects.contract.split_once(':').ok_or("the contract has no colon")?;
+        let link = Link::builder().source_id(PROVIDER).target(NAME).name("default");
+        link.wit_namespace(namespace).wit_package(package).interfaces(vec![package.to_owned()]).build().map_err(text)
+    }
+
+    async fn put_named_link(&self) -> Outcome {
+        ack(self.client.put_link(self.named_link()?).await)?;
+        let as_asked = |data: &Value| data["source_id"] == PROVIDER && data["target"] == NAME;
+        self.events.wait("linkdef_set", as_asked).await?;
+        let links = data(self.client.get_links().await)?;
+        demand(links.iter().any(|link| link.source_id() == PROVIDER && link.target() == NAME), format!("{links:?}"))
+    }
+
+    async fn start_named(&self) -> Outcome {
+        self.deploy(&self.subjects.first, 3, "old").await?;
+        let told = self.named("component_scaled", &self.subjects.first, 3, "old").await?;
+        demand(told["public_key"] == self.subjects.actor, told.to_string())
+    }
+
+    async fn deploy_next(&self) -> Outcome {
+        let (first, second) = (&self.subjects.first, &self.subjects.second);
+        let (next, former) = tokio::join!(self.deploy(second, 4, "new"), self.deploy(first, 0, "old"));
+        next.and(former)?;
+        self.named("component_scaled", second, 4, "new").await.map(drop)
+    }
+
+    async fn deploy_missing(&self) -> Outcome {
+        let missing = "file:///nonexistent.wasm";
+        let second = &self.subjects.second;
+        let (next, former) = tokio::join!(self.deploy(missing, 5, "newest"), self.deploy(second, 0, "new"));
+        next.and(former)?;
+        let told = self.named("component_scale_failed", missing, 5, "newest").await?;
+        demand(told["error"].as_str().is_some_and(|error| error.contains("nonexistent")), told.to_string())
+    }
+
+    async fn named_inventory(&self) -> Outcome {
+        let inventory: HostInventory = data(self.client.get_host_inventory(&self.host).await)?;
+        let named = inventory.components().iter().find(|one| one.id() == NAME).ok_or("it is not in it")?;
+        demand(named.image_ref() == self.subjects.second && named.max_instances() == 4, format!("{named:?}"))
+    }
+
+    async fn delete_named_link(&self) -> Outcome {
+        let (namespace, package) = self.subjects.contract.split_once(':').ok_or("the contract has no colon")?;
+        ack(self.client.delete_link(PROVIDER, "default", namespace, package).await)?;
+        self.events.wait("linkdef_deleted", |data| data["source_id"] == PROVIDER).await?;
+        demand(data(self.client.get_links().await)?.is_empty(), "the link is still there")
+    }
+
+    async fn stop_named(&self) -> Outcome {
+        self.deploy(&self.subjects.second, 0, "newest").await?;
+        let as_asked = |data: &Value| data["component_id"] == NAME && data["max_instances"] == 0;
+        self.events.wait("component_scaled", as_asked).await.map(drop)
+    }
+
     async fn delete_config(&self) -> Outcome {
         ack(self.client.delete_config("good").await)?;
         self.events.wait("config_deleted", |data| data["config_name"] == "good").await?;
@@ -337,6 +417,8 @@ impl Operations {
     }
 }
 
+/// A component's id as deployers choose it.
+const NAME: &str = "app-component";
 /// The id the provider is started with.
 const PROVIDER: &str = "control-client-provider";
 

@@ -6,7 +6,7 @@ use wattle_bus::KvError;
 use wattle_types::{LinkDefinition, LinkKey};
 
 use super::{APPLIED_TIMEOUT, Shared, SharedError, has};
-use crate::spec::{self, Bucket, EditError, LinkSpec, component_key};
+use crate::spec::{self, Bucket, Edit, EditError, LinkSpec, component_key};
 
 /// How often entries are looked for that hold a link, because others put it back meanwhile.
 const ROUNDS_MAX: usize = 16;
@@ -31,7 +31,7 @@ impl Shared {
         let edit = |current: Option<&[u8]>| spec::put_link(current, link, replace);
         self.edit(Bucket::Lattice, &link.entry_key(), edit).await?;
         for (entry, _) in elsewhere {
-            self.edit(Bucket::Lattice, &entry, |current: Option<&[u8]>| spec::delete_link(current, key)).await?;
+            self.edit(Bucket::Lattice, &entry, |current: Option<&[u8]>| self.without(current, key)).await?;
         }
         Ok(())
     }
@@ -62,9 +62,14 @@ impl Shared {
         Err(KvError::Conflict { key: key.actor.to_string() }.into())
     }
 
+    /// Returns an entry without a link.
+    fn without(&self, current: Option<&[u8]>, key: &LinkKey) -> Result<Edit, EditError> {
+        spec::delete_link(current, key, |name| self.read(|data| data.actor_named(name)))
+    }
+
     /// Takes a link out of one entry, and waits until the copy is not older than that. Returns whether it was in it.
     async fn take_out(&self, entry: &str, key: &LinkKey) -> Result<bool, SharedError> {
-        let edit = |current: Option<&[u8]>| spec::delete_link(current, key);
+        let edit = |current: Option<&[u8]>| self.without(current, key);
         let Some(revision) = self.edit(Bucket::Lattice, entry, edit).await? else { return Ok(false) };
         if self.read(|data| has(data, Bucket::Lattice, entry, revision)) {
             return Ok(true);
@@ -87,7 +92,7 @@ mod tests {
     use super::*;
     use crate::{
         fixtures::{actor, provider},
-        spec::{Component, Edit, Entry, lattice_bucket, parse, put_link},
+        spec::{Component, Entry, lattice_bucket, parse, put_link},
     };
 
     fn link(provider_is_source: bool) -> LinkSpec {
