@@ -5,7 +5,10 @@ mod lattice;
 mod resolve;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -42,12 +45,14 @@ pub(crate) struct Client {
     timeout: Duration,
     /// Signs what is asked, for hosts that take nothing else.
     signer: Option<Arc<KeyPair>>,
+    /// By how many milliseconds hosts' clocks are ahead of ours, once one has said so.
+    ahead_ms: Arc<AtomicI64>,
 }
 
 impl Client {
     /// `timeout` is the longest silence of a host that works on a request.
     pub(crate) fn new(bus: Arc<dyn Bus>, lattice: LatticeId, timeout: Duration) -> Self {
-        Self { bus, lattice, timeout, signer: None }
+        Self { bus, lattice, timeout, signer: None, ahead_ms: Arc::default() }
     }
 
     /// Returns the same connection, whose requests are signed with a key.
@@ -55,11 +60,22 @@ impl Client {
         Self { signer: signer.map(Arc::new), ..self }
     }
 
-    /// Returns the headers that sign a request.
-    fn signature(&self, subject: &str, body: &[u8]) -> Vec<(String, String)> {
-        let Some(signer) = &self.signer else { return Vec::new() };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        signed::sign(signer, subject, body, now, *uuid::Uuid::new_v4().as_bytes())
+    /// Returns the headers of a request: until when we wait for it to be taken, and our signature.
+    fn headers(&self, subject: &str, body: &[u8]) -> Vec<(String, String)> {
+        let now = unix_millis();
+        let wait = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let until = now.saturating_add(wait).saturating_add_signed(self.ahead_ms.load(Ordering::Relaxed));
+        let Some(signer) = &self.signer else { return vec![signed::until(until)] };
+        signed::sign_until(signer, subject, body, (now / 1000, Some(until)), *uuid::Uuid::new_v4().as_bytes())
+    }
+
+    /// Learns from an answer that a request was late by the host's clock. Returns whether it is worth asking again: once,
+    /// as our own clock may be the wrong one, and the host did nothing.
+    fn learn_clock(&self, answer: &Message) -> bool {
+        let Ok(Some(theirs)) = signed::millis_in(&answer.headers, signed::CLOCK) else { return false };
+        let theirs = i64::try_from(theirs).unwrap_or(i64::MAX);
+        let ahead = theirs.saturating_sub(i64::try_from(unix_millis()).unwrap_or(i64::MAX));
+        self.ahead_ms.swap(ahead, Ordering::Relaxed) == 0
     }
 
     /// Returns the same connection with another longest silence.
@@ -131,12 +147,13 @@ impl Client {
         mut on_step: impl FnMut(&str, &str, u64),
     ) -> Result<Value, CliError> {
         let body = json(command)?;
+        let mut is_repeated = false;
         let verb = format!("wattle.{}", verb(command)?);
         let subject = subject::control_host(&self.lattice, &verb, host);
         let inbox = self.bus.new_inbox();
         let mut answers = self.bus.subscribe(&inbox, None).await?;
-        let headers = self.signature(&subject, &body);
-        self.bus.publish(&subject, Some(&inbox), &headers, body).await?;
+        let headers = self.headers(&subject, &body);
+        self.bus.publish(&subject, Some(&inbox), &headers, body.clone()).await?;
         loop {
             let Ok(answer) = tokio::time::timeout(self.timeout, answers.next()).await else {
                 return Err(host_silent(host, self.timeout));
@@ -144,6 +161,12 @@ impl Client {
             let answer = answer.ok_or_else(|| CliError::from(BusError::Disconnected("the connection ended".into())))?;
             if answer.is_no_responders() {
                 return Err(host_gone(host));
+            }
+            if !is_repeated && self.learn_clock(&answer) {
+                is_repeated = true;
+                let headers = self.headers(&subject, &body);
+                self.bus.publish(&subject, Some(&inbox), &headers, body.clone()).await?;
+                continue;
             }
             match read(&answer)? {
                 Progress::Step { step, detail, elapsed_ms } => on_step(&step, &detail, elapsed_ms),
@@ -158,7 +181,12 @@ impl Client {
     }
 
     async fn request(&self, subject: &str, body: Bytes) -> Result<Message, CliError> {
-        let headers = self.signature(subject, &body);
+        let answer = self.request_once(subject, body.clone()).await?;
+        if self.learn_clock(&answer) { self.request_once(subject, body).await } else { Ok(answer) }
+    }
+
+    async fn request_once(&self, subject: &str, body: Bytes) -> Result<Message, CliError> {
+        let headers = self.headers(subject, &body);
         let answered = tokio::select! {
             biased;
             answered = self.bus.request(subject, &headers, body, self.timeout) => answered,
@@ -177,6 +205,18 @@ impl Client {
             std::future::pending().await
         }
     }
+
+    /// Asks a host that has just answered what any host can do: one that is silent is passed over.
+    async fn ask_any<T: DeserializeOwned>(&self, verb: &str, body: Value) -> Result<Reply<T>, CliError> {
+        let host = self.any_host(None).await?;
+        let reply = self.command(&host, &Command::Ask { verb: verb.into(), body }, |_, _, _| {}).await?;
+        serde_json::from_value(reply).map_err(|error| CliError::internal(format!("the answer cannot be read: {error}")))
+    }
+}
+
+fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Makes the error of a lattice where nobody answers.

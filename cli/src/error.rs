@@ -58,6 +58,7 @@ impl Kind {
             | "port_taken"
             | "process_exited"
             | "process_not_ready"
+            | "request_late"
             | "provider_unavailable"
             | "remote_failed"
             | "session_refused" => Self::Unavailable,

@@ -40,15 +40,13 @@ impl Client {
 
     /// Keeps a named configuration, instead of what was kept under that name.
     pub(crate) async fn put_config(&self, name: &str, values: &BTreeMap<String, String>) -> Result<(), CliError> {
-        let subject = subject::control(&self.lattice, &format!("config.put.{name}"));
-        let done = self.acknowledged(&subject, json(values)?).await;
+        let done = self.done_by_any(&format!("config.put.{name}"), &values).await;
         done.map_err(|error| error.hint("what a configuration may be: docs/lattice.md"))
     }
 
     /// Returns a named configuration.
     pub(crate) async fn config(&self, name: &str) -> Result<BTreeMap<String, String>, CliError> {
-        let subject = subject::control(&self.lattice, &format!("config.get.{name}"));
-        let reply: Reply<BTreeMap<String, String>> = read(&self.request(&subject, Bytes::new()).await?)?;
+        let reply: Reply<BTreeMap<String, String>> = self.ask_any(&format!("config.get.{name}"), Value::Null).await?;
         accepted(&reply)?;
         reply.response.ok_or_else(|| {
             CliError::new(Kind::Usage, "config_not_found", format!("there is no configuration {name:?}"))
@@ -58,12 +56,18 @@ impl Client {
 
     /// Sets a link whose values are those of named configurations.
     pub(crate) async fn put_named_link(&self, link: &Link) -> Result<(), CliError> {
-        let done = self.acknowledged(&subject::control(&self.lattice, "link.put"), json(link)?).await;
+        let done = self.done_by_any("link.put", link).await;
         done.map_err(|error| {
             error
                 .hint("see whether the lattice has the configuration: wattle config get NAME")
                 .hint("see the links there are: wattle link query")
         })
+    }
+
+    /// Has any host do what is answered with words alone.
+    async fn done_by_any(&self, verb: &str, body: &impl serde::Serialize) -> Result<(), CliError> {
+        let body = serde_json::to_value(body).map_err(|error| CliError::internal(error.to_string()))?;
+        accepted(&self.ask_any::<Value>(verb, body).await?)
     }
 
     /// Sends a request that is answered with words alone. Those who wrote the standard gave refusals no codes.

@@ -325,9 +325,10 @@ async fn labels_and_configurations() {
     let delete = (format!("wasmbus.ctl.v1.default.label.del.{HOST}"), json!({ "key": "zone" }));
     assert_eq!(heard(&mut labels).await, delete);
 
-    let mut configs = bus.subscribe("wasmbus.ctl.v1.default.config.put.*", None).await.unwrap();
+    let mut configs = bus.subscribe("wasmbus.ctl.v1.default.wattle.ask.*", None).await.unwrap();
     golden("config-put", &rig.run(&["config", "put", "store", "url=redis://:secret@db"]).await);
-    let put = ("wasmbus.ctl.v1.default.config.put.store".to_owned(), json!({ "url": "redis://:secret@db" }));
+    let asked = json!({ "verb": "ask", "of": "config.put.store", "body": { "url": "redis://:secret@db" } });
+    let put = (format!("wasmbus.ctl.v1.default.wattle.ask.{HOST}"), asked);
     assert_eq!(heard(&mut configs).await, put);
     golden("config-get", &rig.run(&["config", "get", "store"]).await);
     golden("config-get-values", &rig.run(&["config", "get", "store", "--values", "-o", "json"]).await);
@@ -350,12 +351,12 @@ async fn labels_and_configurations() {
 #[tokio::test(start_paused = true)]
 async fn a_link_may_follow_a_configuration() {
     let rig = Rig::with_host(|_| Vec::new()).await;
-    let mut links = rig.bus.connect().subscribe("wasmbus.ctl.v1.default.link.put", None).await.unwrap();
+    let mut links = rig.bus.connect().subscribe("wasmbus.ctl.v1.default.wattle.ask.*", None).await.unwrap();
     let put = ["link", "put", "Counter", "store", "wasmcloud:keyvalue", "--config-name", "store"];
     golden("link-put-config", &rig.run(&put).await);
     let wanted = json!({ "source_id": ACTOR, "target": "store", "name": "default", "wit_namespace": "wasmcloud",
         "wit_package": "keyvalue", "interfaces": ["keyvalue"], "source_config": [], "target_config": ["store"] });
-    assert_eq!(heard(&mut links).await.1, wanted);
+    assert_eq!(heard(&mut links).await.1, json!({ "verb": "ask", "of": "link.put", "body": wanted }));
     assert_eq!(rig.run(&[&put[..], &["url=x"]].concat()).await.code, 2, "values and a configuration");
 }
 

@@ -311,18 +311,15 @@ async fn answer(
                 continue;
             }
             let bodies = match verb {
+                "wattle.ask" => {
+                    let asked: Command = serde_json::from_slice(&request.payload).unwrap();
+                    let Command::Ask { verb, .. } = asked else { panic!("{asked:?}") };
+                    let result = serde_json::from_slice(&reply_of_any(&verb).unwrap()).unwrap();
+                    vec![serde_json::to_vec(&Progress::Done { result }).unwrap()]
+                }
                 "host.ping" => vec![serde_json::to_vec(&Reply::ok(&host)).unwrap()],
                 "host.get" => vec![serde_json::to_vec(&Reply::ok(&inventory)).unwrap()],
-                "label.put" | "label.del" | "link.put" | "config.put.store" => {
-                    vec![serde_json::to_vec(&Reply::<()>::ack("done")).unwrap()]
-                }
-                "config.get.store" => {
-                    let values = BTreeMap::from([("url", "redis://:secret@db")]);
-                    vec![serde_json::to_vec(&Reply::ok(values)).unwrap()]
-                }
-                "config.get.none" => {
-                    vec![serde_json::to_vec(&Reply::<()>::ack("Configuration not found")).unwrap()]
-                }
+                "label.put" | "label.del" => vec![serde_json::to_vec(&Reply::<()>::ack("done")).unwrap()],
                 "host.stop" => vec![serde_json::to_vec(&Reply::<()>::ack("stopping")).unwrap()],
                 "claims.get" => vec![serde_json::to_vec(&Reply::ok(vec![claims()])).unwrap()],
                 verb if verb.starts_with("wattle.") => {
@@ -337,6 +334,16 @@ async fn answer(
         }
     });
     ready
+}
+
+/// Returns what any host answers.
+fn reply_of_any(verb: &str) -> serde_json::Result<Vec<u8>> {
+    match verb {
+        "link.put" | "config.put.store" | "config.del.store" => serde_json::to_vec(&Reply::<()>::ack("done")),
+        "config.get.store" => serde_json::to_vec(&Reply::ok(BTreeMap::from([("url", "redis://:secret@db")]))),
+        "config.get.none" => serde_json::to_vec(&Reply::<()>::ack("Configuration not found")),
+        other => panic!("unexpected verb {other}"),
+    }
 }
 
 fn claims() -> BTreeMap<String, String> {

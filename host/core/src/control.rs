@@ -21,16 +21,16 @@ use futures::{StreamExt, stream::SelectAll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use wattle_bus::{Bus, BusError, Message, listen};
-use wattle_types::{LatticeId, subject};
+use wattle_types::{LatticeId, signed, subject};
 
-use permit::Asker;
 pub(crate) use permit::Permits;
+use permit::{Asker, check_in_time};
 
 pub use permit::PermitError;
 
 use crate::{
     error::HostError,
-    host::{Host, unix_now},
+    host::{Host, unix_millis, unix_now},
 };
 
 /// Requests worked on at once; more wait on the bus, whose buffers are bounded.
@@ -176,14 +176,24 @@ impl Desk {
 
     async fn handle(&self, audience: Audience, verb: &str, request: Message) {
         let (host, payload) = (&self.host, &request.payload);
-        let asker = match host.permits().check(verb, &request, unix_now()) {
-            Ok(asker) => asker,
+        let (asker, until) = match self.check(audience, verb, &request) {
+            Ok(checked) => checked,
             Err(error) => return self.refuse(audience, verb, &request, error).await,
         };
         let answer = match audience {
             Audience::All => verbs::for_all(host, verb, payload).await,
-            Audience::OneOfAll => Some(verbs::for_one_of_all(host, verb, payload).await),
+            Audience::OneOfAll => match while_of_use(until, verbs::for_one_of_all(host, verb, payload)).await {
+                Ok(answer) => Some(answer),
+                Err(error) => return self.refuse(audience, verb, &request, error).await,
+            },
             Audience::ThisHost => match verb.strip_prefix(commands::PREFIX) {
+                Some(commands::ASK) => {
+                    let asked = commands::answer(host, self.bus.as_ref(), commands::ASK, &request, asker);
+                    return match while_of_use(until, asked).await {
+                        Ok(()) => {}
+                        Err(error) => self.refuse(audience, verb, &request, error).await,
+                    };
+                }
                 Some(command) => return commands::answer(host, self.bus.as_ref(), command, &request, asker).await,
                 None => Some(verbs::for_this_host(host, verb, payload).await),
             },
@@ -198,21 +208,36 @@ impl Desk {
         }
     }
 
+    /// Checks that a request may be carried out, now. Returns what its signature proves, and until when it is of use.
+    fn check(&self, audience: Audience, verb: &str, request: &Message) -> Result<(Asker, Option<u64>), PermitError> {
+        let until = check_in_time(request, unix_millis())?;
+        if audience == Audience::OneOfAll {
+            self.host.permits().check_addressed(verb)?;
+        }
+        Ok((self.host.permits().check(verb, request, unix_now())?, until))
+    }
+
     /// Says why a request is not carried out. What all hosts hear each of them would say: it is logged.
     async fn refuse(&self, audience: Audience, verb: &str, request: &Message, error: PermitError) {
         tracing::warn!(verb, code = error.code(), %error, "a control request is refused");
         if audience == Audience::ThisHost && verb.starts_with(commands::PREFIX) {
-            return commands::refuse(self.bus.as_ref(), request, HostError::Permit(error)).await;
+            return commands::refuse(self.bus.as_ref(), request, error).await;
         }
         if audience != Audience::All {
-            self.answer(verb, request, reply::ack(Err(error.to_string()))).await;
+            let answer = reply::ack(Err(error.to_string()));
+            let clock = matches!(error, PermitError::Late { .. }).then(clock);
+            self.publish(verb, request, answer, clock.as_slice()).await;
         }
     }
 
     /// Sends an answer; of one that is too large, that it is.
     async fn answer(&self, verb: &str, request: &Message, answer: Vec<u8>) {
+        self.publish(verb, request, answer, &[]).await;
+    }
+
+    async fn publish(&self, verb: &str, request: &Message, answer: Vec<u8>, headers: &[(String, String)]) {
         let Some(reply) = &request.reply else { return };
-        let mut sent = self.bus.publish(reply, None, &[], answer.into()).await;
+        let mut sent = self.bus.publish(reply, None, headers, answer.into()).await;
         if let Err(error @ BusError::TooLarge { .. }) = sent {
             let refusal = reply::ack(Err(format!("the answer cannot be sent: {error}")));
             sent = self.bus.publish(reply, None, &[], refusal.into()).await;
@@ -224,6 +249,23 @@ impl Desk {
 
     fn verb<'a>(&self, audience: Audience, subject: &'a str) -> Option<&'a str> {
         verb(audience, subject, &self.host.config().lattice, &self.host.id().to_string())
+    }
+}
+
+/// Returns the header that tells whoever came late what our clock shows: it may be the clocks that differ.
+fn clock() -> (String, String) {
+    (signed::CLOCK.into(), unix_millis().to_string())
+}
+
+/// Carries out what changes the shared state, and stops when whoever asked has given up: he may have asked for something
+/// else since, of another host.
+async fn while_of_use<T>(until: Option<u64>, work: impl Future<Output = T>) -> Result<T, PermitError> {
+    let Some(until) = until else { return Ok(work.await) };
+    let left = Duration::from_millis(until.saturating_sub(unix_millis()));
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep(left) => Err(PermitError::Late { late_ms: unix_millis().saturating_sub(until) }),
+        done = work => Ok(done),
     }
 }
 

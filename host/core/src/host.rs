@@ -196,7 +196,7 @@ impl HostBuilder {
         let cluster = self.cluster_key.map_or_else(|| KeyPair::generate(KeyKind::Cluster), Ok).map_err(key_error)?;
         cluster.public_key().expect_kind(KeyKind::Cluster).map_err(key_error)?;
         let clusters = self.cluster_issuers.iter().copied().chain([cluster.public_key()]).collect();
-        let permits = Permits::new(self.config.require_signed, &self.config.controllers, clusters);
+        let permits = Permits::new(self.config.require_signed, &self.config.controllers, clusters, unix_now());
         let node = match &self.bus {
             Some(bus) => {
                 let cluster = KeyPair::from_seed(&cluster.seed()).map_err(key_error)?;
@@ -499,6 +499,13 @@ impl std::fmt::Debug for Host {
 }
 
 /// Returns the seconds since 1970, as claims count them.
+/// Returns the time in milliseconds since 1970.
+pub(crate) fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns the time in seconds since 1970.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

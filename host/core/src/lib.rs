@@ -37,7 +37,6 @@ mod observe;
 mod process;
 mod provider;
 mod registries;
-mod replay;
 mod routes;
 mod sharded;
 mod slot;

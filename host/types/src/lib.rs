@@ -10,6 +10,7 @@ pub mod event;
 mod ids;
 mod link;
 mod provider;
+pub mod replay;
 pub mod rpc;
 pub mod signed;
 pub mod subject;

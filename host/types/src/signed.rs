@@ -1,7 +1,8 @@
 //! Signed control messages: who asks for a change, provably, and once.
 //!
 //! Four headers beside a request. The Ed25519 signature covers `wattle control 1`, subject, time, nonce and the body's
-//! SHA-256, each on a line of its own; so a request cannot be sent elsewhere, changed, or sent again later. Tools that
+//! SHA-256, each on a line of its own. One that says until when it is of use, in a fifth header, has `wattle control 2`
+//! and that time after the nonce. So a request cannot be sent elsewhere, changed, or sent again later. Tools that
 //! know nothing of them ignore the headers.
 
 use data_encoding::BASE64URL_NOPAD;
@@ -15,6 +16,10 @@ const TIME: &str = "Wattle-Time";
 const NONCE: &str = "Wattle-Nonce";
 /// Base64url, without padding.
 const SIGNATURE: &str = "Wattle-Signature";
+/// Until when the request is of use to whoever asks, in milliseconds since 1970. Not only signed ones have it.
+pub const UNTIL: &str = "Wattle-Until";
+/// What the clock shows of a host that refuses a request as late, in milliseconds since 1970.
+pub const CLOCK: &str = "Wattle-Clock";
 /// How far the clocks of a lattice's hosts, and of whoever commands them, may be apart, in seconds. The one window for
 /// all that is signed with a time: requests, leaders' orders, the first contact of two hosts.
 pub const CLOCKS_APART_MAX_SECS: u64 = 60;
@@ -54,18 +59,50 @@ pub enum SignatureError {
     },
 }
 
+/// Returns the header that says until when a request is of use, in milliseconds since 1970.
+#[must_use]
+pub fn until(millis: u64) -> (String, String) {
+    (UNTIL.into(), millis.to_string())
+}
+
+/// Returns the number in the one header of this name, if there is one.
+///
+/// # Errors
+/// [`SignatureError::Malformed`] when it is no number, or there are several.
+pub fn millis_in(headers: &[(String, String)], name: &'static str) -> Result<Option<u64>, SignatureError> {
+    let mut values = headers.iter().filter(|(header, _)| header == name);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some((_, value)), None) => value.parse().map(Some).map_err(|_| SignatureError::Malformed(name)),
+        (Some(_), Some(_)) => Err(SignatureError::Malformed(name)),
+    }
+}
+
 /// Returns the headers that sign a request. `nonce` is random.
 #[must_use]
 pub fn sign(key: &KeyPair, subject: &str, body: &[u8], now: u64, nonce: [u8; 16]) -> Vec<(String, String)> {
+    sign_until(key, subject, body, (now, None), nonce)
+}
+
+/// Returns the headers that sign a request, at a time in seconds, which is of use until a time in milliseconds since
+/// 1970. `nonce` is random.
+#[must_use]
+pub fn sign_until(
+    key: &KeyPair,
+    subject: &str,
+    body: &[u8],
+    (now, end): (u64, Option<u64>),
+    nonce: [u8; 16],
+) -> Vec<(String, String)> {
     let nonce = BASE64URL_NOPAD.encode(&nonce);
-    let signature = key.sign(text(subject, now, &nonce, body).as_bytes());
+    let signature = key.sign(text(subject, (now, end), &nonce, body).as_bytes());
     let headers = [
         (SIGNER, key.public_key().to_string()),
         (TIME, now.to_string()),
         (NONCE, nonce),
         (SIGNATURE, BASE64URL_NOPAD.encode(&signature)),
     ];
-    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(end.map(until)).collect()
 }
 
 /// Checks the signature of a request, if it has one. `now` is in seconds since 1970.
@@ -92,11 +129,12 @@ pub fn verify(
     let time: u64 = header(TIME).and_then(|text| text.parse().ok()).ok_or(malformed(TIME))?;
     let nonce = header(NONCE).filter(|nonce| !nonce.is_empty() && nonce.len() <= NONCE_LEN_MAX);
     let nonce = nonce.ok_or(malformed(NONCE))?.to_owned();
+    let end = millis_in(headers, UNTIL)?;
     let ahead = ahead_of(time, now);
     if ahead.unsigned_abs() > CLOCKS_APART_MAX_SECS {
         return Err(SignatureError::Stale { ahead });
     }
-    match signer.verify(text(subject, time, &nonce, body).as_bytes(), &signature) {
+    match signer.verify(text(subject, (time, end), &nonce, body).as_bytes(), &signature) {
         Ok(true) => Ok(Some(Signature { signer, time, nonce })),
         Ok(false) | Err(_) => Err(SignatureError::Invalid),
     }
@@ -109,8 +147,12 @@ pub fn ahead_of(theirs: u64, ours: u64) -> i64 {
     if theirs < ours { -apart } else { apart }
 }
 
-fn text(subject: &str, time: u64, nonce: &str, body: &[u8]) -> String {
-    format!("wattle control 1\n{subject}\n{time}\n{nonce}\n{}", Digest::of(body))
+fn text(subject: &str, (time, end): (u64, Option<u64>), nonce: &str, body: &[u8]) -> String {
+    let body = Digest::of(body);
+    match end {
+        None => format!("wattle control 1\n{subject}\n{time}\n{nonce}\n{body}"),
+        Some(end) => format!("wattle control 2\n{subject}\n{time}\n{nonce}\n{end}\n{body}"),
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +179,22 @@ mod tests {
         ] {
             assert_eq!(verify(&headers, subject, body, now), Err(error), "{subject} {now}");
         }
+    }
+
+    #[test]
+    fn until_when_it_is_of_use_is_signed_too() {
+        let key = KeyPair::from_seed_bytes(KeyKind::Account, [7; 32]).unwrap();
+        let headers = sign_until(&key, "a", b"", (NOW, Some(5_000)), [1; 16]);
+        assert_eq!(millis_in(&headers, UNTIL), Ok(Some(5_000)));
+        assert!(verify(&headers, "a", b"", NOW).unwrap().is_some());
+        let but_last = headers[..4].to_vec();
+        let longer = [but_last.clone(), vec![until(9_000)]].concat();
+        for changed in [but_last, longer] {
+            assert_eq!(verify(&changed, "a", b"", NOW), Err(SignatureError::Invalid));
+        }
+        let twice = [headers.clone(), vec![until(5_000)]].concat();
+        assert_eq!(verify(&twice, "a", b"", NOW), Err(SignatureError::Malformed(UNTIL)));
+        assert_eq!(millis_in(&[(UNTIL.into(), "soon".into())], UNTIL), Err(SignatureError::Malformed(UNTIL)));
     }
 
     #[test]

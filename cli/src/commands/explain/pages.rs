@@ -24,8 +24,9 @@ pub(super) const PAGES: &[(&str, &str)] = pages! {
     module_hash_unverifiable nats_server_not_found nats_server_not_ready no_canary no_lattice no_responders no_trial
     not_scaled nothing_to_roll_back operation_unknown outcome_unknown overloaded payload_too_large port_taken
     probe_failed process_exited process_not_ready provider_failed provider_in_use provider_needs_bus
-    provider_not_found provider_running provider_unavailable provider_unknown reference_invalid registry_invalid registry_limit
-    remote_failed request_invalid request_not_permitted request_repeated request_signature_invalid request_unsigned
+    provider_not_found provider_running provider_unavailable provider_unknown reference_invalid registry_invalid
+    registry_limit remote_failed request_invalid request_late request_not_addressed request_not_permitted
+    request_repeated request_signature_invalid request_unsigned
     revision_too_low rolled_back rollout_active session_refused signature_invalid start_failed store_full
     subject_changed subject_invalid subject_wrong_kind table_over_limit target_hash_mismatch target_missing
     term_outdated token_header_unsupported token_malformed token_too_large value_kind_wrong value_not_a_number

@@ -9,7 +9,7 @@ use wattle_bus::{Bus, BusError, Message, is_inbox};
 use wattle_lattice::spec::{DeclaredProvider, Spread};
 use wattle_types::control::{CallResult, Command, ObservedInvocation, Progress};
 
-use super::Asker;
+use super::{Asker, PermitError, verbs};
 use crate::{
     error::HostError,
     host::{Declaring, Host, StartActor, StartProvider},
@@ -18,6 +18,8 @@ use crate::{
 
 /// Before the verb of each command in its subject.
 pub(super) const PREFIX: &str = "wattle.";
+/// The command that asks one host what any can do.
+pub(super) const ASK: &str = "ask";
 /// The verb that keeps its place for long.
 pub(super) const WATCH: &str = "wattle.watch";
 /// Verbs that wait for what actors or other hosts do.
@@ -48,8 +50,9 @@ pub(super) async fn refuse_lasting(bus: &dyn Bus, request: &Message, limit: usiz
 }
 
 /// Refuses a command before it is read.
-pub(super) async fn refuse(bus: &dyn Bus, request: &Message, error: HostError) {
-    send(bus, request, &finish(Err(error))).await;
+pub(super) async fn refuse(bus: &dyn Bus, request: &Message, error: PermitError) {
+    let clock = matches!(error, PermitError::Late { .. }).then(super::clock);
+    send_with(bus, request, &finish(Err(error.into())), clock.as_slice()).await;
 }
 
 /// Carries out one command, telling each step. `verb` is the subject's, by which NATS decides who may send it.
@@ -215,6 +218,12 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             host.delete_link(&link).await?;
             Ok(json!({}))
         }
+        Command::Ask { verb, body } => {
+            // As JSON the body is what it was as text.
+            let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+            let answer = verbs::for_one_of_all(host, &verb, &body).await;
+            serde_json::from_slice(&answer).map_err(|error| HostError::Internal(error.to_string()))
+        }
         Command::GetLinks => Ok(json!(host.links())),
         Command::Call { actor, operation, payload, timeout_ms } => {
             call(host, &actor, &operation, &payload, timeout_ms).await
@@ -306,9 +315,13 @@ fn finish(result: Result<Value, HostError>) -> Progress {
 }
 
 async fn send(bus: &dyn Bus, request: &Message, progress: &Progress) {
+    send_with(bus, request, progress, &[]).await;
+}
+
+async fn send_with(bus: &dyn Bus, request: &Message, progress: &Progress, headers: &[(String, String)]) {
     let Some(reply) = &request.reply else { return };
-    let sent = match publish_progress(bus, reply, progress).await {
-        Err(error @ BusError::TooLarge { .. }) => publish_progress(bus, reply, &too_large(&error)).await,
+    let sent = match publish_progress(bus, reply, progress, headers).await {
+        Err(error @ BusError::TooLarge { .. }) => publish_progress(bus, reply, &too_large(&error), headers).await,
         sent => sent,
     };
     if let Err(error) = sent {
@@ -316,9 +329,14 @@ async fn send(bus: &dyn Bus, request: &Message, progress: &Progress) {
     }
 }
 
-async fn publish_progress(bus: &dyn Bus, reply: &str, progress: &Progress) -> Result<(), BusError> {
+async fn publish_progress(
+    bus: &dyn Bus,
+    reply: &str,
+    progress: &Progress,
+    headers: &[(String, String)],
+) -> Result<(), BusError> {
     match serde_json::to_vec(progress) {
-        Ok(bytes) => bus.publish(reply, None, &[], bytes.into()).await,
+        Ok(bytes) => bus.publish(reply, None, headers, bytes.into()).await,
         Err(error) => {
             tracing::error!(%error, "progress cannot be written as JSON");
             Ok(())

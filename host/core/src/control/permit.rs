@@ -7,11 +7,10 @@ use std::{
 
 use wattle_bus::Message;
 use wattle_types::{
+    replay::{ReplayWindow, Replayed},
     signed::{self, CLOCKS_APART_MAX_SECS, SignatureError},
     wascap::{Digest, PublicKey},
 };
-
-use crate::replay::{ReplayWindow, Replayed};
 
 /// Verbs that change nothing and tell no secrets: anybody who may publish them may ask.
 const OPEN: [&str; 10] = [
@@ -26,6 +25,18 @@ const OPEN: [&str; 10] = [
     "wattle.get_load",
     "wattle.follow_rollout",
 ];
+
+/// Verbs, or how they begin, that any one host carries out and that change something.
+const CHANGES: [&str; 4] = ["link.put", "link.del", "config.put.", "config.del."];
+
+/// Checks that whoever asks still waits. Times in milliseconds since 1970; without one nobody says that he gives up.
+pub(super) fn check_in_time(request: &Message, now_ms: u64) -> Result<Option<u64>, PermitError> {
+    let until = signed::millis_in(&request.headers, signed::UNTIL)?;
+    match until {
+        Some(until) if until < now_ms => Err(PermitError::Late { late_ms: now_ms - until }),
+        until => Ok(until),
+    }
+}
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +54,15 @@ pub enum PermitError {
     /// It is an order of a leader, which no host of the cluster has signed.
     #[error("only a host of the same cluster may give orders as the lattice's leader")]
     NoLeader,
+    /// Whoever asked has given up: it is of no use any more.
+    #[error("the request came {} ms after it was of use, by this host's clock, and was not carried out", .late_ms)]
+    Late {
+        /// By how much.
+        late_ms: u64,
+    },
+    /// It is signed for no host in particular, and could be carried out by each.
+    #[error("a signed change must be sent to one host: one that is sent to any could be carried out by each of them")]
+    NotAddressed,
     /// It was sent before.
     #[error("the request cannot be taken: {0}")]
     Repeated(String),
@@ -57,6 +77,8 @@ impl PermitError {
             Self::Signature(SignatureError::Stale { .. }) => "clocks_apart",
             Self::Signature(_) => "request_signature_invalid",
             Self::NotPermitted(_) | Self::NoLeader => "request_not_permitted",
+            Self::Late { .. } => "request_late",
+            Self::NotAddressed => "request_not_addressed",
             Self::Repeated(_) => "request_repeated",
         }
     }
@@ -72,6 +94,11 @@ impl PermitError {
             Self::Signature(_) => "check that nothing between changes messages".into(),
             Self::NotPermitted(key) => format!("start the host with --controller {key}, if that key may control it"),
             Self::NoLeader => "leave out the term, or give both hosts the same --cluster-key".into(),
+            Self::Late { .. } => {
+                "ask anew; if that helps never, wait longer with --timeout, or set the clocks of both machines by NTP"
+                    .into()
+            }
+            Self::NotAddressed => "use a wattle program of the host's version, which chooses a host".into(),
             Self::Repeated(_) => "ask anew: a request is taken once".into(),
         }
     }
@@ -112,13 +139,22 @@ pub(crate) struct Permits {
     signers: BTreeSet<PublicKey>,
     /// Keys of the host's own and other clusters, whose hosts may lead.
     clusters: BTreeSet<PublicKey>,
+    /// What was taken. Requests name the host they are sent to, so that what it takes once is taken once altogether.
     taken: Mutex<ReplayWindow>,
 }
 
 impl Permits {
-    pub(crate) fn new(required: bool, controllers: &[PublicKey], clusters: BTreeSet<PublicKey>) -> Self {
+    /// `started` is when the host began, in seconds since 1970.
+    pub(crate) fn new(required: bool, controllers: &[PublicKey], clusters: BTreeSet<PublicKey>, started: u64) -> Self {
         let signers = controllers.iter().copied().chain(clusters.iter().copied()).collect();
-        Self { required, signers, clusters, taken: Mutex::new(ReplayWindow::of(CLOCKS_APART_MAX_SECS)) }
+        let taken = Mutex::new(ReplayWindow::of(CLOCKS_APART_MAX_SECS).since(started));
+        Self { required, signers, clusters, taken }
+    }
+
+    /// Checks that a request that any one host may carry out can be carried out once only.
+    pub(super) fn check_addressed(&self, verb: &str) -> Result<(), PermitError> {
+        let is_change = CHANGES.iter().any(|change| verb.starts_with(change));
+        if self.required && is_change { Err(PermitError::NotAddressed) } else { Ok(()) }
     }
 
     /// Checks one request, and returns what its signature proves. A signature, where there is one, must hold even if
@@ -165,7 +201,7 @@ mod tests {
     fn a_host_that_requires_signatures_takes_each_signed_request_of_its_controllers_once() {
         let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
         let cluster = KeyPair::from_seed_bytes(KeyKind::Cluster, [3; 32]).unwrap();
-        let permits = Permits::new(true, &[controller.public_key()], [cluster.public_key()].into());
+        let permits = Permits::new(true, &[controller.public_key()], [cluster.public_key()].into(), NOW);
         let code = |request: &Message, verb| permits.check(verb, request, NOW).map_err(|error| error.code());
         assert_eq!(code(&request(vec![]), "provider.stop"), Err("request_unsigned"));
         assert_eq!(code(&request(vec![]), "host.ping"), Ok(Asker::Anybody));
@@ -176,6 +212,13 @@ mod tests {
         assert_eq!(code(&signed_by(&cluster, 1), "provider.stop"), Ok(Asker::Cluster));
         let late = permits.check("provider.stop", &signed_by(&cluster, 2), NOW + 61).map_err(|error| error.code());
         assert_eq!(late, Err("clocks_apart"));
+        // What it was sent while it was another process may have been carried out then.
+        let restarted = Permits::new(true, &[controller.public_key()], BTreeSet::new(), NOW + 1);
+        let before = restarted.check("provider.stop", &signed_by(&controller, 1), NOW + 2);
+        assert_eq!(before.map_err(|error| error.code()), Err("request_repeated"));
+        // What any host may carry out would be carried out by each.
+        assert_eq!(permits.check_addressed("config.put.a"), Err(PermitError::NotAddressed));
+        assert_eq!(permits.check_addressed("config.get.a"), Ok(()));
         let mut changed = signed_by(&controller, 3);
         changed.payload = Bytes::from_static(b"[]");
         assert_eq!(code(&changed, "provider.stop"), Err("request_signature_invalid"));
@@ -184,7 +227,7 @@ mod tests {
     #[test]
     fn a_host_that_does_not_require_them_refuses_only_what_is_forged_or_repeated() {
         let [controller, stranger] = [1, 2].map(|seed| KeyPair::from_seed_bytes(KeyKind::Account, [seed; 32]).unwrap());
-        let permits = Permits::new(false, &[controller.public_key()], BTreeSet::new());
+        let permits = Permits::new(false, &[controller.public_key()], BTreeSet::new(), 0);
         assert_eq!(permits.check("provider.stop", &request(vec![]), NOW), Ok(Asker::Anybody));
         assert_eq!(permits.check("provider.stop", &signed_by(&stranger, 1), NOW), Ok(Asker::Anybody));
         assert_eq!(permits.check("provider.stop", &signed_by(&controller, 1), NOW), Ok(Asker::Anybody));
@@ -197,5 +240,14 @@ mod tests {
         let mut forged = signed_by(&controller, 2);
         forged.subject = "a.c".into();
         assert!(permits.check("provider.stop", &forged, NOW).is_err());
+    }
+
+    #[test]
+    fn what_comes_after_it_was_of_use_is_refused() {
+        let until = |until: &str| request(vec![(signed::UNTIL.into(), until.into())]);
+        assert_eq!(check_in_time(&until("1000"), 1000), Ok(Some(1000)));
+        assert_eq!(check_in_time(&until("1000"), 1001), Err(PermitError::Late { late_ms: 1 }));
+        assert_eq!(check_in_time(&request(vec![]), u64::MAX), Ok(None));
+        assert_eq!(check_in_time(&until("never"), 0).map_err(|error| error.code()), Err("request_signature_invalid"));
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Identity {
     /// What it calls itself (`V...`).
     pub(super) key: String,
     pub(super) actors: Arc<dyn ActorInvoker>,
-    pub(super) taken: Mutex<crate::replay::ReplayWindow>,
+    pub(super) taken: Mutex<wattle_types::replay::ReplayWindow>,
 }
 
 /// A process that may call an actor over a link.

@@ -113,3 +113,68 @@ async fn an_order_that_takes_long_changes_nothing_once_a_later_leader_was_heard(
     assert_eq!(call(&host, &actor, b"x").await.unwrap(), "2:x");
     host.shutdown().await;
 }
+
+/// Sends a request that any host may take; returns its answer.
+async fn ask_any(
+    lattice: &Lattice,
+    verb: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> (wattle_types::control::Reply<serde_json::Value>, Vec<(String, String)>) {
+    let subject = wattle_types::subject::control(&LatticeId::default(), verb);
+    let bus = lattice.network.connect();
+    let answer = bus.request(&subject, headers, body.to_owned().into(), Duration::from_secs(5)).await.unwrap();
+    (serde_json::from_slice(&answer.payload).unwrap(), answer.headers)
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_too_late_is_not_carried_out() {
+    let lattice = Lattice::new();
+    let a = lattice.host_with(HostConfig::default(), &lattice.cluster).await;
+    let in_time = [signed::until(now_ms() + 60_000)];
+    assert!(ask_any(&lattice, "config.put.z", &in_time, r#"{"a":"NEW"}"#).await.0.success);
+    let late = [signed::until(now_ms() - 1)];
+    let (refused, headers) = ask_any(&lattice, "config.put.z", &late, r#"{"a":"OLD"}"#).await;
+    assert!(!refused.success && refused.message.contains("after it was of use"), "{}", refused.message);
+    assert!(signed::millis_in(&headers, signed::CLOCK).unwrap().unwrap().abs_diff(now_ms()) < 60_000);
+    let ask = Command::Ask { verb: "config.put.z".into(), body: serde_json::json!({ "a": "OLD" }) };
+    let (subject, body) = written(&a, &ask);
+    assert_eq!(code(send(&lattice, &subject, &late, body).await.1), "request_late");
+    let (kept, _) = ask_any(&lattice, "config.get.z", &[], "").await;
+    assert_eq!(kept.response.unwrap()["a"], "NEW");
+    // Tools of others say no end.
+    assert!(ask_any(&lattice, "config.put.z", &[], r#"{"a":"b"}"#).await.0.success);
+    a.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_change_is_carried_out_by_one_host_and_once() {
+    let lattice = Lattice::new();
+    let controller = KeyPair::generate(KeyKind::Account).unwrap();
+    let config =
+        || HostConfig { require_signed: true, controllers: vec![controller.public_key()], ..HostConfig::default() };
+    let a = lattice.host_with(config(), &lattice.cluster).await;
+    let b = lattice.host_with(config(), &lattice.cluster).await;
+    let subject = wattle_types::subject::control(&LatticeId::default(), "config.put.z");
+    let old = r#"{"a":"OLD"}"#;
+    let headers = signed::sign(&controller, &subject, old.as_bytes(), now(), [1; 16]);
+    for _ in 0..40 {
+        let (refused, _) = ask_any(&lattice, "config.put.z", &headers, old).await;
+        assert!(!refused.success && refused.message.contains("sent to one host"), "{}", refused.message);
+    }
+    let ask = Command::Ask { verb: "config.put.z".into(), body: serde_json::json!({ "a": "OLD" }) };
+    let (subject, body) = written(&a, &ask);
+    let headers = signed::sign(&controller, &subject, body.as_bytes(), now(), [2; 16]);
+    assert!(matches!(send(&lattice, &subject, &headers, body.clone()).await.1, Progress::Done { .. }));
+    let (to_b, _) = written(&b, &ask);
+    assert_eq!(code(send(&lattice, &to_b, &headers, body.clone()).await.1), "request_signature_invalid");
+    for _ in 0..40 {
+        assert_eq!(code(send(&lattice, &subject, &headers, body.clone()).await.1), "request_repeated");
+    }
+    a.shutdown().await;
+    b.shutdown().await;
+}

@@ -43,6 +43,11 @@ impl Clocks {
         self.ahead.insert(host, ahead_of(theirs, ours));
     }
 
+    /// Returns by how many seconds another host's clock is ahead of ours; behind if negative.
+    pub(super) fn ahead(&self, host: &HostId) -> i64 {
+        self.ahead.get(host).copied().unwrap_or_default()
+    }
+
     /// Looks at the clocks of the hosts that are there. Returns the view if it is another one than before.
     pub(super) fn look(&mut self, now: Instant, is_there: impl Fn(&HostId) -> bool) -> Option<&View> {
         self.ahead.retain(|host, _| is_there(host));

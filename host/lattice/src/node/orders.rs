@@ -40,30 +40,39 @@ impl Node {
         term: u64,
         wait: Duration,
     ) -> Result<Value, Failed> {
-        match tokio::time::timeout(wait, self.give(host, command, term)).await {
+        match tokio::time::timeout(wait, self.give(host, command, term, wait)).await {
             Ok(result) => result,
             Err(_) => Err(Failed::Silent(format!("no outcome within {wait:?}"))),
         }
     }
 
-    async fn give(&self, host: HostId, command: &Command, term: u64) -> Result<Value, Failed> {
+    async fn give(&self, host: HostId, command: &Command, term: u64, wait: Duration) -> Result<Value, Failed> {
         let silent = |error: wattle_bus::BusError| Failed::Silent(error.to_string());
         let (verb, body) =
             written(command, term).ok_or_else(|| Failed::Silent("it cannot be written as JSON".into()))?;
         let subject = subject::control_host(&self.0.lattice, &format!("wattle.{verb}"), &host);
-        let headers = self.signature(&subject, &body)?;
+        // By the host's own clock, as far as it is known from its beats.
+        let end = (self.0.surroundings.unix_now() + 1).saturating_mul(1000).saturating_add_signed(self.ahead_ms(&host));
+        let end = end.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let headers = self.signature(&subject, &body, end)?;
         let inbox = self.0.bus.new_inbox();
         let mut answers = self.0.bus.subscribe(&inbox, None).await.map_err(silent)?;
         self.0.bus.publish(&subject, Some(&inbox), &headers, body).await.map_err(silent)?;
         outcome(&mut answers).await
     }
 
+    /// Returns by how much the clock of a host is ahead of ours, and what beats cannot tell: they count in seconds.
+    fn ahead_ms(&self, host: &HostId) -> i64 {
+        self.clocks().ahead(host).saturating_add(1).saturating_mul(1000)
+    }
+
     /// Signs an order, for hosts that carry out nothing else.
-    fn signature(&self, subject: &str, body: &[u8]) -> Result<Vec<(String, String)>, Failed> {
+    fn signature(&self, subject: &str, body: &[u8], end: u64) -> Result<Vec<(String, String)>, Failed> {
         let mut nonce = [0; 16];
         let surroundings = &self.0.surroundings;
         surroundings.fill_random(&mut nonce).map_err(|error| Failed::Silent(error.to_string()))?;
-        Ok(signed::sign(&self.0.cluster, subject, body, surroundings.unix_now(), nonce))
+        let times = (surroundings.unix_now(), Some(end));
+        Ok(signed::sign_until(&self.0.cluster, subject, body, times, nonce))
     }
 }
 

@@ -61,6 +61,16 @@ pub enum Command {
     },
     /// Tells how busy the host is; see [`HostLoad`](super::HostLoad).
     GetLoad,
+    /// Asks one host what any host of the lattice can do, and is answered with the reply to that: a signed request is
+    /// taken once altogether only when it is meant for one host.
+    Ask {
+        /// `config.put.NAME`, `link.put` and so on: the subject's end.
+        #[serde(rename = "of")]
+        verb: String,
+        /// What is sent there; nothing if there is nothing.
+        #[serde(default)]
+        body: serde_json::Value,
+    },
     /// Replaces a running actor's module, live.
     UpdateActor {
         /// Id, call alias, or claimed name of the actor.

@@ -14,24 +14,32 @@ const REMEMBERED_MAX: usize = 256 * 1024;
 
 /// Why something was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Replayed {
+pub enum Replayed {
+    /// It was taken before.
     #[error("it was sent before")]
     Repeated,
+    /// It is too old, or of the future.
     #[error("it is not fresh: it was signed too long ago, or ahead of time")]
     Stale,
+    /// It may have been taken by an earlier process.
+    #[error("it was signed before this host was started, which cannot know whether it was carried out")]
+    Before,
+    /// As many as can be remembered were taken.
     #[error("too many in a short time")]
     TooMany,
 }
 
 /// What could still be repeated of one sender.
 #[derive(Debug)]
-pub(crate) struct ReplayWindow {
+pub struct ReplayWindow {
     seen: HashSet<[u8; 32]>,
     /// In order of arrival, with the second in which they may be forgotten.
     order: VecDeque<(u64, [u8; 32])>,
     remembered_max: usize,
     /// How old something may be, and how far ahead, in seconds.
     fresh: (u64, u64),
+    /// What was signed before this second is not taken.
+    since: u64,
 }
 
 impl Default for ReplayWindow {
@@ -41,22 +49,37 @@ impl Default for ReplayWindow {
             order: VecDeque::new(),
             remembered_max: REMEMBERED_MAX,
             fresh: (AGE_MAX_SECS, SKEW_MAX_SECS),
+            since: 0,
         }
     }
 }
 
 impl ReplayWindow {
     /// Makes a window for what may be `age_max` seconds old, or as far ahead.
-    pub(crate) fn of(age_max: u64) -> Self {
+    #[must_use]
+    pub fn of(age_max: u64) -> Self {
         Self { fresh: (age_max, age_max), ..Self::default() }
     }
 
+    /// Returns the same window, which takes nothing signed before `since`, in seconds: whoever began then does not know
+    /// what was taken before.
+    #[must_use]
+    pub fn since(self, since: u64) -> Self {
+        Self { since, ..self }
+    }
+
     /// Takes what has this hash of its id, signed at `issued_at`, if it is fresh and new. Times in seconds.
-    pub(crate) fn take(&mut self, id: [u8; 32], issued_at: u64, now: u64) -> Result<(), Replayed> {
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn take(&mut self, id: [u8; 32], issued_at: u64, now: u64) -> Result<(), Replayed> {
         self.forget(now);
         let (age_max, skew_max) = self.fresh;
         if issued_at.saturating_add(age_max) < now || issued_at > now.saturating_add(skew_max) {
             return Err(Replayed::Stale);
+        }
+        if issued_at < self.since {
+            return Err(Replayed::Before);
         }
         if self.seen.contains(&id) {
             return Err(Replayed::Repeated);
@@ -102,6 +125,13 @@ mod tests {
             assert!(window.take([1; 32], 105, now).is_err(), "{now}");
         }
         assert!(window.seen.is_empty() && window.order.is_empty());
+    }
+
+    #[test]
+    fn what_was_signed_before_the_window_began_may_have_been_taken() {
+        let mut window = ReplayWindow::of(60).since(100);
+        assert_eq!(window.take([1; 32], 99, 100), Err(Replayed::Before));
+        assert_eq!(window.take([1; 32], 100, 100), Ok(()));
     }
 
     #[test]
