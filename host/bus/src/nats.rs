@@ -40,6 +40,11 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_millis(1);
 /// How long `drain` waits for the connection to close.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Silence after which the server is asked for a sign of life. When three such times have passed without one, the way
+/// to it is taken for cut, though nothing says so, and a new connection is made: what was sent may be lost, and
+/// whoever waits for an answer is not to wait for it in vain.
+const PING_AFTER: Duration = Duration::from_secs(2);
+
 /// Longest pause between two attempts to reconnect.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(4);
 
@@ -283,6 +288,7 @@ async fn connect_options(
         .name(options.name)
         .connection_timeout(CONNECT_TIMEOUT)
         .subscription_capacity(SUBSCRIPTION_LEN_MAX)
+        .ping_interval(PING_AFTER)
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_pause)
         .event_callback(move |event| {

@@ -31,6 +31,57 @@ async fn nobody_there_is_said_at_once() {
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }
 
+/// Passes bytes on to a server; those of connections made before `cut` is set vanish from then on, as in a network that
+/// drops packets, and nobody is told.
+async fn passing(server: u16, cut: tokio::sync::watch::Receiver<bool>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut cut = cut.clone();
+            let is_late = *cut.borrow();
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                let is_cut = async {
+                    if is_late || cut.wait_for(|cut| *cut).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    // Both ends stay open.
+                    () = is_cut => std::future::pending().await,
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_way_that_is_cut_in_silence_is_noticed_and_another_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let (cut, is_cut) = tokio::sync::watch::channel(false);
+    let port = passing(server.port(), is_cut).await;
+    let auth = NatsAuth::CredentialsFile(server.credentials().unwrap().into());
+    let options = NatsOptions { urls: vec![format!("nats://127.0.0.1:{port}")], auth, ..NatsOptions::default() };
+    let bus = NatsBus::connect(options).await.unwrap();
+    let _silent = connect(&server).await.subscribe("silent", None).await.unwrap();
+    let (before, begun) = (bus.connections(), tokio::time::Instant::now());
+    cut.send(true).unwrap();
+    let noticed = async {
+        while bus.connections() == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), noticed).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let answer = bus.request("nobody", &[], Bytes::new(), Duration::from_secs(5)).await;
+    assert_eq!(answer.unwrap_err().code(), "no_responders");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn the_bus_heals_when_the_server_comes_back() {
     let folder = tempfile::tempdir().unwrap();
