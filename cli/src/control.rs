@@ -69,8 +69,8 @@ impl Client {
         signed::sign_until(signer, subject, body, (now / 1000, Some(until)), *uuid::Uuid::new_v4().as_bytes())
     }
 
-    /// Learns from an answer that a request was late by the host's clock. Returns whether it is worth asking again: once,
-    /// as our own clock may be the wrong one, and the host did nothing.
+    /// Learns from an answer that a request was late by the host's clock. Returns whether it is worth asking again:
+    /// once, as our own clock may be the wrong one, and the host did nothing.
     fn learn_clock(&self, answer: &Message) -> bool {
         let Ok(Some(theirs)) = signed::millis_in(&answer.headers, signed::CLOCK) else { return false };
         let theirs = i64::try_from(theirs).unwrap_or(i64::MAX);

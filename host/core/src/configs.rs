@@ -11,6 +11,8 @@ use wattle_types::LatticeId;
 const STORE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Largest configuration, in bytes of JSON.
 const CONFIG_LEN_MAX: usize = 256 * 1024;
+/// How often a write begins anew because somebody else wrote the same.
+const ATTEMPTS_MAX: usize = 16;
 /// Configurations that one link or provider may name.
 const NAMES_MAX: usize = 64;
 
@@ -84,12 +86,31 @@ impl Configs {
             return Err(ConfigError::Invalid(format!("a configuration has at most {CONFIG_LEN_MAX} bytes")));
         }
         read(name, &json)?;
-        in_time(async { Ok(self.store().await?.put(name, json, Expect::Any).await.map(drop)?) }).await
+        in_time(self.replace(name, Some(json))).await
     }
 
     /// Removes what is kept under `name`, if anything.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), ConfigError> {
-        in_time(async { Ok(self.store().await?.delete(name, Expect::Any).await?) }).await
+        in_time(self.replace(name, None)).await
+    }
+
+    /// Replaces what is kept, whatever it is, but not what somebody else keeps while this is under way: who gave up on
+    /// it may have asked for that.
+    async fn replace(&self, name: &str, json: Option<Bytes>) -> Result<(), ConfigError> {
+        let store = self.store().await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let kept = store.get(name).await?.map(|entry| Expect::Revision(entry.revision));
+            let done = match (&json, kept) {
+                (Some(json), kept) => store.put(name, json.clone(), kept.unwrap_or(Expect::Absent)).await.map(drop),
+                (None, Some(kept)) => store.delete(name, kept).await,
+                (None, None) => Ok(()),
+            };
+            match done {
+                Err(KvError::Conflict { .. }) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(KvError::Conflict { key: name.to_owned() }.into())
     }
 
     /// Joins the named configurations: where two have the same key, the later one's value is taken.

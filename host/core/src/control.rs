@@ -257,8 +257,8 @@ fn clock() -> (String, String) {
     (signed::CLOCK.into(), unix_millis().to_string())
 }
 
-/// Carries out what changes the shared state, and stops when whoever asked has given up: he may have asked for something
-/// else since, of another host.
+/// Carries out what changes the shared state, and stops when whoever asked has given up: he may have asked for
+/// something else since, of another host.
 async fn while_of_use<T>(until: Option<u64>, work: impl Future<Output = T>) -> Result<T, PermitError> {
     let Some(until) = until else { return Ok(work.await) };
     let left = Duration::from_millis(until.saturating_sub(unix_millis()));

@@ -141,8 +141,8 @@ impl Beat {
         Self { labels: BTreeMap::new(), actors: BTreeMap::new(), providers: BTreeMap::new(), ..self }
     }
 
-    /// Returns whether a notice of a host nobody knows, or of an earlier start than is known, can be of now: its clock is
-    /// near ours, or it says that its sender has heard this start of ours.
+    /// Returns whether a notice of a host nobody knows, or of an earlier start than is known, can be of now: its clock
+    /// is near ours, or it says that its sender has heard this start of ours.
     pub(crate) fn is_fresh(&self, our_clock: u64, us: &HostId, our_start: u64) -> bool {
         self.clock.abs_diff(our_clock) <= CLOCKS_APART_MAX_SECS || self.greets.get(us) == Some(&our_start)
     }

@@ -22,8 +22,8 @@ pub use snapshot::{DirectorySnapshot, KnownHost};
 
 /// Most hosts of one lattice. More are several lattices.
 pub const HOSTS_MAX: usize = 20_000;
-/// How long a host that said it ended is not taken for one that was started at an earlier time by its clock: a late notice
-/// of its must not bring it back.
+/// How long a host that said it ended is not taken for one that was started at an earlier time by its clock: a late
+/// notice of its must not bring it back.
 const FORGET_AFTER: Duration = Duration::from_secs(10);
 /// How long a host that is gone is remembered altogether: what it has told can pass for new for as long, by its clock.
 const REMEMBER_FOR: Duration = Duration::from_secs(2 * CLOCKS_APART_MAX_SECS + 1);
@@ -127,8 +127,8 @@ impl Directory {
         heard
     }
 
-    /// Returns whether a notice is of a start of its host that is known, or of a later one. What is known of that decides
-    /// whether it is new.
+    /// Returns whether a notice is of a start of its host that is known, or of a later one. What is known of that
+    /// decides whether it is new.
     #[must_use]
     pub fn knows_start_of(&self, beat: &Beat) -> bool {
         self.hosts.get(&beat.host).is_some_and(|entry| beat.incarnation >= entry.beat.incarnation)

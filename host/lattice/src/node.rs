@@ -290,6 +290,12 @@ impl Node {
         }
     }
 
+    /// Returns which start of the host this is, in milliseconds since 1970.
+    #[must_use]
+    pub fn own_incarnation(&self) -> u64 {
+        self.0.incarnation
+    }
+
     /// Returns whether a later process with the same key has taken this one's place.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
@@ -324,6 +330,12 @@ impl Node {
     fn next_turn(&self) -> u64 {
         self.0.turn.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// Returns the header by which the holder of a cluster key proves a beat: for tests of what such a one could do.
+#[must_use]
+pub fn prove_beat(cluster: KeyPair, subject: &str, body: &[u8]) -> Option<(String, String)> {
+    Prover::new(Arc::new(cluster), Vec::new()).map(|prover| prover.prove(subject, body))
 }
 
 /// Returns the time the directory reckons with; paused where time is.

@@ -73,6 +73,12 @@ impl Auditor {
         if let KvEvent::Put(entry) = &event {
             let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
             history.insert((entry.key.clone(), entry.value.clone()));
+            drop(history);
+            if bucket == Bucket::Config
+                && let Some(number) = crate::requests::kept(&entry.key, &entry.value)
+            {
+                world.witness.kept(number, entry.revision);
+            }
         }
         let changed = self.data.lock().unwrap_or_else(PoisonError::into_inner).apply(bucket, event);
         for change in changed {

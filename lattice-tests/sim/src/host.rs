@@ -24,8 +24,10 @@ use wattle_types::{
 };
 
 use crate::{
+    Planted,
     chance::Chance,
     model::{Model, Place},
+    requests::{self, Taken},
     world::{Seat, World},
 };
 
@@ -51,6 +53,8 @@ pub(crate) struct SimHost {
     pub(crate) dead: CancellationToken,
     /// When it joined the lattice.
     pub(crate) since: tokio::time::Instant,
+    /// Signed requests that were carried out.
+    taken: Taken,
     seat: Arc<Seat>,
     world: Arc<World>,
     bus: SimBus,
@@ -133,6 +137,7 @@ impl SimHost {
             node,
             dead: CancellationToken::new(),
             since: tokio::time::Instant::now(),
+            taken: Taken::new(seat.machine.now_ms() / 1000),
             seat: Arc::clone(seat),
             world: Arc::clone(world),
             bus,
@@ -153,7 +158,20 @@ impl SimHost {
         let addressed = subject::control_host(&self.world.lattice, "*.*", &self.id);
         let orders: Subscription = self.bus.subscribe(&addressed, None).await?;
         self.world.tasks.spawn(orders::take(Arc::clone(self), orders));
+        if self.world.planted == Some(Planted::OnceByEach) {
+            let anybodys = subject::control(&self.world.lattice, "config.put");
+            let anybodys: Subscription = self.bus.subscribe(&anybodys, Some("config")).await?;
+            self.world.tasks.spawn(requests::take(Arc::clone(self), anybodys));
+        }
         self.node.join(Arc::new(Part(Arc::downgrade(self)))).await
+    }
+
+    pub(crate) const fn taken(&self) -> &Taken {
+        &self.taken
+    }
+
+    pub(crate) const fn world(&self) -> &Arc<World> {
+        &self.world
     }
 
     pub(crate) const fn bus(&self) -> &SimBus {
@@ -254,7 +272,7 @@ async fn until(most: Duration, holds: impl Fn() -> bool) {
     }
 }
 
-fn cluster_key() -> KeyPair {
+pub(crate) fn cluster_key() -> KeyPair {
     #[expect(clippy::expect_used, reason = "only curve keys cannot be made of bytes")]
     KeyPair::from_seed_bytes(KeyKind::Cluster, [7; 32]).expect("bytes are a cluster's key")
 }

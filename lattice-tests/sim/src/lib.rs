@@ -15,8 +15,10 @@ mod model;
 mod names;
 mod operators;
 mod plan;
+mod requests;
 mod run;
 mod settle;
+mod stranger;
 mod surroundings;
 mod witness;
 mod world;
@@ -33,12 +35,24 @@ pub enum Planted {
     NoLinks,
     /// Callers repeat calls that may have run.
     RetryUnknown,
+    /// Hosts carry out requests that come after whoever asked has given up.
+    LateRequests,
+    /// Signed changes are sent to any host, and each host takes a request once.
+    OnceByEach,
+    /// Hosts take beats of everybody: a stranger's pass for proved.
+    ForgedBeats,
 }
 
 impl Planted {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 3] =
-        [("no-fence", Self::NoFence), ("no-links", Self::NoLinks), ("retry-unknown", Self::RetryUnknown)];
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("no-fence", Self::NoFence),
+        ("no-links", Self::NoLinks),
+        ("retry-unknown", Self::RetryUnknown),
+        ("late-requests", Self::LateRequests),
+        ("once-by-each", Self::OnceByEach),
+        ("forged-beats", Self::ForgedBeats),
+    ];
 
     /// Returns the one of this name.
     #[must_use]

@@ -11,7 +11,9 @@ use crate::{
     load::load,
     operators::Operators,
     plan::Mood,
+    requests,
     settle::{settle, still_right},
+    stranger,
     world::World,
 };
 
@@ -89,6 +91,8 @@ async fn simulate(seed: u64, planted: Option<Planted>) -> Report {
     world.tasks.spawn(storm(Arc::clone(&world), Arc::clone(&operators)));
     world.tasks.spawn(Arc::clone(&operators).work());
     world.tasks.spawn(load(Arc::clone(&world)));
+    world.tasks.spawn(requests::ask(Arc::clone(&world)));
+    world.tasks.spawn(stranger::meddle(Arc::clone(&world)));
     sleep(world.plan.storm).await;
     world.calm_down.cancel();
     world.witness.note("all calms down");

@@ -11,7 +11,7 @@ use wattle_lattice::rpc::{NoRandomness, Surroundings};
 use crate::chance::Chance;
 
 /// When simulated time begins, in seconds since 1970.
-const EPOCH: u64 = 1_700_000_000;
+pub(crate) const EPOCH: u64 = 1_700_000_000;
 
 /// A machine. It outlives the processes of its host.
 #[derive(Debug)]
@@ -25,6 +25,16 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new(chance: Chance, start: Instant) -> Arc<Self> {
         Arc::new(Self { chance, start, skew: AtomicI64::new(0) })
+    }
+
+    /// Returns whether its clock is right.
+    pub(crate) fn is_right(&self) -> bool {
+        self.skew.load(Ordering::Relaxed) == 0
+    }
+
+    /// Returns the time in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.unix_millis()
     }
 
     pub(crate) fn set_skew(&self, seconds: i64) {

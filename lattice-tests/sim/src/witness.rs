@@ -2,6 +2,7 @@
 
 mod calls;
 mod orders;
+mod requests;
 mod rollouts;
 
 use std::{
@@ -29,6 +30,7 @@ pub(crate) struct Seen {
     complaints: Vec<String>,
     calls: Calls,
     orders: Orders,
+    requests: requests::Requests,
     rollouts: Rollouts,
     /// Since when a host serves something without being about to leave.
     serving: BTreeMap<(Place, HostId), Instant>,
@@ -48,6 +50,7 @@ impl Witness {
             complaints: Vec::new(),
             calls: Calls::default(),
             orders: Orders::default(),
+            requests: requests::Requests::default(),
             rollouts: Rollouts::default(),
             serving: BTreeMap::new(),
             links: BTreeMap::new(),

@@ -21,6 +21,8 @@ pub(crate) mod stream {
     pub(crate) const FAULTS: u64 = 2;
     pub(crate) const OPERATORS: u64 = 3;
     pub(crate) const LOAD: u64 = 4;
+    pub(crate) const REQUESTS: u64 = 5;
+    pub(crate) const STRANGER: u64 = 6;
     pub(crate) const SEATS: u64 = 100;
 }
 
@@ -47,6 +49,7 @@ struct Occupied {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
+    pub(crate) begun: Instant,
     pub(crate) plan: Plan,
     pub(crate) planted: Option<Planted>,
     pub(crate) net: SimNet,
@@ -66,6 +69,7 @@ impl World {
         let seats = (0..plan.hosts).map(|number| Arc::new(Seat::new(seed, number, start))).collect();
         Arc::new(Self {
             seed,
+            begun: start,
             planted,
             net: SimNet::new(seed),
             lattice: LatticeId::default(),

@@ -78,3 +78,18 @@ fn calls_without_links_are_found() {
 fn repeated_calls_that_may_run_once_are_found() {
     is_found(Planted::RetryUnknown, "may run once and ran");
 }
+
+#[test]
+fn requests_that_come_late_are_found() {
+    is_found(Planted::LateRequests, "which was confirmed");
+}
+
+#[test]
+fn requests_that_each_host_takes_are_found() {
+    is_found(Planted::OnceByEach, "is carried out twice");
+}
+
+#[test]
+fn beats_of_strangers_are_found() {
+    is_found(Planted::ForgedBeats, "nobody");
+}

@@ -121,7 +121,7 @@ async fn ask_any(
     headers: &[(String, String)],
     body: &str,
 ) -> (wattle_types::control::Reply<serde_json::Value>, Vec<(String, String)>) {
-    let subject = wattle_types::subject::control(&LatticeId::default(), verb);
+    let subject = wattle_types::subject::control(&wattle_types::LatticeId::default(), verb);
     let bus = lattice.network.connect();
     let answer = bus.request(&subject, headers, body.to_owned().into(), Duration::from_secs(5)).await.unwrap();
     (serde_json::from_slice(&answer.payload).unwrap(), answer.headers)
@@ -159,7 +159,7 @@ async fn a_signed_change_is_carried_out_by_one_host_and_once() {
         || HostConfig { require_signed: true, controllers: vec![controller.public_key()], ..HostConfig::default() };
     let a = lattice.host_with(config(), &lattice.cluster).await;
     let b = lattice.host_with(config(), &lattice.cluster).await;
-    let subject = wattle_types::subject::control(&LatticeId::default(), "config.put.z");
+    let subject = wattle_types::subject::control(&wattle_types::LatticeId::default(), "config.put.z");
     let old = r#"{"a":"OLD"}"#;
     let headers = signed::sign(&controller, &subject, old.as_bytes(), now(), [1; 16]);
     for _ in 0..40 {

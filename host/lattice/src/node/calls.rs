@@ -12,9 +12,8 @@ use crate::{
 
 /// Hosts that are asked for one call, one after the other.
 const ATTEMPTS_MAX: usize = 3;
-/// The same, with those that do not prove who they are, and those that answer at once that they do not run the target any
-/// more: while a scale goes down or a host
-/// drains, several may, and where it still runs is known.
+/// The same, with those that do not prove who they are, and those that answer at once that they do not run the target
+/// any more: while a scale goes down or a host drains, several may, and where it still runs is known.
 const HOSTS_MAX: usize = 16;
 /// How a host refuses what it does not run any more.
 const MOVED: [&str; 3] = ["actor_not_found", "draining", "provider_unavailable"];

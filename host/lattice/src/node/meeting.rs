@@ -17,8 +17,8 @@ const MET_AT_ONCE_MAX: usize = 8;
 const ROUNDS_MAX: usize = 4;
 
 impl Node {
-    /// Returns the host that was chosen, if it has proved who it is; otherwise one of the `others` that has, or that does
-    /// so first.
+    /// Returns the host that was chosen, if it has proved who it is; otherwise one of the `others` that has, or that
+    /// does so first.
     pub(super) async fn proved_first(&self, chosen: HostId, mut others: Vec<HostId>, call: &RemoteCall) -> HostId {
         if others.is_empty() || self.0.rpc.has_session(&chosen) {
             return chosen;

@@ -37,6 +37,9 @@ pub(super) async fn take(host: Arc<SimHost>, mut orders: Subscription) {
 
 impl SimHost {
     async fn answer(&self, order: &Message) {
+        if crate::requests::is_one(order) {
+            return crate::requests::carry_out(self, order).await;
+        }
         let progress = match self.read(&order.payload) {
             Ok((command, term)) => self.carry_out(command, term).await,
             Err(refused) => Err(refused),
