@@ -127,7 +127,8 @@ impl Client {
 
     /// Returns the claims of what runs in the lattice.
     pub(crate) async fn claims(&self) -> Result<Vec<std::collections::BTreeMap<String, String>>, CliError> {
-        self.ask(&subject::control(&self.lattice, "claims.get"), Bytes::new()).await
+        let host = self.any_host(None).await?;
+        self.ask(&subject::control_host(&self.lattice, "claims.get", &host), Bytes::new()).await
     }
 
     /// Asks a host to drain and end; returns when it has accepted.

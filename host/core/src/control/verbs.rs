@@ -49,6 +49,8 @@ pub(super) async fn for_one_of_all(host: &Host, verb: &str, payload: &[u8]) -> V
 pub(super) async fn for_this_host(host: &Host, verb: &str, payload: &[u8]) -> Vec<u8> {
     ack(match verb {
         "host.get" => return answer(Ok(host.inventory())),
+        // Any host tells them; one that is asked by name is one that answers.
+        "claims.get" => return answer(Ok(claims::all(host))),
         "host.stop" => read(payload).and_then(|stop| hosts::stop(host, &stop)),
         "label.put" => read(payload).and_then(|label| hosts::put_label(host, &label)),
         "label.del" => read(payload).and_then(|label| hosts::delete_label(host, &label)),
