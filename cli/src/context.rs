@@ -184,6 +184,11 @@ fn wants_json(arguments: &[OsString]) -> bool {
     apart || arguments.iter().any(|text| text == "-ojson" || text == "-o=json" || text == "--output=json")
 }
 
+/// Returns the directory we are in. It may have been deleted: then only what is in it is not found.
+fn working_directory(found: io::Result<PathBuf>) -> PathBuf {
+    found.unwrap_or_else(|_deleted| PathBuf::from("."))
+}
+
 impl Environment {
     fn real() -> Result<Self, CliError> {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -195,8 +200,7 @@ impl Environment {
             home: path("HOME").or_else(|| path("USERPROFILE")),
             state_home: path("XDG_STATE_HOME"),
             cache_home: path("XDG_CACHE_HOME"),
-            directory: std::env::current_dir()
-                .map_err(|error| CliError::internal(format!("the current directory cannot be read: {error}")))?,
+            directory: working_directory(std::env::current_dir()),
             now: now.as_secs(),
             connect: Arc::new(|options| Box::pin(connect_nats(options))),
             find_nats_server: nats_server::find,

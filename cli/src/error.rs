@@ -115,11 +115,16 @@ impl CliError {
             std::io::ErrorKind::PermissionDenied => {
                 Self::new(Kind::Refused, "file_denied", message).hint("check the file's owner and permissions")
             }
+            _ if is_full(error) => Self::disk_full(message),
             std::io::ErrorKind::IsADirectory | std::io::ErrorKind::NotADirectory => {
                 Self::usage(message).hint("give the path of a file")
             }
             _ => Self::new(Kind::Internal, "file_failed", message),
         }
+    }
+
+    fn disk_full(message: String) -> Self {
+        Self::new(Kind::Refused, "disk_full", message).hint("free some space (df -h shows where), then try again")
     }
 
     /// Makes the error a host reported.
@@ -172,8 +177,17 @@ impl From<BusError> for CliError {
     }
 }
 
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 impl From<NatsServerError> for CliError {
     fn from(error: NatsServerError) -> Self {
+        if let NatsServerError::Io { source, .. } = &error
+            && is_full(source)
+        {
+            return Self::disk_full(error.to_string());
+        }
         Self::coded(error.code(), error.to_string()).hint(error.remedy())
     }
 }
@@ -234,6 +248,15 @@ mod tests {
             let page = std::fs::read_to_string(docs.join(code).with_extension("md")).expect(code);
             let is_said = page.contains(&format!("exit code {exit}")) || !page.contains("exit code ");
             assert!(is_said, "{code}.md does not say exit code {exit}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_has_a_code_a_hint_and_an_exit_code() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let server = NatsServerError::Io { what: "cannot write nats.creds".into(), source: full() };
+        for error in [CliError::file("write", std::path::Path::new("keys/a.nk"), &full()), server.into()] {
+            assert_eq!((&*error.code, error.kind.exit_code(), error.hints.len()), ("disk_full", 3, 1), "{error}");
         }
     }
 }

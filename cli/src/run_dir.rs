@@ -105,12 +105,34 @@ impl RunDir {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&self.path).map_err(|error| CliError::file("make", &self.path, &error))?;
+        self.check_owner()?;
         // One that an older version made is closed; any other directory of the user's is left as it is.
         #[cfg(unix)]
         if self.lock_file().exists() {
             fs::set_permissions(&self.path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
                 .map_err(|error| CliError::file("close", &self.path, &error))?;
         }
+        Ok(())
+    }
+
+    /// Refuses a directory in which somebody else can put, or has put, what credentials would be written through.
+    #[cfg(unix)]
+    fn check_owner(&self) -> Result<(), CliError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let facts = fs::metadata(&self.path).map_err(|error| CliError::file("read", &self.path, &error))?;
+        let (owner, us) = (facts.uid(), rustix::process::geteuid().as_raw());
+        if owner == us && facts.mode() & 0o002 == 0 {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let whose = if owner == us { "open to everybody".to_owned() } else { format!("of another user ({owner})") };
+        Err(CliError::new(Kind::Refused, "file_denied", format!("the run directory {path} is {whose}"))
+            .hint("credentials are written to it: choose one of your own with --run-dir DIR")
+            .hint(format!("or close it, if it is yours: chmod 700 {path}")))
+    }
+
+    #[cfg(not(unix))]
+    fn check_owner(&self) -> Result<(), CliError> {
         Ok(())
     }
 
@@ -201,6 +223,7 @@ fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     io::Write::write_all(&mut file, bytes)?;
+    file.as_file().sync_all()?;
     Ok(file)
 }
 
@@ -216,6 +239,23 @@ pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_others_can_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::new(folder.path().to_owned(), "wattle down".into());
+        run_dir.create().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(run_dir.create().unwrap_err().code, "file_denied");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(12345), None).unwrap();
+            let error = run_dir.create().unwrap_err();
+            assert!(error.message.ends_with("is of another user (12345)"), "{error}");
+        }
+    }
 
     #[test]
     fn a_state_counts_only_while_its_host_holds_the_lock() {

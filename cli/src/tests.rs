@@ -2,6 +2,7 @@
 
 mod archives;
 mod commands;
+mod folder;
 mod help;
 mod lattice;
 mod live;

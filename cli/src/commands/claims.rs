@@ -6,11 +6,7 @@ mod token;
 
 use clap::Subcommand;
 
-use crate::{
-    context::Context,
-    error::CliError,
-    keystore::{self, Obtained},
-};
+use crate::{context::Context, error::CliError, keystore::Obtained};
 
 /// Signs modules, makes tokens, looks at claims.
 #[derive(Debug, Subcommand)]
@@ -26,13 +22,6 @@ pub(super) fn run(context: &Context, verb: Claims) -> Result<(), CliError> {
         Claims::Inspect(args) => inspect::run(context, &args),
         Claims::Token(args) => token::run(context, args),
     }
-}
-
-/// Makes a key's name of a name for people.
-pub(super) fn key_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' };
-    let text: String = name.chars().take(64).map(plain).collect();
-    if text.is_empty() { keystore::DEFAULT_NAME.into() } else { text }
 }
 
 /// Says so when a key was made on the way.

@@ -137,12 +137,9 @@ fn keys(context: &Context) -> Check {
     let (status, detail, remedy) = match found {
         Ok((accounts, keys)) if !accounts.is_empty() => {
             let detail = format!("{} in {}", accounts.len(), keys.directory().display());
-            match exposed(&keys.list().unwrap_or_default()) {
+            match keys.exposed().into_iter().next() {
                 None => (Status::Ok, detail, None),
-                Some(path) => {
-                    let remedy = format!("others can read your keys: chmod 600 {}", path.display());
-                    (Status::Optional, detail, Some(remedy))
-                }
+                exposed => (Status::Optional, detail, exposed),
             }
         }
         Ok((_, keys)) => {
@@ -152,18 +149,6 @@ fn keys(context: &Context) -> Check {
         Err(error) => (Status::Optional, error.message, error.hints.into_iter().next()),
     };
     Check { name, needed_for, status, detail, remedy }
-}
-
-#[cfg(unix)]
-fn exposed(keys: &[crate::keystore::StoredKey]) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let is_open = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o077 != 0);
-    keys.iter().map(|key| &key.path).find(|path| is_open(path)).cloned()
-}
-
-#[cfg(not(unix))]
-fn exposed(_keys: &[crate::keystore::StoredKey]) -> Option<PathBuf> {
-    None
 }
 
 fn sandboxes(context: &Context) -> Check {

@@ -178,7 +178,7 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
             .hint("give a level, or levels by module: --log info,wattle_host=debug")
     })?;
     let keys = context.keys()?;
-    keys.warn_of_broken(&context.output)?;
+    keys.warn_of_faults(&context.output)?;
     let identity = match &args.host_key {
         Some(wanted) => {
             let key = keys.find_or_generate(wanted, KeyKind::Host)?;

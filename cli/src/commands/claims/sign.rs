@@ -10,7 +10,7 @@ use serde::Serialize;
 use wattle_types::ContractId;
 use wattle_wascap::{Actor, Claims, KeyKind, inspect, sign_module};
 
-use super::{expires_at, key_name, tell_if_new};
+use super::{expires_at, tell_if_new};
 use crate::{
     context::Context,
     error::{CliError, Kind},
@@ -90,15 +90,18 @@ pub(super) fn run(context: &Context, mut args: SignArgs) -> Result<(), CliError>
     let out = context.directory.join(args.out.clone().unwrap_or_else(|| beside(&args.module, &stem)));
 
     let keys = context.keys()?;
-    let subject_name = args.subject.clone().unwrap_or_else(|| key_name(&name));
     // Refused before any key is made.
     wattle_wascap::strip_token(&module)?;
     if wattle_wascap::is_component(&module) {
         return Err(component(&args.module));
     }
+    keys.warn_of_faults(&context.output)?;
     let issuer = keys.find_or_generate(&args.issuer, KeyKind::Account)?;
     tell_if_new(context, "account", &issuer);
-    let subject = keys.find_or_generate(&subject_name, KeyKind::Module)?;
+    let subject = match &args.subject {
+        Some(subject) => keys.find_or_generate(subject, KeyKind::Module)?,
+        None => keys.named_for(&name, KeyKind::Module)?,
+    };
     tell_if_new(context, "module", &subject);
 
     let mut claims = Claims::new(actor(&args, &name), subject.key.pair.public_key(), context.now);

@@ -17,7 +17,7 @@ pub(crate) struct ListArgs {}
 
 pub(super) fn run(context: &Context, _args: &ListArgs) -> Result<(), CliError> {
     let keys = context.keys()?;
-    keys.warn_of_broken(&context.output)?;
+    keys.warn_of_faults(&context.output)?;
     let keys: Vec<ShownKey> = keys.list()?.iter().map(ShownKey::from).collect();
     let table = Table::new()
         .column("name", |key: &ShownKey| key.name.clone())

@@ -11,7 +11,7 @@ use wattle_wascap::{Archive, Claims, Compression, KeyKind, Provider, current_tar
 
 use super::{pack, target};
 use crate::{
-    commands::claims::{expires_at, key_name, tell_if_new},
+    commands::claims::{expires_at, tell_if_new},
     context::Context,
     error::CliError,
     keystore,
@@ -68,15 +68,18 @@ pub(crate) struct CreateArgs {
 
 pub(super) fn run(context: &Context, args: CreateArgs) -> Result<(), CliError> {
     let program = context.read(&args.program)?;
-    let subject_name = args.subject.unwrap_or_else(|| key_name(&args.name));
-    let out = args.out.unwrap_or_else(|| PathBuf::from(format!("{}.par.gz", key_name(&args.name))));
+    let out = args.out.unwrap_or_else(|| PathBuf::from(format!("{}.par.gz", keystore::plain_name(&args.name))));
     let out = context.directory.join(out);
     let target = args.target.unwrap_or_else(current_target);
 
     let keys = context.keys()?;
+    keys.warn_of_faults(&context.output)?;
     let issuer = keys.find_or_generate(&args.issuer, KeyKind::Account)?;
     tell_if_new(context, "account", &issuer);
-    let subject = keys.find_or_generate(&subject_name, KeyKind::Provider)?;
+    let subject = match &args.subject {
+        Some(subject) => keys.find_or_generate(subject, KeyKind::Provider)?,
+        None => keys.named_for(&args.name, KeyKind::Provider)?,
+    };
     tell_if_new(context, "provider", &subject);
 
     let provider = Provider::new(args.name, args.contract.as_str(), args.vendor).revision(args.rev);

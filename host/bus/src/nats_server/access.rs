@@ -156,21 +156,48 @@ fn private_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file that nobody but its owner can read, not even while it is written.
+/// Writes a file that nobody but its owner can read, not even while it is written: whole or not at all, and in place of
+/// whatever was there, also of a link that somebody put there.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let beside = PathBuf::from(name);
+    // Of a writing that ended half-way, or not ours.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    file.write_all(bytes)
+    let mut file = options.open(&beside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // What cannot be removed now is the next time.
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_somebody_made_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["nats.creds", "other"].map(|name| folder.path().join(name));
+        for link in [path.clone(), folder.path().join("nats.creds.new")] {
+            std::os::unix::fs::symlink(&other, link).unwrap();
+        }
+        write_private(&path, b"secret").unwrap();
+        assert!(!other.exists());
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        assert!(!folder.path().join("nats.creds.new").exists());
+    }
 
     #[test]
     fn keys_stay_and_broken_ones_are_not_replaced() {
