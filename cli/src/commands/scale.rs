@@ -30,6 +30,14 @@ pub(super) async fn run(context: &Context, noun: Scale) -> Result<(), CliError> 
     }
 }
 
+/// Names the hosts that the error names by their ids.
+async fn with_names(client: &Client, error: CliError) -> CliError {
+    match client.fleet().await {
+        Ok(fleet) => CliError { message: fleet.with_names(&error.message), ..error },
+        Err(_) => error,
+    }
+}
+
 /// How long the host may wait until it is so, if somebody said.
 fn timeout(context: &Context) -> Option<Duration> {
     context.connection.timeout.map(Duration::from_secs)
@@ -51,7 +59,10 @@ async fn declare(
     let client = client.and_wait(timeout(context).unwrap_or(SCALE_TIMEOUT));
     let work = client.command(&host, command, context.steps());
     let hints = ["see it: wattle get declared".to_owned(), "end it: the same command with --replicas 0".to_owned()];
-    let result = lasting::wait(context, "scaling", &hints, work).await?;
+    let result = match lasting::wait(context, "scaling", &hints, work).await {
+        Err(error) if error.code == "not_scaled" => return Err(with_names(&client, error).await),
+        result => result?,
+    };
     context.output.result(&result, |result| {
         let id = result.get(key).and_then(Value::as_str).unwrap_or_default();
         match replicas {

@@ -49,7 +49,9 @@ fn yes(result: Value) -> Script {
 
 fn counter(rollout: &str) -> Value {
     json!([{ "kind": "actor", "id": ACTOR, "reference": "file:///counter_s.wasm", "replicas": 2,
-        "hosts": [HOST], "rollout": rollout, "reason": format!("calls fail on {HOST}") }])
+        "hosts": [HOST], "rollout": rollout, "reason": format!("calls fail on {HOST}"),
+        "constraints": { "disk": "ssd" }, "spread": [{ "labels": { "zone": "a" }, "weight": 2 }],
+        "why": [format!("{OTHER_HOST}: there is no file /counter_s.wasm")] }])
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,6 +103,22 @@ async fn scaling_a_provider() {
     };
     assert_eq!((reference.as_str(), provider.unwrap().as_str()), ("builtin:keyvalue-redis", "store"));
     assert_eq!((config["pool"].as_str(), configs, scale.replicas), ("4", vec!["store".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_says_why_it_is_not_so_and_obeys_the_timeout() {
+    let failed = |_: &Command| {
+        vec![Progress::Failed {
+            code: "not_scaled".into(),
+            message: format!("{ACTOR} runs on 0 of 1 hosts as declared; it stays declared: {HOST}: no such file"),
+            remedy: Some("see what runs where, and why: wattle get declared".into()),
+        }]
+    };
+    let (rig, sent) = two(false, json!([]), Arc::new(failed)).await;
+    let scale = ["scale", "actor", "counter2_s.wasm", "--replicas", "1", "--timeout", "7", "--force"];
+    golden("mistake-not-scaled", &rig.run(&scale).await);
+    let declared = sent.lock().unwrap()[0].1.clone();
+    assert!(matches!(declared, Command::DeclareActor { timeout_ms: Some(7_000), force: true, .. }), "{declared:?}");
 }
 
 /// A host may be silent for a minute before it tells that the scale is not reached.

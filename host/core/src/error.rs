@@ -251,7 +251,7 @@ pub enum HostError {
     #[error("this host is on no lattice")]
     NoLattice,
     /// What was declared does not run everywhere yet.
-    #[error("{target} runs on {running} of {wanted} hosts; it stays declared")]
+    #[error("{target} runs on {running} of {wanted} hosts as declared; it stays declared{}", because(.why))]
     NotScaled {
         /// Actor or provider.
         target: String,
@@ -259,6 +259,8 @@ pub enum HostError {
         wanted: usize,
         /// On how many it does.
         running: usize,
+        /// Why, as far as the host that leads knows.
+        why: Vec<String>,
     },
     /// Another rollout of the same actor or provider goes on.
     #[error("a rollout of {target} is under way")]
@@ -451,7 +453,9 @@ impl HostError {
             Self::Link(LinkError::NotFound { .. }) => "see the links with: wattle link query".into(),
             Self::Permit(error) => error.remedy(),
             Self::NoLattice => "start the host with NATS: wattle up".into(),
-            Self::NotScaled { .. } => "see what runs where with: wattle get declared; and the leader's log".into(),
+            Self::NotScaled { .. } => "see what runs where, and why: wattle get declared; declare it otherwise, or end it with \
+                                       --replicas 0"
+                .into(),
             Self::RolloutActive { target } => {
                 format!("wait for it: wattle rollout follow {target}; or: wattle rollout back {target}")
             }
@@ -485,6 +489,11 @@ impl HostError {
             _ => return None,
         })
     }
+}
+
+/// Writes why something is so after what is so.
+fn because(why: &[String]) -> String {
+    if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) }
 }
 
 fn claims_remedy(error: &ClaimsError) -> Option<String> {

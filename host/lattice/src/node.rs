@@ -9,6 +9,7 @@ mod leading;
 mod meeting;
 mod orders;
 mod shared;
+mod standings;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +28,7 @@ pub use shared::{Shared, SharedError};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wattle_bus::{Bus, BusError, KvError, watch};
-use wattle_types::{ActorId, HostId, LatticeId, ProviderId, wascap::KeyPair};
+use wattle_types::{ActorId, HostId, LatticeId, ProviderId, control::Standing, wascap::KeyPair};
 
 use crate::{
     beat::{Beat, Prover, RunningActor, RunningProvider},
@@ -128,6 +129,8 @@ struct Inner {
     met_aside: Mutex<BTreeSet<HostId>>,
     /// Counts hosts that went away.
     losses: watch::Sender<u64>,
+    /// How what is declared stood at the last plan, while this host leads.
+    standings: Mutex<Vec<Standing>>,
     /// Counts calls, to choose their hosts by.
     turn: AtomicU64,
     tasks: TaskTracker,
@@ -181,6 +184,7 @@ impl Node {
             greets: Mutex::default(),
             met_aside: Mutex::default(),
             losses: watch::Sender::new(0),
+            standings: Mutex::default(),
             turn: AtomicU64::new(0),
             tasks,
             left,

@@ -53,7 +53,11 @@ pub fn place(
     }
     let placed = placement.hosts.len();
     if placed < replicas as usize {
-        placement.shortages.push(format!("{replicas} replicas are asked for, {placed} hosts can have one"));
+        let able = hosts.iter().filter(|host| has(host.labels, constraints)).count();
+        placement.shortages.push(match able {
+            0 if !constraints.is_empty() => format!("no host has {}", in_words(constraints)),
+            _ => format!("{replicas} replicas are asked for, {placed} hosts can have one"),
+        });
     }
     placement
 }
@@ -121,6 +125,10 @@ fn describe(labels: &BTreeMap<String, String>, index: usize) -> String {
     if labels.is_empty() {
         return format!("group {index}");
     }
+    in_words(labels)
+}
+
+fn in_words(labels: &BTreeMap<String, String>) -> String {
     labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 

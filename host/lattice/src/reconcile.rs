@@ -13,7 +13,7 @@ use wattle_types::{ActorId, HostId, ProviderId};
 use crate::{
     directory::DirectorySnapshot,
     placement::{self, HostView, Placement},
-    spec::{DeclaredActor, DeclaredProvider, LatticeData, Spread, Target},
+    spec::{Bucket, DeclaredActor, DeclaredProvider, LatticeData, Spread, Target},
 };
 
 mod memory;
@@ -34,6 +34,8 @@ pub struct Declared {
     pub actors: BTreeMap<ActorId, DeclaredActor>,
     /// Providers.
     pub providers: BTreeMap<ProviderId, DeclaredProvider>,
+    /// Of each, the revision of its declaration.
+    pub revisions: BTreeMap<Target, u64>,
     /// What a rollout is changing: its versions are left alone.
     pub rolling: BTreeSet<Target>,
     /// What has a declaration nobody can read: it is left as it is.
@@ -46,7 +48,11 @@ impl Declared {
     #[must_use]
     pub fn from_data(data: &LatticeData) -> Self {
         let active = data.rollouts().filter(|rollout| rollout.is_active());
+        let actors = data.actors().map(|(id, _)| Target::Actor(*id));
+        let targets = actors.chain(data.providers().map(|(id, _)| Target::Provider(id.clone())));
+        let revision = |target: &Target| data.revision_of(Bucket::Lattice, &target.declared_key());
         Self {
+            revisions: targets.filter_map(|target| revision(&target).map(|revision| (target, revision))).collect(),
             actors: data.actors().map(|(id, declared)| (*id, declared.clone())).collect(),
             providers: data.providers().map(|(id, declared)| (id.clone(), declared.clone())).collect(),
             rolling: active.map(|rollout| rollout.target.clone()).collect(),
@@ -93,16 +99,20 @@ pub enum Work {
     },
 }
 
-/// Something that is not as declared and cannot be made so now.
+/// How something that is declared stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
+pub struct Standing {
     /// What.
     pub target: Target,
+    /// Which revision of its declaration this is about.
+    pub revision: u64,
     /// How many hosts are to run it.
     pub wanted: u32,
-    /// How many do.
+    /// How many do, in the declared version.
     pub running: u32,
-    /// Why, for people.
+    /// Nothing is being changed, and what hosts refused was tried again: it stays so until something else changes.
+    pub is_settled: bool,
+    /// Why it is not as declared, for people.
     pub why: Vec<String>,
 }
 
@@ -111,14 +121,14 @@ pub struct Shortage {
 pub struct Reconciler {
     not_before: Instant,
     memory: Memory,
-    shortages: Vec<Shortage>,
+    standings: Vec<Standing>,
 }
 
 impl Reconciler {
     /// Begins; nothing is planned before `not_before`, by when all hosts must have been heard.
     #[must_use]
     pub fn new(not_before: Instant) -> Self {
-        Self { not_before, memory: Memory::default(), shortages: Vec::new() }
+        Self { not_before, memory: Memory::default(), standings: Vec::new() }
     }
 
     /// Returns what is to be done now. What it returned before is not returned again until it has ended or taken too
@@ -128,7 +138,7 @@ impl Reconciler {
             return Vec::new();
         }
         self.memory.forget(now, hosts);
-        plan::plan(now, declared, hosts, &mut self.memory, &mut self.shortages)
+        plan::plan(now, declared, hosts, &mut self.memory, &mut self.standings)
     }
 
     /// Takes in how an action ended. One that failed is tried again later and later, elsewhere at once if possible.
@@ -136,10 +146,10 @@ impl Reconciler {
         self.memory.outcome(now, action, result);
     }
 
-    /// Returns what could not be made as declared at the last plan.
+    /// Returns how everything that is declared stood at the last plan.
     #[must_use]
-    pub fn shortages(&self) -> &[Shortage] {
-        &self.shortages
+    pub fn standings(&self) -> &[Standing] {
+        &self.standings
     }
 }
 

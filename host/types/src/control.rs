@@ -19,7 +19,7 @@ pub use command::{Canary, Command, Scale, SpreadGroup};
 pub use inventory::{ActorDescription, ActorDetails, Host, HostInventory, ProviderDescription, ProviderDetails};
 pub use label::{DeleteLabel, PutLabel};
 pub use load::{HostLoad, SlotLoad};
-pub use progress::{CallResult, Declaration, Measurement, ObservedInvocation, Progress, Reading};
+pub use progress::{CallResult, Declaration, Measurement, ObservedInvocation, Progress, Reading, Standing};
 pub use registry::RegistryCredential;
 pub use request::{DeleteLink, Link, ScaleComponent, StartProvider, StopHost, StopProvider, UpdateComponent};
 

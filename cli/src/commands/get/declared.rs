@@ -31,7 +31,9 @@ pub(super) async fn run(context: &Context, _args: DeclaredArgs) -> Result<(), Cl
         .column("name", |declared| names.actors.get(&declared.id).cloned().unwrap_or_default())
         .column("id", |declared| declared.id.clone())
         .column("running", |declared| format!("{}/{}", declared.hosts.len(), declared.replicas))
+        .column("where", placed)
         .column("hosts", |declared| names.of_hosts(&declared.hosts.join(" ")))
+        .column("why", |declared| names.of_hosts(&declared.why.join("; ")))
         .column("last rollout", |declared| {
             let phase = declared.rollout.as_deref().unwrap_or_default();
             let reason = declared.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -43,6 +45,16 @@ pub(super) async fn run(context: &Context, _args: DeclaredArgs) -> Result<(), Cl
         table,
         "Nothing is declared. Declare something: wattle scale actor MODULE.wasm --replicas 2",
     )
+}
+
+/// Writes constraints and spread as they are given.
+fn placed(declared: &Declaration) -> String {
+    let pairs = |labels: &BTreeMap<String, String>| {
+        labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    };
+    let constraints = Some(pairs(&declared.constraints)).filter(|text| !text.is_empty());
+    let groups = declared.spread.iter().map(|group| format!("{}:{}", pairs(&group.labels), group.weight));
+    constraints.into_iter().chain(groups).collect::<Vec<_>>().join(" ")
 }
 
 /// Names for people, of what may not run at all just now. Programs go by ids.

@@ -186,7 +186,8 @@ async fn carry_out(host: &Host, bus: &dyn Bus, command: Command, steps: &Steps) 
             host.delete_config(&name, force).await?;
             Ok(json!({ "name": name }))
         }
-        Command::GetDeclared => Ok(json!(host.declared()?)),
+        Command::GetDeclared => Ok(json!(host.declared().await?)),
+        Command::GetStandings => Ok(json!(host.own_standings()?)),
         Command::StartRollout { target, reference, force, canary } => {
             let target = host.start_rollout(&target, &reference, force, canary).await?;
             host.follow_rollout(&target, steps).await?;

@@ -13,7 +13,7 @@ use wattle_types::{
 };
 
 /// Verbs that change nothing and tell no secrets: anybody who may publish them may ask.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 11] = [
     "host.ping",
     "host.get",
     "link.get",
@@ -21,6 +21,7 @@ const OPEN: [&str; 10] = [
     "component.auction",
     "provider.auction",
     "wattle.get_declared",
+    "wattle.get_standings",
     "wattle.measure_actor",
     "wattle.get_load",
     "wattle.follow_rollout",

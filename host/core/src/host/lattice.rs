@@ -10,7 +10,7 @@ use wattle_lattice::{
 };
 use wattle_types::{
     ActorId, HostId, ProviderId,
-    control::{self, Declaration, Scale},
+    control::{self, Declaration, Scale, SpreadGroup, Standing},
 };
 
 use super::{Host, providers::Source};
@@ -133,57 +133,90 @@ impl Host {
         steps: &Steps,
     ) -> Result<(), HostError> {
         let key = target.declared_key();
-        if replicas == 0 {
+        let revision = if replicas == 0 {
             node.shared().delete(Bucket::Lattice, &key).await?;
+            None
         } else {
-            node.shared().edit(Bucket::Lattice, &key, edit).await?;
-        }
+            node.shared().edit(Bucket::Lattice, &key, edit).await?
+        };
         steps.done("declared", format!("to run on {}", hosts(replicas)));
-        let wanted = replicas as usize;
-        let mut told = None;
-        let reached = self.until(declaring.timeout.unwrap_or(SCALE_TIMEOUT), || {
+        let end = crate::dispatch::now() + declaring.timeout.unwrap_or(SCALE_TIMEOUT);
+        let (mut told, mut why) = (None, Vec::new());
+        loop {
             let running = declared_hosts(&node.directory(), target).len();
             if told.replace(running) != Some(running) {
                 steps.done("running", format!("on {running} of {}", hosts(replicas)));
             }
-            running == wanted
-        });
-        if reached.await {
-            return Ok(());
+            let standing = if replicas == 0 { None } else { standing(node, target, revision).await };
+            let is_over = crate::dispatch::now() >= end || self.stopped().is_cancelled();
+            let is_settled = standing.as_ref().is_some_and(|standing| standing.settled);
+            let (is_reached, running) = match standing {
+                Some(standing) => {
+                    why = standing.why;
+                    (is_settled && standing.running == replicas, standing.running as usize)
+                }
+                // Where nobody tells more, what runs is counted.
+                None => (running == replicas as usize && (replicas == 0 || is_over), running),
+            };
+            if is_reached {
+                return Ok(());
+            }
+            if is_settled || is_over {
+                return Err(HostError::NotScaled {
+                    target: target.to_string(),
+                    wanted: replicas as usize,
+                    running,
+                    why,
+                });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        let running = declared_hosts(&node.directory(), target).len();
-        Err(HostError::NotScaled { target: target.to_string(), wanted, running })
+    }
+
+    /// Returns how what is declared stands, if this host leads.
+    pub(crate) fn own_standings(&self) -> Result<Option<Vec<Standing>>, HostError> {
+        Ok(self.lattice()?.own_standings())
     }
 
     /// Returns what is declared, and where it runs.
-    pub(crate) fn declared(&self) -> Result<Vec<Declaration>, HostError> {
+    pub(crate) async fn declared(&self) -> Result<Vec<Declaration>, HostError> {
         let node = self.lattice()?;
+        let standings = node.standings().await.unwrap_or_default();
+        let mut why: BTreeMap<_, _> = standings.into_iter().map(|standing| (standing.id, standing.why)).collect();
         let directory = node.directory();
-        let describe = |target: Target, kind: &str, reference: &str, replicas: u32, rollout: Option<&Rollout>| {
+        let mut describe = |target: Target, kind: &str, placed: Placed<'_>, rollout: Option<&Rollout>| {
             let hosts = declared_hosts(&directory, &target).iter().map(ToString::to_string).collect();
             let phase = |rollout: &Rollout| phase_name(rollout).to_owned();
             Declaration {
                 kind: kind.to_owned(),
                 id: target.to_string(),
-                reference: reference.to_owned(),
-                replicas,
+                reference: placed.reference.to_owned(),
+                replicas: placed.replicas,
                 hosts,
                 rollout: rollout.map(phase),
                 reason: rollout.and_then(|rollout| rollout.reason.clone()),
+                spread: groups(placed.spread),
+                constraints: placed.constraints.clone(),
+                why: why.remove(&target.to_string()).unwrap_or_default(),
             }
         };
         Ok(node.shared().read(|data| {
-            let providers = data.providers().map(|(id, declared)| {
+            let mut all = Vec::new();
+            for (id, declared) in data.providers() {
                 let target = Target::Provider(id.clone());
                 let rollout = data.rollout(&target);
-                describe(target, "provider", &declared.reference, declared.replicas, rollout)
-            });
-            let actors = data.actors().map(|(id, declared)| {
+                let DeclaredProvider { reference, replicas, spread, constraints, .. } = declared;
+                let placed = Placed { reference, replicas: *replicas, spread, constraints };
+                all.push(describe(target, "provider", placed, rollout));
+            }
+            for (id, declared) in data.actors() {
                 let target = Target::Actor(*id);
                 let rollout = data.rollout(&target);
-                describe(target, "actor", &declared.reference, declared.replicas, rollout)
-            });
-            providers.chain(actors).collect()
+                let DeclaredActor { reference, replicas, spread, constraints, .. } = declared;
+                let placed = Placed { reference, replicas: *replicas, spread, constraints };
+                all.push(describe(target, "actor", placed, rollout));
+            }
+            all
         }))
     }
 
@@ -392,6 +425,25 @@ fn hosts(count: u32) -> String {
 /// Whether there is another host that takes work.
 fn others(directory: &DirectorySnapshot, me: HostId) -> bool {
     directory.hosts().iter().any(|(host, known)| *host != me && !known.beat.draining)
+}
+
+/// What declarations of both kinds say of where something runs.
+struct Placed<'a> {
+    reference: &'a str,
+    replicas: u32,
+    spread: &'a [Spread],
+    constraints: &'a BTreeMap<String, String>,
+}
+
+/// Asks whoever leads how something stands since its declaration had this revision.
+async fn standing(node: &Node, target: &Target, revision: Option<u64>) -> Option<Standing> {
+    let id = target.to_string();
+    let is_meant = |standing: &Standing| standing.id == id && Some(standing.revision) >= revision;
+    node.standings().await?.into_iter().find(is_meant)
+}
+
+fn groups(spread: &[Spread]) -> Vec<SpreadGroup> {
+    spread.iter().map(|group| SpreadGroup { labels: group.labels.clone(), weight: group.weight }).collect()
 }
 
 fn spread(scale: &Scale) -> Vec<Spread> {

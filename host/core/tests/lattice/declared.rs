@@ -187,3 +187,52 @@ async fn of_two_rollouts_that_begin_at_once_one_is_refused() {
         host.shutdown().await;
     }
 }
+
+/// Declares, and returns what is said when it cannot be so; that must be long before anybody's patience ends.
+async fn refused(lattice: &Lattice, host: &Host, wanted: &Command) -> String {
+    let begun = std::time::Instant::now();
+    let (_, outcome) = command(lattice, host, wanted).await;
+    let Progress::Failed { code, message, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(code, "not_scaled", "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}: {message}", begun.elapsed());
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scaling_waits_for_its_own_declaration_and_says_why_it_cannot_be() {
+    let lattice = Lattice::new();
+    let (folder, hosts) = (tempfile::tempdir().unwrap(), three(&lattice).await);
+    let reference = file(folder.path(), "echo.wasm", &lattice.author.echo("1:", 1));
+    let actor = lattice.author.id();
+    done(&lattice, &hosts[0], declare(&reference, 1)).await;
+    assert_eq!(runs(&hosts, actor).len(), 1);
+    // What runs now is not what is declared from now on.
+    let constraints = [("zone".to_owned(), "nowhere".to_owned())].into();
+    let scale = Scale { replicas: 1, constraints, ..Scale::default() };
+    let nowhere = Command::DeclareActor {
+        reference: reference.clone(),
+        scale,
+        max_in_flight: None,
+        force: false,
+        timeout_ms: None,
+    };
+    let why = refused(&lattice, &hosts[1], &nowhere).await;
+    assert!(why.contains("runs on 0 of 1 hosts") && why.contains("no host has zone=nowhere"), "{why}");
+    assert!(runs(&hosts, actor).is_empty());
+    // Who looks is told the same, by any host.
+    for host in &hosts {
+        let declared = done(&lattice, host, Command::GetDeclared).await;
+        assert_eq!(declared[0]["constraints"]["zone"], "nowhere");
+        assert!(declared[0]["why"][0].as_str().is_some_and(|why| why.contains("zone=nowhere")), "{declared}");
+    }
+    done(&lattice, &hosts[0], declare(&reference, 0)).await;
+    // What was started by hand everywhere stays, and nothing is started beside it.
+    for host in &hosts {
+        start(host, lattice.author.echo("1:", 1)).await;
+    }
+    let why = refused(&lattice, &hosts[0], &declare(&reference, 2)).await;
+    assert!(why.contains("started by hand"), "{why}");
+    for host in hosts {
+        host.shutdown().await;
+    }
+}

@@ -89,6 +89,11 @@ impl Memory {
         Some(&failed.why)
     }
 
+    /// Whether the host has failed at the target once, and is to be asked again.
+    pub(super) fn refused_once(&self, host: HostId, target: &Target) -> bool {
+        self.failed.get(&(host, target.clone())).is_some_and(|failed| failed.times == 1)
+    }
+
     /// Returns how many starts and updates the host is busy with.
     pub(super) fn busy(&self, host: HostId) -> usize {
         let of_host = self.asked.get(&host).into_iter().flat_map(BTreeMap::values);

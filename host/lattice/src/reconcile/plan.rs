@@ -7,11 +7,11 @@ use std::{
 
 use wattle_types::HostId;
 
-use super::{Action, Declared, SETTLE, STARTS_AT_ONCE, Shortage, Wanted, Work, memory::Memory};
+use super::{Action, Declared, SETTLE, STARTS_AT_ONCE, Standing, Wanted, Work, memory::Memory};
 use crate::{
     beat::Beat,
     directory::{DirectorySnapshot, KnownHost},
-    placement::HostView,
+    placement::{HostView, Placement},
     spec::Target,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn plan(
     declared: &Declared,
     hosts: &DirectorySnapshot,
     memory: &mut Memory,
-    shortages: &mut Vec<Shortage>,
+    standings: &mut Vec<Standing>,
 ) -> Vec<Action> {
     let hosts = hosts.hosts();
     let load = hosts.iter().map(|(host, known)| (*host, known.beat.actors.len() + known.beat.providers.len()));
@@ -45,21 +45,25 @@ pub(super) fn plan(
     let actors = declared.actors.iter().map(|(id, declared)| Wanted::actor(*id, declared));
     let wanted: Vec<_> =
         providers.chain(actors).filter(|wanted| !declared.unreadable.contains(&wanted.target)).collect();
-    shortages.clear();
+    standings.clear();
     for wanted in &wanted {
-        shortages.extend(plan.scale(wanted));
-        if !declared.rolling.contains(&wanted.target) {
+        let (placement, why) = plan.scale(wanted);
+        let is_rolling = declared.rolling.contains(&wanted.target);
+        if !is_rolling {
             plan.update(wanted);
         }
         plan.resize(wanted);
+        let revision = declared.revisions.get(&wanted.target).copied().unwrap_or_default();
+        standings.push(Standing { revision, ..plan.standing(wanted, is_rolling, placement, why) });
     }
     plan.stop_undeclared(declared);
     plan.actions
 }
 
 impl<'a> Plan<'a> {
-    /// Starts what is missing, and stops what is too much once what replaces it runs.
-    fn scale(&mut self, wanted: &Wanted<'_>) -> Option<Shortage> {
+    /// Starts what is missing, and stops what is too much once what replaces it runs. Returns where it is to run, and
+    /// why not on other hosts.
+    fn scale(&mut self, wanted: &Wanted<'_>) -> (Placement, Vec<String>) {
         let target = &wanted.target;
         let running: BTreeSet<HostId> = self.running(target);
         let mut why = Vec::new();
@@ -72,15 +76,47 @@ impl<'a> Plan<'a> {
         }
         let is_complete = placement.hosts.len() == wanted.replicas as usize;
         self.stop_surplus(wanted, &running, &placement.hosts, is_complete);
-        let serving = running.intersection(&placement.hosts).count();
-        let is_short = serving < wanted.replicas as usize || !placement.shortages.is_empty();
+        (placement, why)
+    }
+
+    /// Tells how the target stands, now that it is planned for.
+    fn standing(&self, wanted: &Wanted<'_>, is_rolling: bool, placement: Placement, mut why: Vec<String>) -> Standing {
+        let target = &wanted.target;
+        let runs_so = |host: &&HostId| {
+            let instance = self.hosts.get(*host).and_then(|known| instance(&known.beat, target));
+            instance.is_some_and(|it| it.is_declared && (is_rolling || it.reference == wanted.reference))
+        };
+        let serving = placement.hosts.iter().filter(runs_so).count();
+        let is_short = serving < wanted.replicas as usize;
+        let is_moving = is_rolling || self.is_busy(wanted, &placement) || is_short && self.may_be_tried(target);
+        if !is_short {
+            why.clear();
+        }
         why.splice(0..0, placement.shortages);
-        is_short.then(|| Shortage {
+        Standing {
             target: target.clone(),
+            revision: 0,
             wanted: wanted.replicas,
             running: u32::try_from(serving).unwrap_or(u32::MAX),
+            is_settled: !is_moving,
             why,
-        })
+        }
+    }
+
+    /// Whether something is being changed, or waits for its turn.
+    fn is_busy(&self, wanted: &Wanted<'_>, placement: &Placement) -> bool {
+        let target = &wanted.target;
+        let running = self.running(target);
+        let is_old = |instance: &Instance<'_>| instance.reference != wanted.reference;
+        self.hosts.keys().any(|host| self.memory.doing(*host, target).is_some())
+            || !placement.hosts.is_subset(&running)
+            || placement.hosts.len() == wanted.replicas as usize && running.len() > placement.hosts.len()
+            || !self.hosts_where(target, is_old).is_empty()
+    }
+
+    /// Whether a host has only just appeared, or has refused it only once.
+    fn may_be_tried(&self, target: &Target) -> bool {
+        self.hosts.iter().any(|(host, known)| !self.is_settled(known) || self.memory.refused_once(*host, target))
     }
 
     /// Returns the hosts with an instance of ours, whatever is to become of it.
@@ -96,12 +132,14 @@ impl<'a> Plan<'a> {
         for (host, known) in self.hosts {
             let doing = self.memory.doing(*host, target);
             let runs = running.contains(host) && doing != Some(&Work::Stop) || doing.is_some_and(Work::is_start);
+            let refused = self.memory.backs_off(self.now, *host, target);
+            why.extend(refused.map(|reason| format!("{host}: {reason}")));
             if !runs {
-                if instance(&known.beat, target).is_some() || doing.is_some() || !self.is_settled(known) {
+                if instance(&known.beat, target).is_some_and(|instance| !instance.is_declared) {
+                    why.push(format!("{host}: it was started by hand there, and so stays as it is"));
                     continue;
                 }
-                if let Some(reason) = self.memory.backs_off(self.now, *host, target) {
-                    why.push(format!("{host}: {reason}"));
+                if running.contains(host) || doing.is_some() || refused.is_some() || !self.is_settled(known) {
                     continue;
                 }
             }

@@ -90,6 +90,16 @@ impl World {
         self.hosts.iter().filter(|(_, beat)| runs(beat)).map(|(n, _)| *n).collect()
     }
 
+    /// What is not as declared.
+    fn shortages(&self) -> Vec<Standing> {
+        let standings = self.reconciler.standings().iter();
+        standings.filter(|standing| standing.running < standing.wanted || !standing.why.is_empty()).cloned().collect()
+    }
+
+    fn standing(&self) -> &Standing {
+        &self.reconciler.standings()[0]
+    }
+
     fn actors(&self) -> Vec<u8> {
         self.runs(&Target::Actor(actor(1)))
     }
@@ -148,7 +158,7 @@ fn what_is_declared_is_started_scaled_changed_and_stopped() {
     world.declare(2);
     assert_eq!(world.round(), ["start 1", "start 2"]);
     assert_eq!(world.round(), nothing());
-    assert!(world.reconciler.shortages().is_empty());
+    assert!(world.shortages().is_empty());
     world.declare(3);
     assert_eq!(world.round(), ["start 3"]);
     world.declared.actors.get_mut(&actor(1)).unwrap().max_in_flight = Some(4);
@@ -198,7 +208,7 @@ fn a_draining_host_keeps_its_work_until_it_runs_elsewhere() {
     // With nowhere to go, it is better than nothing.
     world.change(2, |beat| beat.draining = true);
     assert_eq!(world.round(), nothing());
-    assert_eq!(world.reconciler.shortages()[0].wanted, 1);
+    assert_eq!(world.shortages()[0].wanted, 1);
 }
 
 #[test]
@@ -211,9 +221,64 @@ fn what_people_started_by_hand_is_left_alone() {
     };
     world.change(1, by_hand);
     assert_eq!(world.round(), ["start 2"]);
-    assert_eq!(world.reconciler.shortages().len(), 1);
+    assert_eq!(world.shortages().len(), 1);
     world.declared.actors.clear();
     assert_eq!(world.round(), ["stop 2"]);
+}
+
+#[test]
+fn it_is_told_when_nothing_more_will_change_and_why() {
+    // All is well.
+    let mut world = World::new(3);
+    world.declare(2);
+    world.declared.revisions.insert(Target::Actor(actor(1)), 7);
+    world.plan();
+    assert!(!world.standing().is_settled, "it is being started");
+    world.now += Duration::from_secs(61);
+    world.round();
+    world.round();
+    let Standing { revision, wanted, running, is_settled, why, .. } = world.standing().clone();
+    assert_eq!((revision, wanted, running, is_settled, why), (7, 2, 2, true, vec![]));
+    // Another version is on its way, one host after the other.
+    world.declared.actors.get_mut(&actor(1)).unwrap().reference = "v2".into();
+    assert_eq!(world.round(), ["update 1 to v2"]);
+    assert_eq!((world.standing().running, world.standing().is_settled), (0, false));
+    world.round();
+    world.round();
+    assert_eq!((world.standing().running, world.standing().is_settled), (2, true));
+    // No host has the label.
+    let constraints = BTreeMap::from([("zone".to_owned(), "nowhere".to_owned())]);
+    world.declared.actors.get_mut(&actor(1)).unwrap().constraints = constraints;
+    world.round();
+    assert!(!world.standing().is_settled, "it is being stopped");
+    world.round();
+    world.round();
+    let standing = world.standing();
+    assert_eq!((standing.running, standing.is_settled), (0, true));
+    assert!(standing.why.iter().any(|why| why.contains("no host has zone=nowhere")), "{:?}", standing.why);
+}
+
+#[test]
+fn what_each_host_refuses_twice_or_runs_by_hand_does_not_change_by_itself() {
+    let mut world = World::new(2);
+    world.declare(2);
+    world.change(1, |beat| {
+        apply(beat, &Target::Actor(actor(1)), &Work::StartActor { declared: DeclaredActor::default() });
+        beat.actors.values_mut().for_each(|actor| actor.declared = false);
+    });
+    for times in 1..=2 {
+        for action in world.plan() {
+            world.reconciler.outcome(world.now, &action, Err("no file".into()));
+        }
+        assert_eq!(world.plan(), []);
+        assert_eq!(world.standing().is_settled, times == 2, "{:?}", world.standing());
+        world.now += Duration::from_millis(1_100);
+    }
+    let why = &world.standing().why;
+    for (number, said) in [(1, "started by hand"), (2, "no file")] {
+        let of_host = why.iter().find(|why| why.starts_with(&host(number).to_string()));
+        assert!(of_host.is_some_and(|why| why.contains(said)), "{why:?}");
+    }
 }
 
 #[test]
@@ -242,7 +307,7 @@ fn a_failure_is_tried_elsewhere_at_once_and_there_later_and_later() {
     assert_eq!(fail(&mut world), ["start 1"]);
     assert_eq!(fail(&mut world), ["start 2"]);
     assert_eq!(fail(&mut world), nothing());
-    assert!(world.reconciler.shortages()[0].why.iter().any(|why| why.ends_with("no disk")));
+    assert!(world.shortages()[0].why.iter().any(|why| why.ends_with("no disk")));
     let begun = world.now;
     let mut tries = Vec::new();
     while tries.len() < 14 {
@@ -432,6 +497,6 @@ fn from_any_state_it_converges_and_never_breaks_the_rules() {
         let even = stores.iter().filter(|n| *n % 2 == 0).count();
         let expected = [0, 1, 1, 2, 3][store.replicas as usize];
         assert_eq!((stores.len(), even), (store.replicas as usize, expected), "seed {seed}: {stores:?}");
-        assert_eq!(world.reconciler.shortages(), [], "seed {seed}");
+        assert_eq!(world.shortages(), [], "seed {seed}");
     }
 }

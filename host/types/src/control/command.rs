@@ -177,6 +177,8 @@ pub enum Command {
     },
     /// Lists what is declared; see [`Declaration`](super::Declaration).
     GetDeclared,
+    /// Tells how what is declared stands, if this host leads; see [`Standing`](super::Standing).
+    GetStandings,
     /// Replaces a version on all hosts that run it: host by host, maybe tried on a share of the calls first.
     StartRollout {
         /// Id, call alias, or claimed name of the actor; or the id of a provider.

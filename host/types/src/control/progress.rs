@@ -1,6 +1,10 @@
 //! The answers to our own verbs: steps on the way, and the shapes of results.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use super::SpreadGroup;
 
 /// One message of the stream that answers a [`Command`](super::Command).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +64,34 @@ pub struct Declaration {
     /// Why that rollout went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How the replicas are shared out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spread: Vec<SpreadGroup>,
+    /// Labels every host has that runs it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub constraints: BTreeMap<String, String>,
+    /// Why it is not as declared, as the host that leads sees it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+}
+
+/// How one thing that is declared stands, as the host that leads sees it: an element of the result of
+/// [`Command::GetStandings`](super::Command::GetStandings), which is null where another host leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The actor's or provider's id.
+    pub id: String,
+    /// Which revision of the declaration this is about.
+    pub revision: u64,
+    /// On how many hosts it is to run.
+    pub wanted: u32,
+    /// On how many it runs, as declared.
+    pub running: u32,
+    /// Nothing is being changed, and what hosts refused was tried again: it stays so until something else changes.
+    pub settled: bool,
+    /// Why it is not as declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
 }
 
 /// The result of [`Command::Call`](super::Command::Call).

@@ -102,6 +102,7 @@ impl Rolling {
 impl Work {
     /// Begins; nothing is done before `begun`.
     pub(super) fn new(node: Node, term: u64, begun: Instant) -> Self {
+        node.keep_standings(&[]);
         let (reconciler, rollouts) = (Reconciler::new(begun), BTreeMap::new());
         let (doing, unheeding) = (JoinSet::new(), BTreeSet::new());
         Self { node, term, begun, reconciler, rollouts, doing, outdated_by: None, unheeding }
@@ -213,6 +214,7 @@ impl Work {
                 Outcome::Reconciled { action, result }
             });
         }
+        self.node.keep_standings(self.reconciler.standings());
     }
 
     fn roll(&mut self) {
