@@ -95,6 +95,7 @@ impl Connector {
     /// Begins to connect, and goes on with it if nobody waits any more.
     fn attempt(&self) -> Attempt {
         let attempt = self.clone().connect().boxed().shared();
+        #[expect(clippy::disallowed_methods, reason = "ends by itself: connecting takes `connect_timeout` at most")]
         drop(tokio::spawn(attempt.clone()));
         attempt
     }
