@@ -11,11 +11,13 @@ macro_rules! pages {
 
 /// Each code and its page.
 pub(super) const PAGES: &[(&str, &str)] = pages! {
-    actor_ambiguous actor_name_taken actor_not_found actor_running alias_invalid alias_taken archive_malformed archive_too_large
+    actor_ambiguous actor_name_taken actor_not_found actor_running alias_invalid alias_taken
+    archive_malformed archive_too_large
     backend_unavailable binary_not_stored bus_disconnected bus_not_allowed bus_timed_out call_depth_exceeded
     capability_not_claimed claims_ambiguous claims_expired claims_malformed claims_missing claims_not_yet_valid
     clocks_apart compile_cache_unusable compile_failed config_in_use config_invalid config_not_found
-    contract_not_served deadline_exceeded digest_mismatch digest_missing draining engine_config_invalid entry_invalid entry_unreadable
+    contract_not_served deadline_exceeded digest_mismatch digest_missing draining engine_config_invalid
+    entry_invalid entry_unreadable
     export_missing fetch_failed file_too_large guest_bad_pointer guest_bad_text guest_exited guest_failed
     guest_host_calls_exceeded guest_memory_exceeded guest_name_too_long guest_table_exceeded guest_trapped
     header_invalid host_cut_off host_replaced id_invalid import_unknown internal interrupted invocation_mismatch io

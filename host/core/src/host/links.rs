@@ -53,8 +53,8 @@ impl Host {
         result
     }
 
-    /// Keeps a link that does not join an actor and a provider, as far as the lattice knows: for others, and for when it
-    /// knows an end of it by its name.
+    /// Keeps a link that does not join an actor and a provider, as far as the lattice knows: for others, and for when
+    /// it knows an end of it by its name.
     ///
     /// # Errors
     /// [`HostError::NoLattice`], or why the lattice's shared state does not take it.
