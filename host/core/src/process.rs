@@ -14,7 +14,9 @@ mod channel;
 mod child;
 mod doors;
 mod factory;
+mod family;
 mod host_data;
+mod line_rate;
 mod provider;
 mod supervisor;
 

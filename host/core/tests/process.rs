@@ -301,6 +301,27 @@ async fn each_refusal_has_its_name() {
     assert_eq!((error.code(), error.remedy().is_some()), ("provider_needs_bus", true));
 }
 
+/// Returns whether a process runs; one that ended but was not waited for does not.
+fn runs(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_started_ends_with_it() {
+    let stage = Stage::started("").await;
+    for way in ["crash", "stop"] {
+        let children = eventually(async || stage.call("Children", "").await.ok()).await;
+        let children: Vec<_> = children.split(' ').collect();
+        assert_eq!(children.len(), 2);
+        assert!(children.iter().all(|pid| runs(pid)), "{children:?}");
+        match way {
+            "crash" => drop(stage.call("Crash", "").await.unwrap_err()),
+            _ => stage.host.stop_provider(&"kv".parse().unwrap(), &Steps::ignore()).await.map(drop).unwrap(),
+        }
+        eventually(async || children.iter().all(|pid| !runs(pid)).then_some(())).await;
+    }
+}
+
 #[test]
 fn no_process_outlives_the_runtime_of_its_host() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

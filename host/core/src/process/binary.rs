@@ -55,13 +55,22 @@ async fn make_private(folder: &Path) -> io::Result<()> {
 /// Writes beside the place and moves it there: nobody sees half a program.
 async fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
-    tokio::fs::write(&draft, bytes).await?;
+    let written = write_draft(&draft, path, bytes).await;
+    if written.is_err() {
+        // A full disk has no room for half a program either.
+        let _ = tokio::fs::remove_file(&draft).await;
+    }
+    written
+}
+
+async fn write_draft(draft: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    tokio::fs::write(draft, bytes).await?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        tokio::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o700)).await?;
+        tokio::fs::set_permissions(draft, std::fs::Permissions::from_mode(0o700)).await?;
     }
-    tokio::fs::rename(&draft, path).await
+    tokio::fs::rename(draft, path).await
 }
 
 #[cfg(all(test, unix))]
@@ -84,5 +93,9 @@ mod tests {
         Binary::store(&folder, &program).await.unwrap();
         assert_eq!(std::fs::read(binary.verified().await.unwrap()).unwrap(), b"program");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(Binary::store(&folder, &program).await.is_err());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing half-written is left");
     }
 }

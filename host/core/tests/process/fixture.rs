@@ -169,6 +169,7 @@ impl Fixture {
             "Names" => Ok(std::env::vars().map(|(name, _)| name).collect::<Vec<_>>().join(",").into()),
             "Pid" => Ok(std::process::id().to_string().into()),
             "Back" => Ok([b"back: ", message.as_slice()].concat()),
+            "Children" => Ok(children()?.into()),
             "Crash" => std::process::exit(3),
             "CallActor" => self.send(&self.sign(&link, message, &self.key()?)?).await,
             "Forge" => self.send(&self.sign(&link, message, &KeyPair::generate(KeyKind::Cluster)?)?).await,
@@ -222,6 +223,19 @@ impl Fixture {
         let response: InvocationResponse = rmp_serde::from_slice(&answer.payload)?;
         response.error.map_or(Ok(response.msg), |error| Err(error.into()))
     }
+}
+
+/// Starts one child of this process's group and one with a session of its own, and tells their numbers.
+fn children() -> Result<String, Failure> {
+    let start = |command: &mut std::process::Command| command.stdin(std::process::Stdio::null()).spawn();
+    let plain = start(std::process::Command::new("/bin/sleep").arg("1000"))?;
+    let mut apart = start(
+        std::process::Command::new("/bin/sh").args(["-c", "exec setsid sleep 1000"]).env("PATH", "/usr/bin:/bin"),
+    )?;
+    let pids = format!("{} {}", plain.id(), apart.id());
+    // Not waited for, as those who start daemons do.
+    drop(apart.try_wait());
+    Ok(pids)
 }
 
 fn now() -> u64 {
