@@ -78,6 +78,23 @@ struct Entry {
     token: String,
     /// Of the code, in hexadecimal digits.
     hash: String,
+    /// Of token and hash: whoever damages them shows. One that was damaged is of a file that has to be read.
+    checksum: String,
+}
+
+impl Entry {
+    fn new(file: FileIdentity, token: String, hash: String) -> Self {
+        let checksum = checksum(&token, &hash);
+        Self { file, token, hash, checksum }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.checksum == checksum(&self.token, &self.hash)
+    }
+}
+
+fn checksum(token: &str, hash: &str) -> String {
+    HEXLOWER.encode(&Sha256::new().chain_update(token).chain_update("\n").chain_update(hash).finalize())
 }
 
 /// A folder with an entry for each file. Several hosts may share it. Nothing here fails a start: what is not known is
@@ -104,7 +121,7 @@ impl KnownModules {
     pub(crate) fn find(&self, path: &Path) -> Option<ModuleSeal> {
         let mut text = Vec::new();
         File::open(self.entry(path)?).ok()?.take(MAX_ENTRY_BYTES).read_to_end(&mut text).ok()?;
-        let entry: Entry = serde_json::from_slice(&text).ok()?;
+        let entry = serde_json::from_slice(&text).ok().filter(Entry::is_whole)?;
         let is_the_same = |file: Metadata| FileIdentity::of(&file).as_ref() == Some(&entry.file);
         // Looked at first, as opening a pipe would wait, and then opened, as a network's file system may answer the
         // look from memory.
@@ -121,7 +138,7 @@ impl KnownModules {
         if is_new && self.count.load(Ordering::Relaxed) >= MAX_KNOWN {
             return;
         }
-        let known = Entry { file: file.clone(), token: seal.token().to_owned(), hash: seal.hash().to_string() };
+        let known = Entry::new(file.clone(), seal.token().to_owned(), seal.hash().to_string());
         match write(&entry, &known) {
             Ok(()) if is_new => drop(self.count.fetch_add(1, Ordering::Relaxed)),
             Ok(()) => {}
@@ -238,6 +255,21 @@ mod tests {
         fs::write(scene.module(), "more bytes").unwrap();
         let after = fs::metadata(scene.module()).unwrap();
         assert_eq!(FileIdentity::settled(&before, &after, SystemTime::now() + 2 * SETTLED), None);
+    }
+
+    #[test]
+    fn a_damaged_seal_is_not_known_and_is_written_anew() {
+        let scene = Scene::new();
+        scene.remember(&scene.known);
+        let entry = scene.known.entry(&scene.module()).unwrap();
+        let whole = fs::read_to_string(&entry).unwrap();
+        let hash = seal().hash().to_string();
+        for (part, damaged) in [("a.b.c", "a.x.c".to_owned()), (&*hash, "0".repeat(hash.len()))] {
+            fs::write(&entry, whole.replace(part, &damaged)).unwrap();
+            assert_eq!(scene.find(), None, "{damaged}");
+        }
+        scene.remember(&scene.known);
+        assert_eq!(scene.find(), Some(seal()));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! One file per module, `{key}.{pre|raw}.{checksum}.cwasm`: `key` names what was compiled and by which engine, `pre`
 //! means a snapshot, and `checksum` is the XXH3 (128 bits) of the file itself. Its time of change is a number taken
-//! from the checksum, which whoever writes to the file changes. A file is read, and refused if it is damaged, when that
-//! time is another or the machine was started since it was used last; otherwise it is mapped unread. All that keeps
+//! from the checksum, which whoever writes to the file changes; one who puts it back shows in the time of the last change
+//! of anything, which nobody can set. A file is read, and refused if it is damaged, when these times are others or the
+//! machine was started since it was used last; otherwise it is mapped unread. Not noticed is what a disk loses by itself
+//! while the machine runs, and a change within a second of the last use or before somebody read the file. All that keeps
 //! nobody from forging a file; that only this user may write to the folder does. The folder has to be on this machine:
 //! nobody may take away from under a mapping what it maps. Files appear whole or not at all. Nothing here fails a
 //! start: what cannot be used is compiled again.
@@ -248,7 +250,8 @@ fn check(path: &Path, checksum: &str) -> Result<File, Unusable> {
     let mut code = File::open(path)?;
     let facts = code.metadata()?;
     let mark = mark(checksum);
-    let is_known = facts.modified()? == mark && boot_time().is_some_and(|boot| used(&facts) > boot);
+    let is_known =
+        facts.modified()? == mark && is_as_we_left_it(&facts) && boot_time().is_some_and(|boot| used(&facts) > boot);
     if !is_known && checksum_of(&mut code)? != checksum {
         return Err(Unusable::Damaged("its bytes are not those that were written".into()));
     }
@@ -270,6 +273,20 @@ fn used(file: &fs::Metadata) -> SystemTime {
     let seconds = Duration::from_secs(u64::try_from(file.ctime()).unwrap_or_default());
     let nanos = Duration::from_nanos(u64::try_from(file.ctime_nsec()).unwrap_or_default());
     SystemTime::UNIX_EPOCH + seconds + nanos
+}
+
+/// Returns whether nobody changed the file since we set its times. That sets when it was read last and when it was
+/// changed last to the same moment; who writes to it later and puts the first two times back shows in the last.
+#[cfg(unix)]
+fn is_as_we_left_it(file: &fs::Metadata) -> bool {
+    /// Clocks of file systems have grains.
+    const GRAIN: Duration = Duration::from_secs(1);
+    file.accessed().is_ok_and(|accessed| used(file) <= accessed + GRAIN)
+}
+
+#[cfg(not(unix))]
+fn is_as_we_left_it(_file: &fs::Metadata) -> bool {
+    true
 }
 
 #[cfg(not(unix))]

@@ -49,6 +49,27 @@ async fn damage_is_noticed_and_repaired() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn damage_that_keeps_the_time_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), 1 << 30);
+    assert!(!cached(&engine, &fixture("minimal"), "ok").await);
+    let path = files(dir.path()).remove(0);
+    let facts = fs::metadata(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes).unwrap();
+    // As `touch -r` does. Used an hour ago: nothing else here waits.
+    let before = facts.accessed().unwrap() - std::time::Duration::from_secs(3600);
+    let times = fs::FileTimes::new().set_accessed(before).set_modified(facts.modified().unwrap());
+    fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+    assert!(!cached(&engine, &fixture("minimal"), "ok").await, "damaged code was trusted");
+    assert!(cached(&engine, &fixture("minimal"), "ok").await, "the damage was not repaired");
+}
+
 #[tokio::test]
 async fn a_file_with_a_right_checksum_but_foreign_content_is_not_loaded() {
     let dir = tempfile::tempdir().unwrap();
