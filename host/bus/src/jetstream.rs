@@ -13,10 +13,10 @@ use bytes::Bytes;
 use wattle_types::BoxFuture;
 
 use crate::{
-    Bus, Expect, KvEntry, KvError, KvStore, KvWatch,
+    Bus, Expect, KvError, KvLast, KvStore, KvWatch,
     kv::{KV_TIMEOUT, check_bucket, check_key},
 };
-use api::{Api, Failure, Stored};
+use api::{Api, Failure};
 
 /// How often JetStream says that there is nothing to say.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -58,11 +58,13 @@ pub(crate) async fn open<L: Link>(link: &L, name: &str) -> Result<Arc<dyn KvStor
     check_bucket(name)?;
     let api = Api::new(link.clone(), name);
     bounded(api.ensure()).await?;
-    Ok(Arc::new(Bucket { api }))
+    Ok(Arc::new(Bucket { api, doubts: Arc::new(state::Sender::new(())) }))
 }
 
 struct Bucket<L> {
     api: Api<L>,
+    /// Has watches look whether they told what is not there any more.
+    doubts: Arc<state::Sender<()>>,
 }
 
 impl<L: Link> Bucket<L> {
@@ -70,7 +72,7 @@ impl<L: Link> Bucket<L> {
         let conflict = || KvError::Conflict { key: key.into() };
         let expected = match expect {
             Expect::Any => None,
-            Expect::Absent => Some(0),
+            Expect::Absent | Expect::Unwritten => Some(0),
             Expect::Revision(0) => return Err(conflict()),
             Expect::Revision(revision) => Some(revision),
         };
@@ -80,7 +82,7 @@ impl<L: Link> Bucket<L> {
         }
         // A deletion leaves a marker, which counts as something there.
         match self.api.last(key).await? {
-            Some(Stored { value: None, revision }) => {
+            Some(KvLast { value: None, revision }) => {
                 self.write_once(key, &value, Some(revision)).await.map_err(|failure| failure.or(conflict))
             }
             _ => Err(conflict()),
@@ -100,11 +102,10 @@ impl<L: Link> Bucket<L> {
 }
 
 impl<L: Link> KvStore for Bucket<L> {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>> {
+    fn last<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvLast>, KvError>> {
         Box::pin(async move {
             check_key(key)?;
-            let stored = bounded(self.api.last(key)).await?;
-            Ok(stored.and_then(|Stored { value, revision }| Some(KvEntry { key: key.into(), value: value?, revision })))
+            bounded(self.api.last(key)).await
         })
     }
 
@@ -123,7 +124,11 @@ impl<L: Link> KvStore for Bucket<L> {
     }
 
     fn watch(&self) -> BoxFuture<'_, Result<KvWatch, KvError>> {
-        Box::pin(bounded(watch::open(self.api.clone())))
+        Box::pin(bounded(watch::open(self.api.clone(), Arc::clone(&self.doubts))))
+    }
+
+    fn doubt(&self) {
+        self.doubts.send_modify(|()| {});
     }
 }
 

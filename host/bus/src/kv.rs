@@ -32,6 +32,15 @@ pub struct KvEntry {
     pub revision: u64,
 }
 
+/// What was written last under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvLast {
+    /// The write; never 0.
+    pub revision: u64,
+    /// The value, or `None` if the write was a deletion.
+    pub value: Option<Bytes>,
+}
+
 /// What must hold for a write to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
@@ -39,6 +48,8 @@ pub enum Expect {
     Any,
     /// There is no value: create.
     Absent,
+    /// Nothing was ever written, not even a deletion: write back what the store has lost.
+    Unwritten,
     /// The value is still of this revision: compare and set.
     Revision(u64),
 }
@@ -77,6 +88,18 @@ pub enum KvError {
     /// The bucket cannot be reached or refuses; nothing was written, unless the connection was closed meanwhile.
     #[error("the lattice's store is not available: {0}")]
     Unavailable(String),
+    /// There is no room; nothing was written. What is there can be read.
+    #[error("the lattice's store is full: {0}")]
+    Full(String),
+    /// The bucket is kept by a cluster whose servers let several writers win who expect the same revision.
+    #[error(
+        "the lattice's store is kept by a cluster of nats-server {}, which needs 2.11 or later",
+        version.as_deref().unwrap_or("before 2.11")
+    )]
+    TooOld {
+        /// The version, if it is told.
+        version: Option<String>,
+    },
     /// No answer came in time: a write may have happened or may yet happen.
     #[error("no answer from the lattice's store within {waited:?}")]
     TimedOut {
@@ -103,6 +126,8 @@ impl KvError {
         match self {
             Self::Conflict { .. } => "kv_conflict",
             Self::Unavailable(_) => "kv_unavailable",
+            Self::Full(_) => "kv_full",
+            Self::TooOld { .. } => "nats_too_old",
             Self::TimedOut { .. } => "kv_timed_out",
             Self::TooLarge { .. } => "payload_too_large",
             Self::BadKey(_) => "kv_key_invalid",
@@ -114,11 +139,23 @@ impl KvError {
 ///
 /// Keys consist of ASCII letters, digits and `- / _ = .`, with no dot at either end. All waits end within 5 seconds.
 pub trait KvStore: Send + Sync + 'static {
-    /// Returns what is stored under `key`: what the last finished write left, or later.
+    /// Returns what was written last under `key`, deletions included, or later. `None`: never anything, unless the
+    /// store has lost it.
     ///
     /// # Errors
     /// Any [`KvError`] but [`KvError::Conflict`].
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>>;
+    fn last<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvLast>, KvError>>;
+
+    /// Returns what is stored under `key`: what the last finished write left, or later.
+    ///
+    /// # Errors
+    /// As [`last`](Self::last).
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>> {
+        Box::pin(async move {
+            let last = self.last(key).await?;
+            Ok(last.and_then(|KvLast { revision, value }| Some(KvEntry { key: key.into(), value: value?, revision })))
+        })
+    }
 
     /// Stores `value` if `expect` holds and returns the new revision.
     ///
@@ -137,6 +174,9 @@ pub trait KvStore: Send + Sync + 'static {
     /// # Errors
     /// [`KvError::Unavailable`] or [`KvError::TimedOut`] if there is no watch; one that there is heals by itself.
     fn watch(&self) -> BoxFuture<'_, Result<KvWatch, KvError>>;
+
+    /// Has watches look at once whether the store has lost what they told, which they do every 5 seconds otherwise.
+    fn doubt(&self) {}
 }
 
 /// What happens in a bucket. Dropping it ends it.

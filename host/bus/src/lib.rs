@@ -15,7 +15,7 @@ mod subject;
 pub mod watch;
 
 pub use bus::{Bus, BusError, Message, Subscription};
-pub use kv::{Expect, KvEntry, KvError, KvEvent, KvStore, KvWatch};
+pub use kv::{Expect, KvEntry, KvError, KvEvent, KvLast, KvStore, KvWatch};
 pub use listen::listen;
 pub use memory::MemoryBus;
 pub use nats::{NatsAuth, NatsBus, NatsOptions, TlsIdentity};

@@ -54,6 +54,15 @@ impl Default for Faults {
     }
 }
 
+/// What is wrong with a JetStream: for suites that are to notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// Of two writers who expect the same revision both are told that they won, as in clusters before 2.11.
+    BothAccepted,
+    /// A bucket that was purged says that all in it was deleted, one by one.
+    SilentPurge,
+}
+
 /// Which way a connection is cut off from the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Cut {
@@ -134,6 +143,16 @@ impl SimNet {
     /// Loses a bucket and all in it.
     pub fn lose_bucket(&self, name: &str) {
         self.inner.lock().store.lose(name);
+    }
+
+    /// Empties a bucket, which stays and tells nobody.
+    pub fn purge_bucket(&self, name: &str) {
+        self.inner.lock().store.purge(name);
+    }
+
+    /// Makes JetStream worse than it may be, from now on.
+    pub fn set_flaw(&self, flaw: Option<Flaw>) {
+        self.inner.lock().store.flaw = flaw;
     }
 
     /// Returns the SHA-256, in hexadecimal, over all that arrived or was lost so far.

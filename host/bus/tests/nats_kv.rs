@@ -3,7 +3,7 @@
 use wattle_bus::{Bus as _, Expect, KvEvent, NatsBus, NatsOptions, nats_server::NatsServer};
 
 use crate::{
-    kv::{Copy, PATIENCE, next},
+    kv::{Copy, PATIENCE, conflict, next},
     nats::connect,
     server::{start, start_plain},
 };
@@ -133,4 +133,32 @@ async fn a_server_without_jetstream_is_told_what_it_lacks() {
     assert_eq!(error.code(), "kv_unavailable");
     assert!(error.to_string().contains("nats-server with -js"), "{error}");
     child.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_purged_bucket_is_noticed_while_the_server_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let bus = connect(&server).await;
+    let bucket = bus.bucket("b").await.unwrap();
+    for key in ["a", "b", "gone"] {
+        bucket.put(key, "1".into(), Expect::Unwritten).await.unwrap();
+    }
+    bucket.delete("gone", Expect::Any).await.unwrap();
+    assert_eq!(bucket.put("gone", "1".into(), Expect::Unwritten).await, Err(conflict("gone")));
+    let mut watch = bucket.watch().await.unwrap();
+    let mut copy = Copy::default();
+    copy.until(&mut watch, |copy| copy.is_caught_up).await;
+    for purge in ["", r#"{"filter":"$KV.b.a"}"#] {
+        bus.client().request("$JS.API.STREAM.PURGE.KV_b", purge.into()).await.unwrap();
+        assert_eq!(bucket.last("a").await.unwrap(), None);
+        // Writes that go on, as a leader's do, hide nothing.
+        bucket.put("b", "2".into(), Expect::Any).await.unwrap();
+        let losses = copy.losses;
+        copy.until(&mut watch, |copy| copy.losses > losses && copy.is_caught_up).await;
+        assert_eq!(copy.entries.keys().collect::<Vec<_>>(), ["b"]);
+        bucket.put("a", "1".into(), Expect::Unwritten).await.unwrap();
+        copy.until(&mut watch, |copy| copy.entries.len() == 2).await;
+    }
+    server.stop().await;
 }

@@ -149,7 +149,7 @@ fn read(name: &str, json: &[u8]) -> Result<Values, ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use wattle_bus::{KvEntry, KvWatch, MemoryBus};
+    use wattle_bus::{KvLast, KvWatch, MemoryBus};
     use wattle_types::BoxFuture;
 
     use super::*;
@@ -158,7 +158,7 @@ mod tests {
     struct Stuck;
 
     impl KvStore for Stuck {
-        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>> {
+        fn last<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<KvLast>, KvError>> {
             Box::pin(std::future::pending())
         }
 

@@ -34,6 +34,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// again.
 const STEPS_DOWN_FOR: Duration = Duration::from_secs(60);
 const STEPS_DOWN_FOR_MAX: Duration = Duration::from_secs(16 * 60);
+/// The last term there can be. Nobody gets so far by being elected, so an entry or answer with a later one is not to be
+/// believed; and after the last nobody leads, as two leaders never share a term.
+pub const TERM_MAX: u64 = (1 << 53) - 1;
 /// Writes whose outcome may still become known.
 const ATTEMPTS_MAX: usize = 8;
 
@@ -244,6 +247,7 @@ impl Election {
                 self.begin_anew(now);
             }
             Event::Anew => self.begin_anew(now),
+            Event::Refused { term } if term > TERM_MAX => {}
             Event::Refused { term } => {
                 self.highest_term = self.highest_term.max(term);
                 if self.leading.as_ref().is_some_and(|leading| leading.term < term) {
@@ -361,7 +365,7 @@ impl Election {
         }
         let term = match &self.leading {
             Some(leading) if now.saturating_duration_since(leading.renewed) >= RENEW_EVERY => leading.term,
-            None if self.may_take_over(now) => self.highest_term.saturating_add(1),
+            None if self.highest_term < TERM_MAX && self.may_take_over(now) => self.highest_term + 1,
             _ => return,
         };
         self.counter += 1;
@@ -412,7 +416,7 @@ pub struct Fence {
 impl Fence {
     /// Returns whether a command of this term may be carried out.
     pub const fn admit(&mut self, term: u64) -> bool {
-        if term < self.highest {
+        if term < self.highest || term > TERM_MAX {
             return false;
         }
         self.highest = term;

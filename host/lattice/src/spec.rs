@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use wattle_types::{ActorId, ActorName, LatticeId, ProviderId};
 
-use crate::{leader::Lease, rollout::Rollout};
+use crate::{
+    leader::{Lease, TERM_MAX},
+    rollout::Rollout,
+};
 
 mod claims;
 mod component;
@@ -158,7 +161,9 @@ pub fn parse(bucket: Bucket, key: &str, value: &[u8]) -> Entry {
 
 fn parse_lattice(key: &str, value: &[u8]) -> Result<Entry, String> {
     if key == LEADER_KEY {
-        return json(value).map(Entry::Lease);
+        let lease: Lease = json(value)?;
+        let is_possible = lease.term <= TERM_MAX;
+        return is_possible.then_some(Entry::Lease(lease)).ok_or_else(|| format!("no term is after {TERM_MAX}"));
     }
     if let Some(source) = key.strip_prefix(COMPONENT) {
         return Component::parse(source, value).map(Entry::Component);

@@ -21,10 +21,10 @@ pub(super) const PAGES: &[(&str, &str)] = pages! {
     export_missing fetch_failed file_too_large guest_bad_pointer guest_bad_text guest_exited guest_failed
     guest_host_calls_exceeded guest_memory_exceeded guest_name_too_long guest_table_exceeded guest_trapped
     header_invalid host_cut_off host_replaced id_invalid import_unknown internal interrupted invocation_mismatch io
-    issuer_not_trusted issuer_wrong_kind key_invalid kv_conflict kv_key_invalid kv_timed_out kv_unavailable
+    issuer_not_trusted issuer_wrong_kind key_invalid kv_conflict kv_full kv_key_invalid kv_timed_out kv_unavailable
     label_invalid label_limit link_conflict link_limit link_not_found memory_over_limit module_hash_mismatch
-    module_hash_unverifiable nats_server_not_found nats_server_not_ready no_canary no_lattice no_responders no_trial
-    not_scaled nothing_to_roll_back operation_unknown outcome_unknown overloaded payload_too_large port_taken
+    module_hash_unverifiable nats_server_not_found nats_server_not_ready nats_too_old no_canary no_lattice no_responders
+    no_trial not_scaled nothing_to_roll_back operation_unknown outcome_unknown overloaded payload_too_large port_taken
     probe_failed process_exited process_not_ready provider_failed provider_in_use provider_needs_bus
     provider_not_found provider_running provider_unavailable provider_unknown reference_invalid registry_invalid
     registry_limit remote_failed request_invalid request_late request_not_addressed request_not_permitted

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::{EXPECTED_HEADER, Link, OPERATION_HEADER};
-use crate::{BusError, KvError, kv::KV_TIMEOUT};
+use super::{EXPECTED_HEADER, Link, OPERATION_HEADER, watch::review::Told};
+use crate::{BusError, KvError, KvLast, kv::KV_TIMEOUT};
 
 /// "No message found".
 const NO_MESSAGE: u64 = 10037;
@@ -13,19 +13,13 @@ const NO_MESSAGE: u64 = 10037;
 const NO_STREAM: u64 = 10059;
 /// "Stream name already in use with a different configuration".
 const NAME_IN_USE: u64 = 10058;
+/// "Insufficient resources", "insufficient storage resources available" and "resource limits exceeded for account".
+const FULL: [u64; 4] = [10002, 10023, 10047, 10077];
 /// "Wrong last sequence", with and without the sequence in its text.
 const WRONG_SEQUENCE: [u64; 2] = [10071, 10164];
 
 /// Header of deletions that newer servers make by themselves.
 const MARKER_HEADER: &str = "Nats-Marker-Reason";
-
-/// What is stored last under a key.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stored {
-    pub(super) revision: u64,
-    /// `None` if that is a deletion.
-    pub(super) value: Option<Bytes>,
-}
 
 /// Why a request was not fulfilled.
 #[derive(Debug)]
@@ -57,26 +51,54 @@ impl From<KvError> for Failure {
 /// On how many servers a bucket is kept: any one of a cluster may fail; a server of its own has only itself.
 const REPLICAS: [u8; 2] = [3, 1];
 
-/// Which of several buckets of one name it is, and how far.
+/// The first version whose clusters let one of several writers win who expect the same revision.
+const CLUSTERS_SINCE: (u64, u64) = (2, 11);
+
+/// Which of several buckets of one name it is, and what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     /// When it was made, as JetStream writes it.
     created: Option<String>,
     /// Its last revision.
-    pub(super) revision: u64,
+    revision: u64,
+    /// Its entries, markers of deletions included.
+    entries: u64,
 }
 
 impl Identity {
-    fn of(info: &Value) -> Self {
-        let revision = info.get("state").and_then(|state| state.get("last_seq")).and_then(Value::as_u64);
+    /// Reads what JetStream says of a bucket.
+    ///
+    /// # Errors
+    /// [`KvError::TooOld`] if compare-and-set cannot be relied on in it.
+    fn of(info: &Value) -> Result<Self, KvError> {
+        let state = |name: &str| info.get("state").and_then(|state| state.get(name)).and_then(Value::as_u64);
+        check_version(info)?;
         let created = info.get("created").and_then(Value::as_str).map(ToOwned::to_owned);
-        Self { created, revision: revision.unwrap_or_default() }
+        let (revision, entries) = (state("last_seq").unwrap_or_default(), state("messages").unwrap_or(u64::MAX));
+        Ok(Self { created, revision, entries })
     }
 
-    /// Returns whether this is another bucket than the one before, or went back behind a revision that was seen of it.
-    pub(super) fn has_lost(&self, before: &Self, seen: u64) -> bool {
-        self.created != before.created || self.revision < seen
+    /// Returns whether this is another bucket than the one before, or lacks something that was told of it.
+    pub(super) fn has_lost(&self, before: &Self, told: Told) -> bool {
+        self.created != before.created || self.revision < told.revision || self.entries < told.keys
     }
+}
+
+/// Refuses buckets of clusters that let two writers win. The server that leads a bucket tells its version since 2.11.
+fn check_version(info: &Value) -> Result<(), KvError> {
+    let text = |part: &str, name: &str| info.get(part).and_then(|part| part.get(name)).and_then(Value::as_str);
+    let replicas = info.get("config").and_then(|config| config.get("num_replicas")).and_then(Value::as_u64);
+    if replicas.is_none_or(|replicas| replicas < 2) && text("cluster", "name").is_none_or(str::is_empty) {
+        return Ok(());
+    }
+    let metadata = info.get("config").and_then(|config| config.get("metadata"));
+    let version = metadata.and_then(|metadata| metadata.get("_nats.ver")).and_then(Value::as_str);
+    let parts = version.map(|version| version.split('.').map_while(|part| part.parse::<u64>().ok()));
+    let since = parts.and_then(|mut parts| Some((parts.next()?, parts.next()?)));
+    if since.is_some_and(|since| since >= CLUSTERS_SINCE) {
+        return Ok(());
+    }
+    Err(KvError::TooOld { version: version.map(ToOwned::to_owned) })
 }
 
 /// One bucket's requests.
@@ -122,25 +144,26 @@ impl<L: Link> Api<L> {
         if let Some(identity) = self.info().await? {
             return Ok(identity);
         }
-        let mut why_not = String::new();
+        let mut why_not = not_understood();
         for replicas in REPLICAS {
             let made = self.call("STREAM.CREATE", &self.config(replicas)).await?;
             match refusal(&made) {
-                None => return Ok(Identity::of(&made)),
+                None => return Identity::of(&made),
                 // Somebody else was faster, and wants it otherwise.
                 Some((NAME_IN_USE, _)) => return Ok(self.info().await?.unwrap_or_default()),
-                Some((_, why)) => why.clone_into(&mut why_not),
+                Some(refusal) => why_not = refused(refusal),
             }
         }
-        Err(KvError::Unavailable(why_not))
+        Err(why_not)
     }
 
-    async fn info(&self) -> Result<Option<Identity>, KvError> {
+    /// Returns which bucket it is, if it is there.
+    pub(super) async fn info(&self) -> Result<Option<Identity>, KvError> {
         let info = self.call("STREAM.INFO", &json!({})).await?;
         match refusal(&info) {
-            None => Ok(Some(Identity::of(&info))),
+            None => Identity::of(&info).map(Some),
             Some((NO_STREAM, _)) => Ok(None),
-            Some((_, why)) => Err(KvError::Unavailable(why.into())),
+            Some(refusal) => Err(refused(refusal)),
         }
     }
 
@@ -155,13 +178,13 @@ impl<L: Link> Api<L> {
     }
 
     /// Returns what is stored last under `key`, a deletion included. Asks who leads, so it is the last there is.
-    pub(super) async fn last(&self, key: &str) -> Result<Option<Stored>, KvError> {
+    pub(super) async fn last(&self, key: &str) -> Result<Option<KvLast>, KvError> {
         let body = json!({ "last_by_subj": format!("{}{key}", self.prefix) });
         let answer = self.call("STREAM.MSG.GET", &body).await?;
         match refusal(&answer) {
             None => stored(&answer).map(Some).ok_or_else(not_understood),
             Some((NO_MESSAGE | NO_STREAM, _)) => Ok(None),
-            Some((_, why)) => Err(KvError::Unavailable(why.into())),
+            Some(refusal) => Err(refused(refusal)),
         }
     }
 
@@ -182,7 +205,7 @@ impl<L: Link> Api<L> {
         match refusal(&answer) {
             None => answer.get("seq").and_then(Value::as_u64).ok_or_else(|| not_understood().into()),
             Some((code, _)) if WRONG_SEQUENCE.contains(&code) => Err(Failure::Changed),
-            Some((_, why)) => Err(KvError::Unavailable(why.into()).into()),
+            Some(refusal) => Err(refused(refusal).into()),
         }
     }
 
@@ -200,7 +223,7 @@ impl<L: Link> Api<L> {
         match refusal(&answer) {
             None => answer.get("num_pending").and_then(Value::as_u64).ok_or_else(|| not_understood().into()),
             Some((NO_STREAM, _)) => Err(Failure::Missing),
-            Some((_, why)) => Err(KvError::Unavailable(why.into()).into()),
+            Some(refusal) => Err(refused(refusal).into()),
         }
     }
 
@@ -239,6 +262,10 @@ fn refusal(answer: &Value) -> Option<(u64, &str)> {
     Some((error.get("err_code").and_then(Value::as_u64).unwrap_or_default(), why))
 }
 
+fn refused((code, why): (u64, &str)) -> KvError {
+    if FULL.contains(&code) { KvError::Full(why.into()) } else { KvError::Unavailable(why.into()) }
+}
+
 fn failed(error: BusError) -> KvError {
     match error {
         BusError::TimedOut { waited, .. } => KvError::TimedOut { waited },
@@ -247,7 +274,7 @@ fn failed(error: BusError) -> KvError {
     }
 }
 
-fn stored(answer: &Value) -> Option<Stored> {
+fn stored(answer: &Value) -> Option<KvLast> {
     let message = answer.get("message")?;
     let revision = message.get("seq")?.as_u64()?;
     let decoded = |name| match message.get(name) {
@@ -257,7 +284,7 @@ fn stored(answer: &Value) -> Option<Stored> {
     let headers = String::from_utf8_lossy(&decoded("hdrs")?).into_owned();
     let mut headers = headers.lines().filter_map(|line| line.split_once(':'));
     let is_deletion = headers.any(|(name, value)| says_deletion(name, value.trim()));
-    Some(Stored { revision, value: if is_deletion { None } else { Some(decoded("data")?.into()) } })
+    Some(KvLast { revision, value: if is_deletion { None } else { Some(decoded("data")?.into()) } })
 }
 
 /// Returns whether a header says that its entry is a deletion.
@@ -279,22 +306,45 @@ mod tests {
 
     #[test]
     fn a_bucket_is_known_by_when_it_was_made_and_never_goes_back() {
-        let of = |created: &str, last: u64| Identity::of(&json!({ "created": created, "state": { "last_seq": last } }));
-        let before = of("a", 7);
-        assert!(!of("a", 9).has_lost(&before, 9));
-        assert!(of("a", 8).has_lost(&before, 9));
-        assert!(of("b", 9).has_lost(&before, 9));
+        let of = |created: &str, last: u64, messages: u64| {
+            let state = json!({ "last_seq": last, "messages": messages });
+            Identity::of(&json!({ "created": created, "state": state })).unwrap()
+        };
+        let (before, told) = (of("a", 7, 3), Told { revision: 9, keys: 3 });
+        assert!(!of("a", 9, 3).has_lost(&before, told));
+        assert!(of("a", 8, 3).has_lost(&before, told));
+        assert!(of("b", 9, 3).has_lost(&before, told));
+        assert!(of("a", 10, 2).has_lost(&before, told));
+    }
+
+    #[test]
+    fn old_servers_keep_a_bucket_alone_and_newer_ones_as_a_cluster() {
+        let of = |replicas: u64, cluster: &str, version: Option<&str>| {
+            let metadata = version.map(|version| json!({ "_nats.ver": version }));
+            let config = json!({ "num_replicas": replicas, "metadata": metadata });
+            let info = json!({ "config": config, "cluster": { "name": cluster, "leader": "n1" } });
+            Identity::of(&info).map(drop).map_err(|error| error.code())
+        };
+        for (replicas, cluster) in [(3, "c"), (1, "c"), (3, "")] {
+            for old in [None, Some("2.10.29"), Some("2"), Some("new")] {
+                assert_eq!(of(replicas, cluster, old), Err("nats_too_old"), "{replicas} {cluster:?} {old:?}");
+            }
+            for new in ["2.11.0", "2.15.1", "2.12.0-RC.1", "3.0.0"] {
+                assert_eq!(of(replicas, cluster, Some(new)), Ok(()), "{replicas} {cluster:?} {new}");
+            }
+        }
+        assert_eq!(of(1, "", None), Ok(()));
     }
 
     #[test]
     fn stored_entries_are_read_or_refused() {
         let value = json!({ "message": { "seq": 7, "data": BASE64.encode(b"v") } });
-        assert_eq!(stored(&value).unwrap(), Stored { revision: 7, value: Some("v".into()) });
+        assert_eq!(stored(&value).unwrap(), KvLast { revision: 7, value: Some("v".into()) });
         let empty = json!({ "message": { "seq": 7 } });
         assert_eq!(stored(&empty).unwrap().value, Some(Bytes::new()));
         let headers = BASE64.encode(b"NATS/1.0\r\nKV-Operation: PURGE\r\nNats-Rollup: sub\r\n\r\n");
         let marker = json!({ "message": { "seq": 8, "hdrs": headers } });
-        assert_eq!(stored(&marker).unwrap(), Stored { revision: 8, value: None });
+        assert_eq!(stored(&marker).unwrap(), KvLast { revision: 8, value: None });
         for bad in [json!({}), json!({ "message": { "seq": "7" } }), json!({ "message": { "seq": 7, "data": "%" } })] {
             assert_eq!(stored(&bad), None, "{bad}");
         }

@@ -1,26 +1,28 @@
 //! One watch: a consumer of JetStream's, and a new one as soon as something may have been missed.
 
-use std::{collections::VecDeque, time::Duration};
+pub(super) mod review;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Connection, LAST_HEADER, Link, SILENCE_MAX,
-    api::{Api, Identity, says_deletion},
+    api::{Api, says_deletion},
     bounded,
 };
 use crate::{KvEntry, KvError, KvEvent, KvWatch, Message, Subscription, bus::STATUS_HEADER, watch as state};
+use review::Review;
 
 /// Pauses between attempts to make a new consumer.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Opens a watch.
-pub(super) async fn open<L: Link>(api: Api<L>) -> Result<KvWatch, KvError> {
-    let connection = api.link.connection();
-    let mut watch =
-        Watch { api, connection, feed: None, told: VecDeque::new(), identity: None, seen: 0, has_lost: false };
+/// Opens a watch. Whoever doubts what it told says so by `doubting`.
+pub(super) async fn open<L: Link>(api: Api<L>, doubting: Arc<state::Sender<()>>) -> Result<KvWatch, KvError> {
+    let (connection, review, heard) = (api.link.connection(), Review::new(api.clone(), doubting), Instant::now());
+    let mut watch = Watch { api, connection, feed: None, heard, told: VecDeque::new(), review, has_lost: false };
     watch.reopen().await?;
     Ok(KvWatch::new(futures::stream::unfold(watch, |mut watch| async move { Some((watch.next().await?, watch)) })))
 }
@@ -30,12 +32,11 @@ struct Watch<L> {
     connection: state::Receiver<Connection>,
     /// `None` while there is no consumer.
     feed: Option<(Subscription, Feed)>,
+    /// When the consumer said something last.
+    heard: Instant,
     /// What is to be told next: never more than two.
     told: VecDeque<KvEvent>,
-    /// The bucket it was when it was looked at last.
-    identity: Option<Identity>,
-    /// The last revision told of it.
-    seen: u64,
+    review: Review<L>,
     /// Something was lost since the last reset.
     has_lost: bool,
 }
@@ -54,8 +55,10 @@ impl<L: Link> Watch<L> {
                     let message = tokio::select! {
                         biased;
                         _ = self.connection.changed() => None,
-                        message = timeout(SILENCE_MAX, subscription.next()) => message.ok().flatten(),
+                        () = self.review.lost() => None,
+                        message = timeout_at(self.heard + SILENCE_MAX, subscription.next()) => message.ok().flatten(),
                     };
+                    self.heard = Instant::now();
                     let step = message.map_or(Step::Broken, |message| feed.step(message, &self.api.prefix));
                     self.take(step).await;
                 }
@@ -69,9 +72,7 @@ impl<L: Link> Watch<L> {
             Step::Nothing => {}
             Step::Tell(events) => {
                 for event in events {
-                    if let KvEvent::Put(KvEntry { revision, .. }) | KvEvent::Delete { revision, .. } = &event {
-                        self.seen = self.seen.max(*revision);
-                    }
+                    self.review.tell(&event);
                     self.told.push_back(event);
                 }
             }
@@ -91,6 +92,9 @@ impl<L: Link> Watch<L> {
         loop {
             match bounded(self.reopen()).await {
                 Ok(()) => break,
+                Err(error @ KvError::TooOld { .. }) if pause == PAUSE_MIN => {
+                    tracing::error!(%error, "the watch of a bucket is down");
+                }
                 Err(error) => tracing::debug!(%error, ?pause, "the watch of a bucket is down"),
             }
             // A connection that comes back ends the pause, one that is closed everything.
@@ -112,16 +116,13 @@ impl<L: Link> Watch<L> {
         let subscription =
             self.api.link.subscribe(&inbox, None).await.map_err(|error| KvError::Unavailable(error.to_string()))?;
         let identity = self.api.ensure().await?;
-        if self.identity.as_ref().is_some_and(|before| identity.has_lost(before, self.seen)) {
-            (self.has_lost, self.seen) = (true, 0);
-        }
-        self.identity = Some(identity);
+        self.has_lost |= self.review.begin(identity);
         let gone = || KvError::Unavailable("JetStream refused a watch".into());
         let pending = self.api.consume(&inbox).await.map_err(|failure| failure.or(gone))?;
         let feed = Feed { last: 0, is_caught_up: pending == 0 };
         self.told.clear();
         self.told.extend(feed.is_caught_up.then_some(KvEvent::CaughtUp));
-        self.feed = Some((subscription, feed));
+        (self.feed, self.heard) = (Some((subscription, feed)), Instant::now());
         Ok(())
     }
 }

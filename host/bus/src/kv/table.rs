@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Expect, KvEntry, KvError, KvEvent};
+use super::{Expect, KvEntry, KvError, KvEvent, KvLast};
 
 /// The last write of each key. Deletions are kept too, as JetStream keeps its markers: their revisions count.
 #[derive(Debug, Default)]
@@ -22,15 +22,9 @@ struct Slot {
 }
 
 impl Table {
-    /// Returns what is stored.
-    pub(crate) fn get(&self, key: &str) -> Option<KvEntry> {
-        let (revision, value) = self.last(key)?;
-        Some(KvEntry { key: key.into(), value: value?, revision })
-    }
-
-    /// Returns the last write of a key: its revision, and its value unless it is a deletion.
-    pub(crate) fn last(&self, key: &str) -> Option<(u64, Option<Bytes>)> {
-        self.slots.get(key).map(|slot| (slot.revision, slot.value.clone()))
+    /// Returns the last write of a key.
+    pub(crate) fn last(&self, key: &str) -> Option<KvLast> {
+        self.slots.get(key).map(|slot| KvLast { revision: slot.revision, value: slot.value.clone() })
     }
 
     /// Writes a value, or a deletion for `None`, if `expect` holds; returns the revision.
@@ -38,6 +32,7 @@ impl Table {
         let slot = self.slots.get(key);
         let holds = match expect {
             Expect::Any => true,
+            Expect::Unwritten => slot.is_none(),
             Expect::Absent => slot.is_none_or(|slot| slot.value.is_none()),
             Expect::Revision(revision) => slot.is_some_and(|slot| slot.revision == revision),
         };
@@ -57,6 +52,19 @@ impl Table {
     #[cfg(feature = "test-util")]
     pub(crate) const fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Returns how many keys were written.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Loses everything but how many writes there were.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn purge(&mut self) {
+        self.slots.clear();
+        self.by_revision.clear();
     }
 
     /// Returns how many writes after revision `seen` still stand.
@@ -95,9 +103,11 @@ mod tests {
         assert_eq!(table.write("k", value("2"), Expect::Revision(1)), Ok(2));
         assert!(table.write("k", None, Expect::Revision(1)).is_err());
         assert_eq!(table.write("k", None, Expect::Revision(2)), Ok(3));
-        assert_eq!(table.get("k"), None);
+        assert_eq!(table.last("k"), Some(KvLast { revision: 3, value: None }));
+        assert!(table.write("k", value("x"), Expect::Unwritten).is_err());
         assert_eq!(table.write("k", value("4"), Expect::Absent), Ok(4));
-        assert_eq!(table.get("k").unwrap().revision, 4);
+        assert_eq!(table.last("k"), Some(KvLast { revision: 4, value: value("4") }));
+        assert_eq!(table.write("new", value("5"), Expect::Unwritten), Ok(5));
     }
 
     #[test]

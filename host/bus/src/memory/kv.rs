@@ -8,7 +8,7 @@ use wattle_types::BoxFuture;
 
 use super::{MemoryBus, Network};
 use crate::{
-    Expect, KvEntry, KvError, KvEvent, KvStore, KvWatch,
+    Expect, KvError, KvEvent, KvLast, KvStore, KvWatch,
     bus::MESSAGE_LEN_MAX,
     kv::{check_bucket, check_key, table::Table},
 };
@@ -70,10 +70,10 @@ impl Network {
 }
 
 impl KvStore for MemoryBucket {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvEntry>, KvError>> {
+    fn last<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KvLast>, KvError>> {
         Box::pin(async move {
             check_key(key)?;
-            self.with(|bucket| bucket.table.get(key))
+            self.with(|bucket| bucket.table.last(key))
         })
     }
 

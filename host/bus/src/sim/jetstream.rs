@@ -7,9 +7,12 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::world::{Care, Down, Event, World};
+use super::{
+    Flaw,
+    world::{Care, Down, Event, World},
+};
 use crate::{
-    Expect, KvEvent, Message,
+    Expect, KvEvent, KvLast, Message,
     bus::STATUS_HEADER,
     jetstream::{EXPECTED_HEADER, HEARTBEAT, LAST_HEADER, OPERATION_HEADER},
     kv::table::Table,
@@ -32,6 +35,11 @@ pub(super) struct Store {
     /// By reply subject.
     answered: BTreeMap<String, Bytes>,
     order: VecDeque<String>,
+    pub(super) flaw: Option<Flaw>,
+    /// With [`Flaw::SilentPurge`]: how many entries each bucket had when it was purged.
+    purged: BTreeMap<String, usize>,
+    /// With [`Flaw::BothAccepted`]: the revision before the last of each subject.
+    before: BTreeMap<String, u64>,
 }
 
 #[derive(Debug)]
@@ -48,6 +56,12 @@ impl Store {
     pub(super) fn lose(&mut self, bucket: &str) {
         self.tables.remove(bucket);
         self.consumers.retain(|_, consumer| consumer.bucket != bucket);
+    }
+
+    pub(super) fn purge(&mut self, bucket: &str) {
+        let Some(table) = self.tables.get_mut(bucket) else { return };
+        *self.purged.entry(bucket.into()).or_default() += table.len();
+        table.purge();
     }
 
     pub(super) fn forget_consumers(&mut self) {
@@ -91,7 +105,10 @@ impl Store {
         let Some(table) = self.tables.get(bucket) else { return Some(refusal(10059, "stream not found")) };
         match verb {
             "STREAM.INFO" => self.info(bucket),
-            "STREAM.MSG.GET" => Some(last(table, bucket, body.get("last_by_subj")?.as_str()?)),
+            "STREAM.MSG.GET" => {
+                let is_silent = self.flaw == Some(Flaw::SilentPurge) && self.purged.contains_key(bucket);
+                Some(last(table, bucket, body.get("last_by_subj")?.as_str()?, is_silent))
+            }
             "CONSUMER.CREATE" => {
                 let pending = table.count_after(0);
                 let inbox = body.get("config")?.get("deliver_subject")?.as_str()?.to_owned();
@@ -107,21 +124,31 @@ impl Store {
 
     fn info(&self, bucket: &str) -> Option<Value> {
         let (table, made) = (self.tables.get(bucket)?, self.made.get(bucket).copied().unwrap_or_default());
-        let state = json!({ "last_seq": table.revision() });
+        let hidden = self.purged.get(bucket).filter(|_| self.flaw == Some(Flaw::SilentPurge)).copied();
+        let messages = table.len() + hidden.unwrap_or_default();
+        let state = json!({ "last_seq": table.revision(), "messages": messages });
         Some(json!({ "config": { "name": format!("KV_{bucket}") }, "created": made.to_string(), "state": state }))
     }
 
     fn write(&mut self, message: &Message) -> Option<Value> {
         let (bucket, key) = message.subject.strip_prefix("$KV.")?.split_once('.')?;
+        let is_silent = self.flaw == Some(Flaw::SilentPurge) && self.purged.contains_key(bucket);
         let table = self.tables.get_mut(bucket)?;
         let header = |name| message.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value);
         let wrong = || refusal(10071, "wrong last sequence");
         let expect = match header(EXPECTED_HEADER).map(|revision| revision.parse::<u64>()) {
             None => Expect::Any,
             Some(Ok(0)) if table.last(key).is_none() => Expect::Any,
+            Some(Ok(1)) if is_silent && table.last(key).is_none() => Expect::Any,
+            // As if two servers of a cluster had looked at the same moment.
+            Some(Ok(revision)) if self.before.get(&message.subject) == Some(&revision) => Expect::Any,
             Some(Ok(revision)) => Expect::Revision(revision),
             Some(Err(_)) => return Some(refusal(10003, "bad request")),
         };
+        if self.flaw == Some(Flaw::BothAccepted) {
+            let last = table.last(key).map_or(0, |last| last.revision);
+            self.before.insert(message.subject.clone(), last);
+        }
         let value = header(OPERATION_HEADER).is_none().then(|| message.payload.clone());
         let written = table.write(key, value, expect);
         Some(written.map_or_else(|_| wrong(), |revision| json!({ "stream": format!("KV_{bucket}"), "seq": revision })))
@@ -149,10 +176,11 @@ fn refusal(code: u64, why: &str) -> Value {
     json!({ "error": { "code": 400, "err_code": code, "description": why } })
 }
 
-fn last(table: &Table, bucket: &str, subject: &str) -> Value {
+fn last(table: &Table, bucket: &str, subject: &str, is_silent: bool) -> Value {
     let key =
         subject.strip_prefix("$KV.").and_then(|rest| rest.strip_prefix(bucket)).and_then(|key| key.strip_prefix('.'));
-    let Some((revision, value)) = key.and_then(|key| table.last(key)) else {
+    let gone = KvLast { revision: 1, value: None };
+    let Some(KvLast { revision, value }) = key.and_then(|key| table.last(key)).or(is_silent.then_some(gone)) else {
         return refusal(10037, "no message found");
     };
     let headers = if value.is_some() { "" } else { "NATS/1.0\r\nKV-Operation: PURGE\r\n\r\n" };

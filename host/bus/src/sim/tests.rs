@@ -205,6 +205,50 @@ async fn a_watch_heals_after_cuts_restarts_and_a_lost_bucket() {
     reached(&mut watch, 1).await;
 }
 
+/// Follows a watch for a while; returns how often it told of a loss.
+async fn losses(watch: &mut crate::KvWatch, how_long: Duration) -> usize {
+    let mut count = 0;
+    let following = async {
+        loop {
+            count += usize::from(watch.next().await == Some(KvEvent::Reset { lost: true }));
+        }
+    };
+    let _over = tokio::time::timeout(how_long, following).await;
+    count
+}
+
+async fn put_all(bucket: &dyn KvStore) {
+    for key in ["a", "b", "c"] {
+        bucket.put(key, "1".into(), Expect::Unwritten).await.unwrap();
+    }
+    bucket.delete("c", Expect::Any).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_notices_that_its_bucket_was_purged() {
+    let (net, second) = (SimNet::new(3), Duration::from_secs(1));
+    let bus = net.connect("one");
+    let bucket = bus.bucket("b").await.unwrap();
+    let mut watch = bucket.watch().await.unwrap();
+    put_all(&*bucket).await;
+    assert_eq!(losses(&mut watch, second * 30).await, 0);
+    net.purge_bucket("b");
+    assert_eq!(losses(&mut watch, second * 6).await, 1);
+    // Others write on, and whoever finds less than it knew need not wait.
+    put_all(&*bucket).await;
+    assert_eq!(losses(&mut watch, second * 6).await, 0);
+    net.purge_bucket("b");
+    bucket.put("d", "1".into(), Expect::Any).await.unwrap();
+    bucket.doubt();
+    assert_eq!(losses(&mut watch, second).await, 1);
+    // While nobody looked.
+    put_all(&*bucket).await;
+    assert_eq!(losses(&mut watch, second * 6).await, 0);
+    net.purge_bucket("b");
+    net.restart_broker();
+    assert_eq!(losses(&mut watch, second * 6).await, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_watch_ends_up_right_whatever_happened() {
     for seed in 0..30 {

@@ -16,6 +16,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
             let expect = match expect {
                 Expect::Any => "any".to_owned(),
                 Expect::Absent => "absent".to_owned(),
+                Expect::Unwritten => "unwritten".to_owned(),
                 Expect::Revision(revision) => revision.to_string(),
             };
             let released = if lease.released { "released " } else { "" };
@@ -166,6 +167,7 @@ fn a_fence_refuses_what_is_older_than_what_it_has_seen() {
     assert!([1, 1, 3].map(|term| fence.admit(term)).into_iter().all(|admitted| admitted));
     assert!(!fence.admit(2));
     assert!(fence.admit(3));
+    assert!(!fence.admit(u64::MAX));
     assert_eq!(fence.highest(), 3);
 }
 
@@ -234,7 +236,7 @@ impl World {
         let renewed = lease.renewed;
         let holds = match expect {
             Expect::Any => true,
-            Expect::Absent => self.store.0.is_none(),
+            Expect::Unwritten | Expect::Absent => self.store.0.is_none(),
             Expect::Revision(revision) => self.store.1 == revision,
         };
         let answer = if holds {
@@ -386,4 +388,17 @@ fn who_is_outvoted_lets_go_and_does_not_try() {
     assert_eq!(tick(&mut election, start, t, t + 600_000), None);
     let again = told(&election.handle(at(start, t + 600_000), Event::Outvoted(false)));
     assert_eq!(again, ["2.3@11"]);
+}
+
+#[test]
+fn two_leaders_never_share_a_term_however_late_it_is() {
+    let start = Instant::now();
+    let mut election = Election::new(host(1));
+    let last = |term, revision| Event::Saw { lease: Some(lease(2, term, 1)), revision };
+    election.handle(start, last(TERM_MAX - 1, 1));
+    election.handle(start, Event::Refused { term: u64::MAX });
+    let (ms, effects) = tick(&mut election, start, 0, 2_000).unwrap();
+    assert_eq!(effects, [format!("{TERM_MAX}.1@1")]);
+    election.handle(at(start, ms), last(TERM_MAX, 2));
+    assert_eq!(tick(&mut election, start, ms, ms + 10_000), None);
 }

@@ -12,7 +12,7 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
-use wattle_bus::{Expect, KvError, KvStore};
+use wattle_bus::{Expect, KvError, KvLast, KvStore};
 
 use super::{Node, now};
 use crate::{
@@ -142,6 +142,10 @@ impl Leading {
         match wrote {
             Ok(Wrote { renewed, result: Ok(revision) }) => self.handle(Event::Written { renewed, revision }),
             Ok(Wrote { renewed, result: Err(NotWritten::Conflicted { expected, lease, revision }) }) => {
+                // What is gone without a trace was not deleted: more may be gone.
+                if revision == 0 {
+                    self.node.0.shared.doubt();
+                }
                 self.handle(Event::Conflicted { renewed, expected, lease, revision });
             }
             Ok(Wrote { renewed, result: Err(NotWritten::Failed(error)) }) => {
@@ -223,12 +227,12 @@ async fn put(store: &dyn KvStore, lease: &Lease, expect: Expect) -> Result<u64, 
         return Err(error.into());
     }
     let expected = if let Expect::Revision(revision) = expect { revision } else { 0 };
-    let Some(found) = store.get(LEADER_KEY).await? else {
+    let Some(KvLast { revision, value }) = store.last(LEADER_KEY).await? else {
         return Err(NotWritten::Conflicted { expected, lease: None, revision: 0 });
     };
-    let lease = match parse(Bucket::Lattice, LEADER_KEY, &found.value) {
-        Entry::Lease(lease) => Some(lease),
+    let lease = match value.map(|value| parse(Bucket::Lattice, LEADER_KEY, &value)) {
+        Some(Entry::Lease(lease)) => Some(lease),
         _ => None,
     };
-    Err(NotWritten::Conflicted { expected, lease, revision: found.revision })
+    Err(NotWritten::Conflicted { expected, lease, revision })
 }

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wattle_bus::{Bus, Expect, KvError, KvEvent, KvStore, KvWatch, watch};
+use wattle_bus::{Bus, Expect, KvError, KvEvent, KvLast, KvStore, KvWatch, watch};
 use wattle_types::LatticeId;
 
 use crate::spec::{self, Bucket, Changed, Edit, EditError, LatticeData, config_bucket, lattice_bucket};
@@ -130,8 +131,9 @@ impl Shared {
 
     /// Changes an entry by compare-and-set, and waits until the copy has it.
     ///
-    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile. Returns the revision
-    /// that was written, or `None` if the entry said so already.
+    /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile. Where the store has
+    /// nothing, not even a trace of a deletion, it has lost what the copy has: `edit` gets that. Returns the revision that
+    /// was written, or `None` if the entry said so already.
     ///
     /// # Errors
     /// [`SharedError::Edit`] with what `edit` says, or if no host would take the entry; [`SharedError::Store`] when the
@@ -144,15 +146,21 @@ impl Shared {
     ) -> Result<Option<u64>, SharedError> {
         let store = self.store(bucket);
         for _ in 0..ATTEMPTS_MAX {
-            let current = store.get(key).await?;
-            // What the store has lost is not written back yet, but holds.
-            let lost = if current.is_none() { self.read(|data| data.lost_entry(bucket, key).cloned()) } else { None };
-            let value = current.as_ref().map(|entry| &entry.value).or(lost.as_ref());
-            let value: Option<&[u8]> = value.map(AsRef::as_ref);
+            let (value, expect) = match store.last(key).await? {
+                Some(KvLast { value: None, .. }) => (None, Expect::Absent),
+                Some(KvLast { value, revision }) => (value, Expect::Revision(revision)),
+                None => (self.lost(bucket, key), Expect::Unwritten),
+            };
+            let is_lost = expect == Expect::Unwritten && value.is_some();
+            let value: Option<&[u8]> = value.as_deref();
             let Edit::Write(next) = edit(value)? else { return Ok(None) };
             spec::check(bucket, key, value, &next)?;
-            let expect = current.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision));
-            match store.put(key, next, expect).await {
+            match store.put(key, next.clone(), expect).await {
+                // In a bucket that was made anew, revisions say nothing yet.
+                Ok(revision) if is_lost => {
+                    self.until(|data| data.stored(bucket, key) == Some((&next, revision))).await;
+                    return Ok(Some(revision));
+                }
                 Ok(revision) => {
                     self.applied(bucket, key, revision).await;
                     return Ok(Some(revision));
@@ -162,6 +170,19 @@ impl Shared {
             }
         }
         Err(KvError::Conflict { key: key.to_owned() }.into())
+    }
+
+    /// Returns what the copy has of an entry of which the store has nothing, and has what else is lost looked for.
+    fn lost(&self, bucket: Bucket, key: &str) -> Option<Bytes> {
+        let lost = self.read(|data| data.stored(bucket, key).map(|(value, _)| value.clone()))?;
+        self.doubt();
+        Some(lost)
+    }
+
+    /// Has both copies compared with what is stored, because something is gone that nobody deleted.
+    pub(super) fn doubt(&self) {
+        self.0.lattice.doubt();
+        self.0.config.doubt();
     }
 
     /// Deletes an entry, and waits until the copy knows.

@@ -403,3 +403,80 @@ async fn a_host_with_a_wrong_clock_leaves_leading_to_those_who_agree() {
         assert!(wrong.leads().is_none() && leads_within(&[&two, &three], 1).await);
     }
 }
+
+/// A link of the actor, under a name.
+fn named_link(name: &str) -> crate::spec::LinkSpec {
+    let (contract, link_name) = ("wasmcloud:keyvalue".parse().unwrap(), name.parse().unwrap());
+    let key = wattle_types::LinkKey { actor: actor(1), contract, link_name };
+    let provider = crate::fixtures::provider("kv");
+    crate::spec::LinkSpec::new(wattle_types::LinkDefinition { key, provider, values: Default::default() })
+}
+
+/// How many links the store has of the actor.
+async fn links_stored(scene: &Scene) -> usize {
+    let key = named_link("a").entry_key();
+    let Some(entry) = scene.store.get(&key).await.unwrap() else { return 0 };
+    match crate::spec::parse(Bucket::Lattice, &key, &entry.value) {
+        crate::spec::Entry::Component(component) => component.links.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_what_the_store_has_lost_begins_with_what_is_known_of_it() {
+    for is_purged in [true, false] {
+        let scene = Scene::new().await;
+        let shared = |n: usize| scene.nodes[n].shared();
+        for name in ["a", "b"] {
+            shared(0).put_link(&named_link(name), false).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if is_purged {
+            scene.net.purge_bucket(LATTICE)
+        } else {
+            scene.net.lose_bucket(LATTICE)
+        }
+        // At once, at a host that may not know it yet.
+        shared(2).put_link(&named_link("c"), false).await.unwrap();
+        assert_eq!(links_stored(&scene).await, 3, "purged: {is_purged}");
+        assert!(shared(1).delete_link(&named_link("a").definition.key).await.unwrap());
+        assert_eq!(links_stored(&scene).await, 2, "purged: {is_purged}");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(links_stored(&scene).await, 2, "purged: {is_purged}");
+        assert_eq!([0, 1, 2].map(|n| shared(n).read(|data| data.links().count())), [2; 3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purged_store_is_written_back_within_seconds() {
+    let mut scene = Scene::new().await;
+    let config = scene.buses[0].bucket("CONFIGDATA_default").await.unwrap();
+    config.put("c", r#"{"a":"1"}"#.into(), Expect::Absent).await.unwrap();
+    let key = Target::Actor(actor(1)).declared_key();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for (bucket, secs) in [(LATTICE, 3), ("CONFIGDATA_default", 7)] {
+        scene.net.purge_bucket(bucket);
+        tokio::time::sleep(Duration::from_secs(secs)).await;
+        assert!(scene.store.get(&key).await.unwrap().is_some(), "{bucket}");
+        assert!(config.get("c").await.unwrap().is_some(), "{bucket}");
+    }
+    assert!(scene.leads().await);
+    assert_eq!((scene.declared(), scene.ordered()), (vec![1; 3], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_cannot_be_is_not_taken_on() {
+    let bus = MemoryBus::new();
+    let one = node(Arc::new(bus.connect()), 1, false).await;
+    assert!(leads_within(&[&one], 5).await);
+    let store = bus.bucket(LATTICE).await.unwrap();
+    let held = store.get(LEADER_KEY).await.unwrap().unwrap();
+    let mut lease: serde_json::Value = serde_json::from_slice(&held.value).unwrap();
+    lease["term"] = u64::MAX.into();
+    store.put(LEADER_KEY, lease.to_string().into(), Expect::Any).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let two = node(Arc::new(bus.connect()), 2, false).await;
+    one.leave(Duration::from_secs(1)).await;
+    assert!(leads_within(&[&two], 10).await);
+    assert!(two.leads().unwrap() <= crate::leader::TERM_MAX);
+}

@@ -11,7 +11,7 @@ use crate::spec::Bucket;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Writes what the store has lost where there is nothing. Every host does: each entry is written by the first, and no
+/// Writes what the store has lost where nothing was written since, not even a deletion. Every host does: each entry is written by the first, and no
 /// host needs to be chosen, which could not be done without the store.
 pub(super) async fn restore(shared: Shared, bucket: Bucket) {
     let mut pause = PAUSE_MIN;
@@ -26,7 +26,7 @@ pub(super) async fn restore(shared: Shared, bucket: Bucket) {
         for key in lost {
             // Others write, too: what was told meanwhile is not lost any more.
             let Some(value) = shared.read(|data| data.lost_entry(bucket, &key).cloned()) else { continue };
-            match shared.store(bucket).put(&key, value, Expect::Absent).await {
+            match shared.store(bucket).put(&key, value, Expect::Unwritten).await {
                 Ok(_) | Err(KvError::Conflict { .. }) => {}
                 Err(error @ (KvError::TooLarge { .. } | KvError::BadKey(_))) => {
                     tracing::error!(?bucket, key, %error, "an entry that was lost cannot be written back");
