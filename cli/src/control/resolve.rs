@@ -17,8 +17,7 @@ impl Client {
         self.host_among(wanted).await
     }
 
-    /// Returns the host meant, if it answers: for work that may be waited for long, and that one that is not there would
-    /// be waited for in vain.
+    /// Returns the host meant, if it answers: for work that may be waited for long, in vain if it is not there.
     pub(crate) async fn host_that_answers(&self, wanted: &str) -> Result<HostId, CliError> {
         self.host_among(Some(wanted)).await
     }

@@ -10,8 +10,9 @@ const EXAMPLES: &str = "\
 Examples:
   wattle stop provider httpserver
 
-While running actors are linked to it and no other host runs it, it stops only with --force. Its links stay: actors get an error that says what is missing, until it is started again or another is linked. \
-What is declared ends when its scale is 0: see wattle scale.";
+While running actors are linked to it and no other host runs it, it stops only with --force. Its links stay: \
+actors get an error that says what is missing, until it is started again or another is linked. What is declared \
+ends when its scale is 0: see wattle scale.";
 
 /// Stops a provider after its calls in flight.
 #[derive(Debug, Args)]
