@@ -50,7 +50,7 @@ pub enum ClaimsError {
         found: Digest,
     },
     /// The claims were valid until `expired_at`.
-    #[error("the claims expired {} seconds ago", .now.saturating_sub(*.expired_at))]
+    #[error("the claims expired {} ago", span(.now.saturating_sub(*.expired_at)))]
     Expired {
         /// Last second of validity, in seconds since 1970.
         expired_at: u64,
@@ -58,7 +58,7 @@ pub enum ClaimsError {
         now: u64,
     },
     /// The claims become valid at `valid_from`.
-    #[error("the claims are valid only in {} seconds", .valid_from.saturating_sub(*.now))]
+    #[error("the claims are valid only in {}", span(.valid_from.saturating_sub(*.now)))]
     NotYetValid {
         /// First second of validity, in seconds since 1970.
         valid_from: u64,
@@ -176,5 +176,15 @@ impl ClaimsError {
             Self::InvocationMismatch { .. } => "invocation_mismatch",
             Self::Key(key) => key.code(),
         }
+    }
+}
+
+/// Writes seconds in a unit that people count in.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -96,9 +96,9 @@ impl Unpacker {
     fn error(&self, error: &io::Error) -> ClaimsError {
         match error.kind() {
             io::ErrorKind::FileTooLarge => ClaimsError::ArchiveTooLarge { limit: self.limit },
-            _ => {
-                ClaimsError::ArchiveMalformed(error.to_string().chars().filter(|c| !c.is_control()).take(200).collect())
-            }
+            io::ErrorKind::UnexpectedEof => ClaimsError::ArchiveMalformed("it ends too early".into()),
+            // What is said of it otherwise quotes the file's bytes.
+            _ => ClaimsError::ArchiveMalformed("it is no tar archive, or a damaged one".into()),
         }
     }
 }
