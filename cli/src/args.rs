@@ -22,8 +22,8 @@ First steps:
   wattle claims sign hello.wasm --name Hello --cap wasmcloud:httpserver
   wattle start actor hello_s.wasm
   wattle start provider httpserver
-  wattle link put Hello httpserver wasmcloud:httpserver address=127.0.0.1:8080
-  curl http://127.0.0.1:8080/
+  wattle link put Hello httpserver wasmcloud:httpserver address=127.0.0.1:8081
+  curl http://127.0.0.1:8081/
 ";
 
 /// Runs signed WebAssembly actors and links them, live, to what they need.
@@ -64,6 +64,10 @@ pub(crate) struct Cli {
     )]
     pub(crate) keys_dir: Option<PathBuf>,
 
+    /// Show ids whole in tables, not only as much of them as is needed to name them.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) full_ids: bool,
+
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
@@ -91,6 +95,14 @@ impl Cli {
             }
         }
         Ok(cli)
+    }
+}
+
+#[cfg(test)]
+impl Cli {
+    /// Returns what stands below all commands.
+    pub(crate) fn help() -> String {
+        EXIT_CODES.to_owned()
     }
 }
 
@@ -198,6 +210,9 @@ pub(crate) enum Command {
     Label(commands::label::Label),
     #[command(subcommand)]
     Get(commands::get::Get),
+    Ps(commands::get::InventoryArgs),
+    Inspect(commands::claims::InspectArgs),
+    Logs(commands::logs::LogsArgs),
     Call(commands::call::CallArgs),
     Spy(commands::spy::SpyArgs),
     Top(commands::top::TopArgs),

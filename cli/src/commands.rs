@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod claims;
 pub(crate) mod completions;
 pub(crate) mod config;
+mod contracts;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod drain;
@@ -13,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod label;
 mod lasting;
 pub(crate) mod link;
+pub(crate) mod logs;
 mod pairs;
 pub(crate) mod par;
 pub(crate) mod rollout;
@@ -45,6 +47,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Config(verb) => config::run(context, verb).await,
         Command::Label(verb) => label::run(context, verb).await,
         Command::Get(noun) => get::run(context, noun).await,
+        Command::Ps(args) => get::ps(context, args).await,
+        Command::Inspect(args) => claims::inspect(context, &args),
+        Command::Logs(args) => logs::run(context, &args).await,
         Command::Call(args) => call::run(context, args).await,
         Command::Spy(args) => spy::run(context, args).await,
         Command::Top(args) => top::run(context, args).await,

@@ -13,18 +13,19 @@ use wattle_bus::{
     Bus, NatsAuth, NatsBus, NatsOptions, TlsIdentity,
     nats_server::{self, NatsServerError},
 };
-use wattle_types::{ActorId, BoxFuture, HostId};
+use wattle_types::{ActorId, BoxFuture, HostId, ProviderId};
 use wattle_wascap::{KeyKind, KeyPair};
 
 use crate::{
     HostRunner,
     args::{Cli, Connection},
     commands,
-    control::Client,
+    control::{Client, known},
     error::CliError,
     keystore::{DEFAULT_NAME, Keystore},
     output::{Format, Output, Stream},
     run_dir::{Nats, RunDir},
+    table::Layout,
 };
 
 /// Where NATS is when nobody says.
@@ -47,6 +48,8 @@ pub(crate) struct Environment {
     pub(crate) results: Stream,
     pub(crate) remarks: Stream,
     pub(crate) colors: bool,
+    /// The terminal's width, where results go to one.
+    pub(crate) columns: Option<usize>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) state_home: Option<PathBuf>,
     pub(crate) cache_home: Option<PathBuf>,
@@ -113,6 +116,7 @@ pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, 
         results,
         remarks,
         colors,
+        columns,
         home,
         state_home,
         cache_home,
@@ -123,7 +127,7 @@ pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, 
         interrupt,
     } = environment;
     let context = Context {
-        output: Output::new(cli.output, results, remarks, colors),
+        output: Output::new(cli.output, results, remarks, colors).laid_out(Layout { columns, full_ids: cli.full_ids }),
         connection: cli.connection,
         host,
         command_line: arguments,
@@ -145,6 +149,15 @@ pub(crate) async fn execute(arguments: Vec<OsString>, environment: Environment, 
             error.kind.exit_code()
         }
     }
+}
+
+/// Writes a word so that a shell reads it as one.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Spells `wattle help start actor` as `wattle start actor --help`.
@@ -197,6 +210,11 @@ impl Environment {
             results: Box::new(io::stdout()),
             remarks: Box::new(io::stderr()),
             colors: io::stderr().is_terminal() && io::stdout().is_terminal() && path("NO_COLOR").is_none(),
+            columns: io::stdout()
+                .is_terminal()
+                .then(terminal_size::terminal_size)
+                .flatten()
+                .map(|size| size.0.0.into()),
             home: path("HOME").or_else(|| path("USERPROFILE")),
             state_home: path("XDG_STATE_HOME"),
             cache_home: path("XDG_CACHE_HOME"),
@@ -228,14 +246,13 @@ impl Context {
             let down = format!("wattle down --run-dir {}", path.display());
             return Ok(RunDir::new(path, down));
         }
+        Ok(RunDir::of_lattice(&self.state_dir()?, self.connection.lattice.as_str()))
+    }
+
+    /// Returns where the run directories of all lattices are.
+    fn state_dir(&self) -> Result<PathBuf, CliError> {
         let state = || self.home_dir().map(|home| home.join(".local").join("state"));
-        let state = self.state_home.clone().map_or_else(state, Ok)?;
-        let lattice = self.connection.lattice.as_str();
-        let down = match lattice {
-            "default" => "wattle down".into(),
-            other => format!("wattle down --lattice {other}"),
-        };
-        Ok(RunDir::new(state.join("wattle").join(lattice), down))
+        Ok(self.state_home.clone().map_or_else(state, Ok)?.join("wattle"))
     }
 
     /// Returns where compiled modules are kept by default.
@@ -295,6 +312,25 @@ impl Context {
         client.actor(host.as_ref(), wanted).await
     }
 
+    /// Returns the actor meant, whether it runs or not: what is linked or claimed in the lattice outlives it.
+    pub(crate) async fn known_actor(&self, client: &Client, wanted: &str) -> Result<ActorId, CliError> {
+        match self.actor(client, wanted).await {
+            Err(error) if error.code == "actor_not_found" => {}
+            found => return found,
+        }
+        let host = client.any_host(self.connection.host.as_deref()).await?;
+        client.known(&host).await?.actor(wanted)
+    }
+
+    /// Returns the provider meant, whether it runs or not.
+    pub(crate) async fn known_provider(&self, client: &Client, wanted: ProviderId) -> Result<ProviderId, CliError> {
+        if !known::is_beginning(&wanted) {
+            return Ok(wanted);
+        }
+        let host = client.any_host(self.connection.host.as_deref()).await?;
+        client.known(&host).await?.provider(wanted)
+    }
+
     /// Connects to NATS.
     pub(crate) async fn bus(&self, nats: &Nats) -> Result<Arc<dyn Bus>, CliError> {
         self.bus_of(nats, None).await
@@ -324,7 +360,19 @@ impl Context {
         };
         let (urls, inbox_prefix) = (vec![nats.url.clone()], nats_inbox.clone());
         let name = "wattle".into();
-        (self.connect)(NatsOptions { urls, auth, tls_ca, tls_identity, inbox_prefix, js_domain, name }).await
+        let connected =
+            (self.connect)(NatsOptions { urls, auth, tls_ca, tls_identity, inbox_prefix, js_domain, name }).await;
+        connected.map_err(|error| self.whose_nats(&nats.url, error))
+    }
+
+    /// Adds to a refusal of NATS's whose it is, where it is that of a host on this machine.
+    fn whose_nats(&self, url: &str, error: CliError) -> CliError {
+        if !error.message.contains("authorization violation") {
+            return error;
+        }
+        let dirs = self.state_dir().map(|state| RunDir::all(&state, self.run_dir().ok())).unwrap_or_default();
+        let hints: Vec<_> = dirs.iter().filter_map(|dir| dir.hint_for(url)).collect();
+        CliError { hints: hints.into_iter().chain(error.hints).collect(), ..error }
     }
 
     /// Returns where NATS is and what it lets us in with: as given, as the host of this run directory left it, or its
@@ -341,6 +389,12 @@ impl Context {
             (None, None) => nats.credentials,
         };
         Nats { credentials, ..nats }
+    }
+
+    /// Returns the command line as it can be typed again.
+    pub(crate) fn typed(&self) -> String {
+        let words = self.command_line.iter().skip(1).map(|word| quoted(&word.to_string_lossy()));
+        std::iter::once("wattle".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     /// Tells every step of a command.

@@ -1,6 +1,7 @@
 //! The client's side of the control interface.
 
 pub(crate) mod fleet;
+pub(crate) mod known;
 mod lattice;
 mod resolve;
 
@@ -26,6 +27,7 @@ use wattle_wascap::KeyPair;
 use crate::error::{CliError, Kind};
 
 pub(crate) use fleet::Fleet;
+pub(crate) use known::Known;
 
 /// Longest wait for the first host to answer a ping, when somebody listens.
 const FIRST_HOST_TIMEOUT: Duration = Duration::from_secs(2);

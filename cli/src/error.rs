@@ -141,6 +141,12 @@ impl CliError {
         self
     }
 
+    /// Adds all of these.
+    pub(crate) fn hints(mut self, hints: Vec<String>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
     /// The result, already written, says all there is to say.
     pub(crate) fn already_told(mut self) -> Self {
         self.is_told = true;
@@ -173,6 +179,13 @@ impl From<BusError> for CliError {
             BusError::TooLarge { .. } => made.hint(
                 "send less: payloads of calls grow by a third on their way over NATS; HTTP requests may be larger",
             ),
+            BusError::NotAllowed { subject } if subject.starts_with("_INBOX") => {
+                made.hint("say what the inboxes of your role begin with: --nats-inbox PREFIX (or WATTLE_NATS_INBOX)")
+            }
+            BusError::NotAllowed { .. } => made
+                .hint("say who you are: --nats-creds FILE or --nats-nkey FILE")
+                .hint("a user may be for one lattice only: --lattice NAME")
+                .hint("where each role has inboxes of its own: --nats-inbox PREFIX (or WATTLE_NATS_INBOX)"),
             BusError::TimedOut { .. } => made.hint("try again, or wait longer with --timeout SECONDS"),
             _ => made,
         }
@@ -201,6 +214,9 @@ impl From<ClaimsError> for CliError {
             ClaimsError::Missing => made.hint("sign it: wattle claims sign MODULE.wasm --cap CONTRACT"),
             ClaimsError::WasmMalformed { .. } => {
                 made.hint("give a module built for wasm32, for example: cargo build --target wasm32-unknown-unknown")
+            }
+            ClaimsError::ArchiveMalformed(_) => {
+                made.hint("give the whole archive, .par or .par.gz, as wattle par insert or wash wrote it")
             }
             ClaimsError::TokenMalformed(_) => made.hint("give a .wasm module, a .par or .par.gz archive, or a token"),
             ClaimsError::IssuerWrongKind { .. } => made.hint("see the keys you have: wattle keys list"),

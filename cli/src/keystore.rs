@@ -243,6 +243,11 @@ impl Keystore {
 
     fn not_found(&self, wanted: &str, kind: Option<KeyKind>) -> CliError {
         let kind = kind.map_or_else(|| "key".into(), |kind| format!("{kind} key"));
+        if wanted.contains('/') || Path::new(wanted).extension().is_some_and(|extension| extension == EXTENSION) {
+            return CliError::new(Kind::Refused, "key_not_found", format!("there is no key file {wanted:?}"))
+                .hint("check the path; it is relative to the directory you are in")
+                .hint("see the keys you have: wattle keys list");
+        }
         let message = format!("there is no {kind} {wanted:?} in {}", self.directory.display());
         CliError::new(Kind::Refused, "key_not_found", message)
             .hint("see the keys you have: wattle keys list")

@@ -14,6 +14,7 @@ mod keystore;
 mod output;
 mod reference;
 mod run_dir;
+mod spelling;
 mod table;
 
 pub use context::run;

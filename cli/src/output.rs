@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     error::CliError,
-    table::{Table, one_line, printable},
+    table::{Layout, Table, one_line, printable},
 };
 
 /// How results are written.
@@ -29,6 +29,7 @@ pub(crate) type Stream = Box<dyn Write + Send>;
 pub(crate) struct Output {
     format: Format,
     colors: bool,
+    layout: Layout,
     results: Mutex<Stream>,
     remarks: Mutex<Stream>,
 }
@@ -36,7 +37,18 @@ pub(crate) struct Output {
 impl Output {
     /// Makes the output; `colors` says whether standard error shows them.
     pub(crate) fn new(format: Format, results: Stream, remarks: Stream, colors: bool) -> Self {
-        Self { format, colors, results: Mutex::new(results), remarks: Mutex::new(remarks) }
+        let layout = Layout::default();
+        Self { format, colors, layout, results: Mutex::new(results), remarks: Mutex::new(remarks) }
+    }
+
+    /// Returns the same output with tables that look so.
+    pub(crate) fn laid_out(self, layout: Layout) -> Self {
+        Self { layout, ..self }
+    }
+
+    /// Returns how tables look.
+    pub(crate) const fn layout(&self) -> Layout {
+        self.layout
     }
 
     pub(crate) const fn is_json(&self) -> bool {
@@ -63,14 +75,14 @@ impl Output {
             self.remark(empty);
             return Ok(());
         }
-        self.result(&items, |items| table.render(items))
+        self.result(&items, |items| table.render(items, self.layout))
     }
 
     /// Writes one of a stream of results: a line of JSON, or a line of text.
     pub(crate) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), CliError> {
         let line = match self.format {
             Format::Json => serde_json::to_string(value).map_err(|error| CliError::internal(error.to_string()))?,
-            Format::Text => one_line(&text(value)),
+            Format::Text => one_line(&self.layout.ids(&text(value))),
         };
         self.bytes(format!("{line}\n").as_bytes())
     }
@@ -109,8 +121,8 @@ impl Output {
     /// Tells people that a step is done. Silent in JSON.
     pub(crate) fn step(&self, step: &str, detail: &str, elapsed_ms: u64) {
         if !self.is_json() {
-            let mark = self.paint("32", "+");
-            self.tell(format!("{mark} {step:<10} {}  ({elapsed_ms} ms)", printable(detail)).trim_end());
+            let (mark, detail) = (self.paint("32", "+"), printable(&self.layout.ids(detail)));
+            self.tell(format!("{mark} {step:<10} {detail}  ({elapsed_ms} ms)").trim_end());
         }
     }
 
@@ -148,7 +160,8 @@ impl Output {
         let _unread = lock(&self.remarks).write_all(format!("{text}\n").as_bytes());
     }
 
-    fn paint(&self, color: &str, text: &str) -> String {
+    /// Shows a text in a color, where there are colors.
+    pub(crate) fn paint(&self, color: &str, text: &str) -> String {
         if self.colors { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }

@@ -56,6 +56,10 @@ fn file(text: &str, directory: &Path) -> Result<String, CliError> {
     let path = match path.canonicalize() {
         Ok(path) => path,
         Err(_) if given.is_absolute() => return Ok(format!("{FILE}{}", given.display())),
+        Err(_) if is_image(text) => {
+            let error = CliError::usage(format!("{text} names an OCI image, and no registry is asked for files"));
+            return Err(error.hint("pull the file yourself, for example with oras pull, and give its path"));
+        }
         Err(error) => return Err(CliError::file("read", &path, &error)),
     };
     if !path.is_file() {
@@ -63,6 +67,13 @@ fn file(text: &str, directory: &Path) -> Result<String, CliError> {
         return Err(error.hint("give the path of a file"));
     }
     Ok(format!("{FILE}{}", path.display()))
+}
+
+/// Whether it is written as images are: `oci://...`, or a registry, a path and a tag or digest.
+fn is_image(text: &str) -> bool {
+    let Some((registry, path)) = text.split_once('/') else { return false };
+    let is_registry = registry.contains(['.', ':']) && !registry.starts_with('.') || registry == "localhost";
+    text.starts_with("oci://") || is_registry && path.rsplit('/').next().is_some_and(|name| name.contains([':', '@']))
 }
 
 #[cfg(test)]
@@ -92,6 +103,17 @@ mod tests {
         for text in ["/nonexistent/a.wasm", elsewhere] {
             assert_eq!(module(text, here).unwrap(), elsewhere);
             assert_eq!(provider(text, here).unwrap(), elsewhere);
+        }
+    }
+
+    #[test]
+    fn an_image_is_no_path() {
+        for image in ["ghcr.io/acme/counter:1.0", "oci://ghcr.io/counter", "localhost:5000/counter@sha256:00"] {
+            let error = module(image, Path::new("/")).unwrap_err();
+            assert!(error.message.contains("OCI image"), "{image}: {error}");
+        }
+        for path in ["./ghcr.io/counter:1", "out/counter.wasm", "a.b/counter.wasm"] {
+            assert_eq!(module(path, Path::new("/")).unwrap_err().code, "file_not_found", "{path}");
         }
     }
 

@@ -70,6 +70,38 @@ impl RunDir {
         Self { path, down }
     }
 
+    /// Returns the run directory of a lattice, in the directory of all.
+    pub(crate) fn of_lattice(state: &Path, lattice: &str) -> Self {
+        let down = match lattice {
+            "default" => "wattle down".into(),
+            other => format!("wattle down --lattice {other}"),
+        };
+        Self::new(state.join(lattice), down)
+    }
+
+    /// Returns the run directories on this machine that are known: those of all lattices, and `given`.
+    pub(crate) fn all(state: &Path, given: Option<Self>) -> Vec<Self> {
+        let entries = fs::read_dir(state).into_iter().flatten().flatten();
+        let lattices = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut all: Vec<_> = lattices.map(|lattice| Self::of_lattice(state, &lattice)).collect();
+        all.extend(given);
+        all.sort_by(|left, right| left.path.cmp(&right.path));
+        all.dedup_by(|left, right| left.path == right.path);
+        all
+    }
+
+    /// Returns how to be let in by the NATS at `url`, or to end it, if it is that of a host that runs from here or was
+    /// killed.
+    pub(crate) fn hint_for(&self, url: &str) -> Option<String> {
+        let state = self.read().ok().flatten().filter(|state| is_same_server(&state.nats_url, url))?;
+        let credentials = state.nats_creds?;
+        let (name, credentials, down) = (state.friendly_name, credentials.display(), &self.down);
+        Some(match self.lock() {
+            Ok(Some(_)) => format!("that NATS was left by host {name}, which was killed: end it with {down}"),
+            _ => format!("that NATS is of host {name}: give --nats-creds {credentials}"),
+        })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -204,6 +236,11 @@ impl RunDir {
     fn state_file(&self) -> PathBuf {
         self.path.join("host.json")
     }
+}
+
+fn is_same_server(left: &str, right: &str) -> bool {
+    let plain = |url: &str| url.rsplit("://").next().unwrap_or_default().replace("localhost", "127.0.0.1");
+    plain(left) == plain(right)
 }
 
 /// Writes a file that everybody may read beside its place and moves it there, so that nobody ever sees half of it.

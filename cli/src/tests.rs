@@ -2,6 +2,7 @@
 
 mod archives;
 mod commands;
+mod documents;
 mod folder;
 mod help;
 mod lattice;

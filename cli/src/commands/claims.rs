@@ -8,18 +8,20 @@ use clap::Subcommand;
 
 use crate::{context::Context, error::CliError, keystore::Obtained};
 
+pub(crate) use inspect::{InspectArgs, date, run as inspect};
+
 /// Signs modules, makes tokens, looks at claims.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Claims {
     Sign(Box<sign::SignArgs>),
-    Inspect(inspect::InspectArgs),
+    Inspect(InspectArgs),
     Token(token::TokenArgs),
 }
 
 pub(super) fn run(context: &Context, verb: Claims) -> Result<(), CliError> {
     match verb {
         Claims::Sign(args) => sign::run(context, *args),
-        Claims::Inspect(args) => inspect::run(context, &args),
+        Claims::Inspect(args) => inspect(context, &args),
         Claims::Token(args) => token::run(context, args),
     }
 }

@@ -10,7 +10,7 @@ use wattle_wascap::KeyKind;
 use crate::{
     context::Context,
     error::{CliError, Kind},
-    table::{self, Table},
+    table::{self, Layout, Table},
 };
 
 const EXAMPLES: &str = "\
@@ -56,14 +56,14 @@ pub(super) async fn run(context: &Context, _args: DoctorArgs) -> Result<(), CliE
         redis(),
     ];
     let is_healthy = checks.iter().all(|check| check.status != Status::Missing);
-    context.output.result(&checks, |checks| describe(checks))?;
+    context.output.result(&checks, |checks| describe(checks, context.output.layout()))?;
     if is_healthy {
         return Ok(());
     }
     Err(CliError::new(Kind::Unavailable, "machine_incomplete", "something is missing").already_told())
 }
 
-fn describe(checks: &[Check]) -> String {
+fn describe(checks: &[Check], layout: Layout) -> String {
     let status = |check: &Check| match check.status {
         Status::Ok => "ok",
         Status::Optional => "optional",
@@ -74,7 +74,7 @@ fn describe(checks: &[Check]) -> String {
         .column("what", |check: &Check| check.name.to_owned())
         .column("needed for", |check| check.needed_for.to_owned())
         .column("found", |check| check.detail.clone())
-        .render(checks);
+        .render(checks, layout);
     for check in checks {
         if let Some(remedy) = &check.remedy {
             text.push_str(&format!("\n{}: {}\n", check.name, table::one_line(remedy)));

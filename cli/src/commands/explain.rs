@@ -1,11 +1,12 @@
 //! `wattle explain`.
 
+mod page;
 mod pages;
 
 use clap::Args;
 use serde_json::json;
 
-use crate::{context::Context, error::CliError};
+use crate::{context::Context, error::CliError, spelling};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,12 +25,28 @@ pub(crate) struct ExplainArgs {
 
 pub(super) fn run(context: &Context, args: ExplainArgs) -> Result<(), CliError> {
     let page = match &args.code {
-        Some(code) => page(code).ok_or_else(|| {
-            CliError::usage(format!("{code:?} is not the code of an error")).hint("see all: wattle explain")
-        })?,
+        Some(code) => page(code).ok_or_else(|| unknown(code))?,
         None => pages::ALL.to_owned(),
     };
-    context.output.result(&json!({ "code": args.code, "page": page }), |_| page.trim_end().to_owned())
+    context.output.result(&json!({ "code": args.code, "page": page }), |_| {
+        page::render(&page, context.output.layout(), |title| context.output.paint("1", title))
+    })
+}
+
+fn unknown(code: &str) -> CliError {
+    let error = CliError::usage(format!("{code:?} is not the code of an error"));
+    let error = match spelling::alike(code, codes()).as_slice() {
+        [] => error,
+        [only] => error.hint(format!("did you mean {only}?")),
+        several => error.hint(format!("one of these? {}", several.join(", "))),
+    };
+    error.hint("see all: wattle explain")
+}
+
+/// Returns all codes: those with a page, and those with a row.
+fn codes() -> impl Iterator<Item = &'static str> {
+    let rows = pages::ALL.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    pages::PAGES.iter().map(|(code, _)| *code).chain(rows.map(|(code, _)| code))
 }
 
 fn page(code: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use crate::{context::Context, error::CliError};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Label {
     Put(put::PutArgs),
-    #[command(alias = "del")]
+    #[command(visible_aliases = ["del", "rm"])]
     Delete(delete::DeleteArgs),
 }
 

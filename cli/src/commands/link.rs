@@ -12,7 +12,9 @@ use crate::{context::Context, error::CliError};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Link {
     Put(put::PutArgs),
+    #[command(visible_aliases = ["delete", "rm"])]
     Del(del::DelArgs),
+    #[command(visible_aliases = ["list", "ls"])]
     Query(query::QueryArgs),
 }
 

@@ -5,6 +5,7 @@ use std::{future::Future, time::Duration};
 use clap::Args;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use wattle_bus::{Message, Subscription};
 use wattle_types::{
@@ -15,8 +16,9 @@ use wattle_types::{
 };
 
 use crate::{
+    commands::claims::date,
     context::Context,
-    control::{Client, no_hosts},
+    control::{Client, Known, no_hosts},
     error::CliError,
     table,
 };
@@ -65,13 +67,14 @@ pub(super) async fn run(context: &Context, args: SpyArgs) -> Result<(), CliError
     let client = context.client().await?;
     let hosts = hosts(context, &client).await?;
     let actor = match &args.actor {
-        Some(wanted) => Some(context.actor(&client, wanted).await?),
+        Some(wanted) => Some(context.known_actor(&client, wanted).await?),
         None => None,
     };
     let bus = client.bus();
     let events = bus.subscribe(&subject::event(client.lattice(), "*"), None).await?;
     let inbox = bus.new_inbox();
     let invocations = bus.subscribe(&inbox, None).await?;
+    let names = names(context, &client).await;
     context.output.remark("Watching; Ctrl-C ends it.");
 
     let end = async {
@@ -91,7 +94,7 @@ pub(super) async fn run(context: &Context, args: SpyArgs) -> Result<(), CliError
         biased;
         interrupted = (context.interrupt)() => interrupted.map_err(|error| CliError::internal(error.to_string())),
         () = end => Ok(()),
-        ended = show(context, &args, events, invocations) => ended,
+        ended = show(context, &args, &names, (events, invocations)) => ended,
         ended = watching => ended,
     }
 }
@@ -106,6 +109,14 @@ async fn hosts(context: &Context, client: &Client) -> Result<Vec<HostId>, CliErr
         return Err(no_hosts(client.lattice()));
     }
     hosts.iter().map(|host| Ok(host.id.parse()?)).collect()
+}
+
+/// Returns the names of actors, for people. Whoever may not ask for them sees ids.
+async fn names(context: &Context, client: &Client) -> Known {
+    if context.output.is_json() {
+        return Known::default();
+    }
+    client.named().await.unwrap_or_default()
 }
 
 /// Has all hosts watch until the last of them has gone.
@@ -155,8 +166,8 @@ fn watch<'a>(
 async fn show(
     context: &Context,
     args: &SpyArgs,
-    mut events: Subscription,
-    mut invocations: Subscription,
+    names: &Known,
+    (mut events, mut invocations): (Subscription, Subscription),
 ) -> Result<(), CliError> {
     let mut lines = 0;
     while args.count.is_none_or(|count| lines < count) {
@@ -165,7 +176,7 @@ async fn show(
             invocation = invocations.next(), if !args.events => read(invocation)?.map(Seen::Invocation),
         };
         if let Some(seen) = seen {
-            context.output.line(&seen, describe)?;
+            context.output.line(&seen, |seen| describe(seen, names))?;
             lines += 1;
         }
     }
@@ -179,13 +190,14 @@ fn read<T: serde::de::DeserializeOwned>(message: Option<Message>) -> Result<Opti
     Ok(serde_json::from_slice(&message.payload).ok())
 }
 
-fn describe(seen: &Seen) -> String {
+fn describe(seen: &Seen, names: &Known) -> String {
+    let name = |id: &str| names.name(id).unwrap_or(id).to_owned();
     let line = match seen {
-        Seen::Event(event) => format!("event  {}  {}  {}", event.time, event.name(), event.data),
+        Seen::Event(event) => format!("event  {}  {}  {}", event.time, event.name(), dated(&event.data)),
         Seen::Invocation(call) => format!(
             "call   {} -> {}  {}{}  {} B in, {} B out, {}  {}",
-            call.origin,
-            call.target,
+            name(&call.origin),
+            name(&call.target),
             call.contract.as_ref().map(|contract| format!("{contract} ")).unwrap_or_default(),
             call.operation,
             call.request_len,
@@ -195,6 +207,17 @@ fn describe(seen: &Seen) -> String {
         ),
     };
     table::one_line(&line)
+}
+
+/// Writes the end of claims as a date.
+fn dated(data: &Value) -> Value {
+    let mut data = data.clone();
+    if let Some(expires) = data.get_mut("expires")
+        && let Some(date) = expires.as_u64().and_then(date)
+    {
+        *expires = date.into();
+    }
+    data
 }
 
 fn elapsed(us: u64) -> String {

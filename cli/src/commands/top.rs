@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     control::{Client, no_hosts},
     error::CliError,
-    table::Table,
+    table::{Layout, Table},
 };
 
 use snapshot::{HostRow, Row, Snapshot};
@@ -77,7 +77,7 @@ async fn show(context: &Context, client: &Client, args: &TopArgs) -> Result<(), 
         if context.output.is_json() {
             context.output.line(&snapshot, |_| String::new())?;
         } else {
-            context.output.frame(&text(&snapshot), shown == 0)?;
+            context.output.frame(&text(&snapshot, context.output.layout()), shown == 0)?;
         }
         before = after;
         shown += 1;
@@ -109,7 +109,7 @@ async fn load(client: &Client, host: HostId) -> Result<HostLoad, CliError> {
     serde_json::from_value(answer).map_err(|error| CliError::internal(format!("host {host}: {error}")))
 }
 
-fn text(snapshot: &Snapshot) -> String {
+fn text(snapshot: &Snapshot, layout: Layout) -> String {
     let hosts = Table::new()
         .column("host", |host: &HostRow| host.name.clone())
         .column("calls/s", |host| rate(host.calls_per_second))
@@ -126,7 +126,7 @@ fn text(snapshot: &Snapshot) -> String {
         .column("in flight", |row| row.in_flight.to_string())
         .column("waiting", |row| row.waiting.to_string())
         .column("swaps", |row| row.swaps.to_string());
-    format!("{}\n{}", hosts.render(&snapshot.hosts), rows.render(&snapshot.rows))
+    format!("{}\n{}", hosts.render(&snapshot.hosts, layout), rows.render(&snapshot.rows, layout))
 }
 
 fn rate(per_second: f64) -> String {

@@ -47,7 +47,7 @@ The host accepts what is signed by the accounts in your keys directory, and by t
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpArgs {
     /// Run in the background; returns when the host takes work.
-    #[arg(long)]
+    #[arg(short, long, visible_alias = "detach")]
     detached: bool,
     /// A name for people.
     #[arg(long, value_name = "NAME")]

@@ -8,7 +8,10 @@ use wattle_types::{
     control::{Host, HostInventory},
 };
 
-use super::{Client, no_hosts, resolve::actor_in};
+use super::{
+    Client, no_hosts,
+    resolve::{Candidate, actor_in},
+};
 use crate::error::CliError;
 
 /// Hosts asked at once for what they run.
@@ -55,10 +58,10 @@ impl Fleet {
         if let Ok(id) = wanted.parse() {
             return Ok(id);
         }
-        let mut actors: Vec<_> = self.hosts.iter().flat_map(|host| &host.components).collect();
-        actors.sort_by(|left, right| left.actor().cmp(right.actor()));
-        actors.dedup_by(|left, right| left.actor() == right.actor());
-        Ok(actor_in(&actors, wanted, "in this lattice")?.actor().parse()?)
+        let mut actors: Vec<_> = self.hosts.iter().flat_map(|host| &host.components).map(Candidate::from).collect();
+        actors.sort_by(|left, right| left.id.cmp(right.id));
+        actors.dedup_by(|left, right| left.id == right.id);
+        actor_in(&actors, wanted, "runs in this lattice")
     }
 
     /// Returns the hosts that run an actor.

@@ -6,7 +6,10 @@ use wattle_types::{
 };
 
 use super::{Client, no_hosts};
-use crate::error::{CliError, Kind};
+use crate::{
+    error::{CliError, Kind},
+    spelling,
+};
 
 impl Client {
     /// Returns the host meant by an id, unique prefix or name, or the only one.
@@ -47,8 +50,8 @@ impl Client {
         match host {
             Some(host) => {
                 let inventory = self.inventory(host).await?;
-                let actors: Vec<_> = inventory.components.iter().collect();
-                Ok(actor_in(&actors, wanted, "on this host")?.actor().parse()?)
+                let actors: Vec<_> = inventory.components.iter().map(Candidate::from).collect();
+                actor_in(&actors, wanted, "runs on this host")
             }
             None => self.fleet().await?.actor(wanted),
         }
@@ -85,30 +88,53 @@ fn host_in<'a>(hosts: &'a [Host], wanted: Option<&str>) -> Result<&'a Host, CliE
     }
 }
 
-/// Chooses an actor by id, unique prefix, call alias or name. `place` says whose actors these are.
-pub(super) fn actor_in<'a>(
-    actors: &[&'a ActorDescription],
-    wanted: &str,
-    place: &str,
-) -> Result<&'a ActorDescription, CliError> {
-    let names = |actor: &&'a ActorDescription| {
-        let alias = actor.wattle.as_ref().and_then(|details| details.call_alias.as_ref());
-        [&actor.id].into_iter().chain(&actor.name).chain(alias).map(String::as_str).collect()
-    };
-    let found = matching(actors, wanted, |actor| actor.actor(), names);
-    let list = |actors: &[&&ActorDescription]| {
-        let name = |actor: &ActorDescription| actor.name.clone().unwrap_or_else(|| "unnamed".into());
-        actors.iter().map(|actor| format!("{} ({})", name(actor), actor.id)).collect::<Vec<_>>().join(", ")
+/// An actor that may be meant.
+pub(super) struct Candidate<'a> {
+    /// Its key.
+    pub(super) id: &'a str,
+    /// What whoever started it calls it, or its key again.
+    pub(super) chosen: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+    pub(super) alias: Option<&'a str>,
+}
+
+impl<'a> From<&'a ActorDescription> for Candidate<'a> {
+    fn from(actor: &'a ActorDescription) -> Self {
+        let alias = actor.wattle.as_ref().and_then(|details| details.call_alias.as_deref());
+        Self { id: actor.actor(), chosen: Some(&actor.id), name: actor.name.as_deref(), alias }
+    }
+}
+
+impl Candidate<'_> {
+    fn names(&self) -> Vec<&str> {
+        [self.name, self.alias, self.chosen].into_iter().flatten().collect()
+    }
+}
+
+/// Chooses an actor by id, unique prefix, call alias or name. `place` says what is common to these actors.
+pub(super) fn actor_in(actors: &[Candidate<'_>], wanted: &str, place: &str) -> Result<ActorId, CliError> {
+    if let Ok(id) = wanted.parse() {
+        return Ok(id);
+    }
+    let found = matching(actors, wanted, |actor| actor.id, Candidate::names);
+    let list = |actors: &[&Candidate<'_>]| {
+        actors
+            .iter()
+            .map(|actor| format!("{} ({})", actor.name.unwrap_or("unnamed"), actor.chosen.unwrap_or(actor.id)))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     match found.as_slice() {
-        [actor] => Ok(actor),
+        [actor] => Ok(actor.id.parse()?),
         [] => {
-            let error = CliError::new(Kind::Refused, "actor_not_found", format!("no actor {wanted:?} runs {place}"));
-            Err(if actors.is_empty() {
-                error.hint("start it: wattle start actor MODULE.wasm")
-            } else {
-                error.hint(format!("these run: {}", list(&actors.iter().collect::<Vec<_>>())))
-            })
+            let mut error = CliError::new(Kind::Refused, "actor_not_found", format!("no actor {wanted:?} {place}"));
+            if actors.is_empty() {
+                return Err(error.hint("start it: wattle start actor MODULE.wasm"));
+            }
+            if let Some(name) = spelling::nearest(wanted, actors.iter().flat_map(Candidate::names)) {
+                error = error.hint(format!("did you mean {name}?"));
+            }
+            Err(error.hint(format!("these do: {}", list(&actors.iter().collect::<Vec<_>>()))))
         }
         several => {
             let message = format!("{wanted:?} means {} actors", several.len());

@@ -2,7 +2,10 @@
 
 use clap::CommandFactory as _;
 
-use super::rig::{Rig, golden};
+use super::{
+    documents,
+    rig::{Rig, golden},
+};
 use crate::args::Cli;
 
 #[tokio::test]
@@ -37,6 +40,24 @@ fn every_command_that_acts_has_examples() {
         }
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         assert!(command.has_subcommands() || examples.contains("Examples:\n  wattle "), "{path:?}");
+    }
+}
+
+#[test]
+fn every_example_can_be_pasted() {
+    let mut paths = Vec::new();
+    walk(&Cli::command(), &mut Vec::new(), &mut paths);
+    for path in paths {
+        let mut command = Cli::command();
+        for name in &path {
+            command = command.find_subcommand(name).unwrap().clone();
+        }
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        // What is not indented are sentences.
+        let indented: Vec<_> = examples.lines().filter(|line| line.starts_with("  ")).collect();
+        for line in documents::commands(&indented.join("\n")) {
+            documents::check(&line);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wattle_bus::{Bus as _, Subscription};
 use wattle_types::control::{Canary, Command, Progress, Scale, SpreadGroup};
 
-use super::rig::{ACTOR, HOST, OTHER_HOST, Rig, done, golden, step};
+use super::rig::{ACTOR, HOST, OTHER_HOST, PROVIDER, Rig, done, golden, step};
 
 /// A module that does nothing.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -385,4 +385,122 @@ async fn a_link_is_served_wherever_the_provider_runs() {
     assert_eq!(ran.json()["served"], true, "{ran}");
     let ran = rig.run(&["link", "put", ACTOR, "cache", "wasmcloud:keyvalue"]).await;
     assert!(ran.code == 0 && ran.err.contains("provider cache is not running"), "{ran}");
+}
+
+/// Two links: of an actor that was stopped and is known by its claims, and of one known by nothing else.
+fn leftovers() -> Value {
+    let link = |actor: &str, provider: &str| {
+        json!({ "actor": actor, "contract": "wasmcloud:keyvalue", "link_name": "default", "provider": provider,
+            "values": {} })
+    };
+    json!([link(ACTOR, PROVIDER), link(GONE, "store")])
+}
+
+const GONE: &str = "MBLKCB57BTHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QUUY";
+
+#[tokio::test(start_paused = true)]
+async fn links_of_what_does_not_run_go_by_name_alias_and_beginning() {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    let script = move |command: &Command| match command {
+        Command::GetLinks => done(leftovers()),
+        command => {
+            seen.lock().unwrap().push(command.clone());
+            done(json!({ "served": true }))
+        }
+    };
+    let mut rig = Rig::new();
+    rig.add_idle_host("quiet-reed", HOST, script).await;
+    golden("link-query-leftovers", &rig.run(&["link", "ls"]).await);
+    for (typed, meant) in [("Counter", ACTOR), ("tally", ACTOR), (&ACTOR[..12], ACTOR), (&GONE[..12], GONE)] {
+        let ran = rig.run(&["link", "rm", typed, "wasmcloud:keyvalue"]).await;
+        assert_eq!(ran.code, 0, "{typed}: {ran}");
+        assert!(ran.out.starts_with(&format!("{typed} may not use")), "{ran}");
+        let Some(Command::DeleteLink { link }) = sent.lock().unwrap().pop() else { panic!("{typed}") };
+        assert_eq!(link.actor.to_string(), meant, "{typed}");
+        let only = rig.run(&["link", "query", "--actor", typed, "-o", "json"]).await.json();
+        assert_eq!((only.as_array().unwrap().len(), &only[0]["actor"]), (1, &json!(meant)), "{typed}");
+    }
+    let put = rig.run(&["link", "put", "tally", &PROVIDER[..12], "wasmcloud:keyvalue"]).await;
+    assert_eq!(put.code, 0, "{put}");
+    let Some(Command::PutLink { link, .. }) = sent.lock().unwrap().pop() else { panic!("{put}") };
+    assert_eq!((link.key.actor.to_string().as_str(), link.provider.as_str()), (ACTOR, PROVIDER));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_fit_a_terminal_and_ids_are_whole_where_asked() {
+    let script = |command: &Command| match command {
+        Command::GetLinks => done(leftovers()),
+        _ => done(counter("rolled_back")),
+    };
+    let mut rig = Rig::with_host(script).await;
+    rig.add_host("loud-reed", OTHER_HOST, script).await;
+    rig.columns = Some(80);
+    let nouns = ["hosts", "inventory", "declared", "links", "claims", "actors", "providers"];
+    for noun in nouns {
+        let ran = rig.run(&["get", noun]).await;
+        assert_eq!(ran.code, 0, "{ran}");
+        assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{ran}");
+        let whole = rig.run(&["get", noun, "--full-ids"]).await.out;
+        let json = rig.run(&["get", noun, "-o", "json"]).await.out;
+        let is_whole = |text: &str| [ACTOR, HOST].iter().any(|id| text.contains(id));
+        assert!(!is_whole(&ran.out) && is_whole(&json), "{noun}: {ran}{json}");
+        rig.columns = None;
+        let wide = rig.run(&["get", noun, "--full-ids"]).await.out;
+        assert!(noun == "providers" || is_whole(&wide), "{noun}: {whole}");
+        rig.columns = Some(80);
+    }
+    golden("get-declared-narrow", &rig.run(&["get", "declared"]).await);
+    golden("get-actors", &rig.run(&["get", "actors"]).await);
+    golden("get-providers", &rig.run(&["get", "providers"]).await);
+    assert_eq!(rig.run(&["ps"]).await.out, rig.run(&["get", "inventory"]).await.out);
+}
+
+#[tokio::test]
+async fn what_people_look_for_is_there() {
+    for line in [
+        &["link", "list"][..],
+        &["link", "ls"],
+        &["link", "rm", "A", "c:d"],
+        &["link", "delete", "A", "c:d"],
+        &["config", "rm", "a"],
+        &["config", "del", "a"],
+        &["label", "rm", "a", "b"],
+        &["get", "config", "a"],
+        &["up", "-d"],
+        &["up", "--detach"],
+        &["ps"],
+        &["inspect", "a.wasm"],
+        &["logs", "Counter", "-f"],
+    ] {
+        let words = std::iter::once("wattle").chain(line.iter().copied()).map(std::ffi::OsString::from);
+        assert!(crate::args::Cli::parse_line(&words.collect::<Vec<_>>()).is_ok(), "{line:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_shown_by_actor_and_followed() {
+    let mut rig = Rig::with_host(|_| done(json!([]))).await;
+    let folder = ".local/state/wattle/default";
+    std::fs::create_dir_all(rig.path(folder)).unwrap();
+    let log = rig.path(folder).join("host.log");
+    std::fs::write(&log, format!("one Counter\ntwo Counters\nthree actor={ACTOR}\n\u{1b}[31mhalf")).unwrap();
+    assert_eq!(rig.run(&["logs"]).await.out, format!("one Counter\ntwo Counters\nthree actor={ACTOR}\n"));
+    assert_eq!(rig.run(&["logs", "tally", "-n", "1"]).await.out, format!("three actor={ACTOR}\n"));
+    assert_eq!(rig.run(&["logs", "Counter"]).await.out, format!("one Counter\nthree actor={ACTOR}\n"));
+    rig.interrupt = Arc::new(move || {
+        let log = log.clone();
+        Box::pin(async move {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+            std::io::Write::write_all(&mut file, b" is whole\nnext\n").unwrap();
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            std::fs::remove_file(&log).unwrap();
+            std::fs::write(&log, "another host\n").unwrap();
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            Ok(())
+        })
+    });
+    let ran = rig.run(&["logs", "--follow", "--lines", "0"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "\u{fffd}[31mhalf is whole\nnext\nanother host\n"), "{ran}");
 }

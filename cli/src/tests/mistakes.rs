@@ -3,9 +3,9 @@
 use std::{net::TcpListener, sync::Arc};
 
 use wattle_bus::Bus as _;
-use wattle_types::control::Progress;
+use wattle_types::control::{Command, Progress};
 
-use super::rig::{HOST, NoHost, OTHER_HOST, Rig, ScriptedHost, golden};
+use super::rig::{ACTOR, HOST, NoHost, OTHER_HOST, PROVIDER, Rig, ScriptedHost, done, golden};
 use crate::context::connect_nats;
 
 /// Checks the text; and that programs get the same in one document, with the same exit code.
@@ -216,6 +216,192 @@ async fn a_broken_key_file_is_left_out_with_a_warning() {
     let up = rig.run(&["up", "--nats-url", "nats://test", "--host-key", "edge"]).await;
     assert_eq!(up.code, 1, "{up}");
     assert!(up.err.contains("broken.nk") && up.err.contains("Made the host key edge_"), "{up}");
+}
+
+fn refused(code: &'static str, message: &'static str, remedy: &'static str) -> Vec<Progress> {
+    vec![Progress::Failed { code: code.into(), message: message.into(), remedy: Some(remedy.into()) }]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_there_already() {
+    let rig = Rig::with_host(|_| {
+        let message = "the link is there already, to provider store";
+        refused("link_conflict", message, "replace it with: wattle link put ... --replace")
+    })
+    .await;
+    let put = ["link", "put", "Counter", "cache", "wasmcloud:keyvalue", "url=redis://db", "prefix=a b"];
+    check("link-conflict", &rig, &put).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mistyped_contracts_and_kinds() {
+    let rig = Rig::with_host(|command| match command {
+        Command::PutLink { .. } => refused(
+            "capability_not_claimed",
+            "Counter does not claim wasmcloud:keyvaleu",
+            "check the contract's spelling, or sign the module with the claim",
+        ),
+        _ => refused(
+            "provider_unknown",
+            "\"builtin:keyvalue-reds\" names no provider; this host has builtin:httpserver, builtin:keyvalue-redis",
+            "use one of those, or the path of a provider archive (.par, .par.gz)",
+        ),
+    })
+    .await;
+    check("mistyped-contract", &rig, &["link", "put", "Counter", "store", "wasmcloud:keyvaleu"]).await;
+    check("mistyped-kind", &rig, &["start", "provider", "keyvalue-reds"]).await;
+    check("mistyped-code", &rig, &["explain", "claims_mising"]).await;
+    check("mistyped-actor", &rig, &["stop", "actor", "Conter"]).await;
+    rig.file("m.wasm", b"\0asm\x01\0\0\0");
+    let signed = rig.run(&["claims", "sign", "m.wasm", "--cap", "wasmcloud:http-server"]).await;
+    assert!(signed.code == 0 && signed.err.contains("did you mean wasmcloud:httpserver?"), "{signed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_nobody_knows_is_unlinked() {
+    let rig = Rig::with_host(|_| done(serde_json::json!([]))).await;
+    check("unknown-link", &rig, &["link", "del", "Conter", "wasmcloud:keyvalue"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beginning_that_two_providers_have() {
+    let providers = ["A", "Q"].map(|last| format!("{}{last}", &PROVIDER[..55]));
+    let links = providers.map(|provider| {
+        serde_json::json!({ "actor": ACTOR, "contract": "a:b", "link_name": provider[55..], "provider": provider,
+            "values": {} })
+    });
+    let rig = Rig::with_host(move |_| done(serde_json::json!(links))).await;
+    check("two-providers", &rig, &["stop", "provider", &PROVIDER[..12]]).await;
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_ours() {
+    let rig = Rig::new();
+    check("oci-reference", &rig, &["start", "actor", "ghcr.io/acme/counter:1.0"]).await;
+    rig.file("m.wasm", b"\0asm\x01\0\0\0");
+    check("no-key-file", &rig, &["claims", "sign", "m.wasm", "--issuer", "./acme.nk"]).await;
+    check("no-logs", &rig, &["logs"]).await;
+    let mut bytes = vec![b'\xf1'; 1024];
+    bytes[257..262].copy_from_slice(b"ustar");
+    rig.file("broken.par", &bytes);
+    check("broken-archive", &rig, &["claims", "inspect", "broken.par"]).await;
+}
+
+#[tokio::test]
+async fn claims_that_have_ended() {
+    let mut rig = Rig::new();
+    rig.file("m.wasm", b"\0asm\x01\0\0\0");
+    assert_eq!(rig.run(&["claims", "sign", "m.wasm", "--expires-in-days", "1"]).await.code, 0);
+    rig.now += 40 * 24 * 3600;
+    let ran = rig.run(&["claims", "inspect", "m_s.wasm", "--strict"]).await;
+    assert_eq!(ran.code, 3, "{ran}");
+    golden("mistake-claims-ended", &ran);
+}
+
+/// Makes a rig whose NATS lets nobody in, and where a host left its state.
+fn locked_out(run_dir: &str) -> Rig {
+    let mut rig = Rig::new();
+    rig.connect = Arc::new(|_| {
+        let why = "nats://127.0.0.1:4222: authorization violation";
+        Box::pin(async move { Err(wattle_bus::BusError::Disconnected(why.into()).into()) })
+    });
+    std::fs::create_dir_all(rig.path(run_dir)).unwrap();
+    let creds = rig.path(run_dir).join("nats/nats.creds");
+    let state = serde_json::json!({ "pid": 1, "host_id": HOST, "friendly_name": "quiet-reed", "lattice": "default",
+        "nats_url": "nats://127.0.0.1:4222", "nats_creds": creds, "owns_nats": true, "version": "0" });
+    rig.file(&format!("{run_dir}/host.json"), state.to_string());
+    rig
+}
+
+/// Lets a host run from there.
+fn hold(rig: &Rig, run_dir: &str) -> std::fs::File {
+    let lock = std::fs::File::create(rig.path(run_dir).join("host.lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+#[tokio::test]
+async fn the_nats_of_a_host_on_this_machine_lets_nobody_else_in() {
+    let rig = locked_out(".local/state/wattle/default");
+    check("killed-host", &rig, &["get", "hosts"]).await;
+    let running = hold(&rig, ".local/state/wattle/default");
+    check("other-lattice", &rig, &["get", "hosts", "--lattice", "shop"]).await;
+    check("other-run-dir", &rig, &["get", "hosts", "--run-dir", "elsewhere"]).await;
+    let url = ["get", "hosts", "--lattice", "shop", "--nats-url", "nats://localhost:4222"];
+    check("nats-url-alone", &rig, &url).await;
+    drop(running);
+    let elsewhere = rig.run(&["get", "hosts", "--nats-url", "nats://nats.example:4222"]).await;
+    assert!(!elsewhere.err.contains("quiet-reed"), "{elsewhere}");
+}
+
+#[tokio::test]
+async fn inboxes_of_another_role() {
+    let mut rig = Rig::new();
+    rig.connect = Arc::new(|_| {
+        let refused = wattle_bus::BusError::NotAllowed { subject: "_INBOX.wattle.all.x".into() };
+        Box::pin(async move { Err(refused.into()) })
+    });
+    check("wrong-inbox", &rig, &["get", "hosts"]).await;
+}
+
+/// What people got wrong in their first hour, numbered in the order they met it; each has its golden file.
+const FIRST_HOUR: [(u8, &str, &str); 44] = [
+    (1, "start a host on a machine without nats-server", "no-nats-server"),
+    (2, "start a host while its port is taken", "port-taken"),
+    (3, "start a second host in the same place", "already-up"),
+    (4, "name an account that is none to trust", "bad-trust"),
+    (5, "ask where no NATS runs", "no-nats"),
+    (6, "ask where no host runs", "no-host"),
+    (7, "ask after the host was killed and its NATS stayed", "killed-host"),
+    (8, "ask with another lattice's name", "other-lattice"),
+    (9, "ask with another run directory", "other-run-dir"),
+    (10, "follow the advice to give --nats-url, and nothing else", "nats-url-alone"),
+    (11, "have inboxes of another role", "wrong-inbox"),
+    (12, "say in two ways who one is", "two-users"),
+    (13, "give a certificate without its key", "certificate-without-key"),
+    (14, "leave out the authority of NATS's certificate", "unknown-authority"),
+    (15, "mistype a command", "typo"),
+    (16, "start a module nobody signed", "unsigned-start"),
+    (17, "inspect a module nobody signed", "unsigned-inspect"),
+    (18, "sign what is no module", "not-wasm"),
+    (19, "sign a component", "a-component"),
+    (20, "inspect a file without claims", "not-claims"),
+    (21, "inspect a damaged archive", "broken-archive"),
+    (22, "inspect claims that have ended", "claims-ended"),
+    (23, "start a file that is not there", "no-file"),
+    (24, "start a directory", "start-a-directory"),
+    (25, "start an OCI image", "oci-reference"),
+    (26, "start an address without its digest", "no-digest"),
+    (27, "name a key file that is not there", "no-key-file"),
+    (28, "name a key nobody made", "unknown-key"),
+    (29, "make a key twice", "key-exists"),
+    (30, "sign with a key of the wrong kind", "wrong-key"),
+    (31, "mistype the kind of a provider", "mistyped-kind"),
+    (32, "mistype a contract", "mistyped-contract"),
+    (33, "write a contract that cannot be one", "bad-contract"),
+    (34, "link what is linked already, to another provider", "link-conflict"),
+    (35, "unlink an actor that nobody knows", "unknown-link"),
+    (36, "begin a provider's id as two begin", "two-providers"),
+    (37, "give a link a value without its name", "no-equals"),
+    (38, "call an actor that does not run", "unknown-actor"),
+    (39, "mistype an actor", "mistyped-actor"),
+    (40, "call with what is no JSON", "bad-json"),
+    (41, "stop what is declared", "stop-declared"),
+    (42, "mistype the code of an error", "mistyped-code"),
+    (43, "look for a configuration that is not there", "no-config"),
+    (44, "look for the log of a host that does not run", "no-logs"),
+];
+
+#[test]
+fn every_mistake_of_the_first_hour_has_a_golden_file() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/golden");
+    let mut names = std::collections::BTreeSet::new();
+    for (at, (number, what, name)) in FIRST_HOUR.into_iter().enumerate() {
+        assert_eq!(usize::from(number), at + 1, "{what}");
+        assert!(names.insert(name), "{name} twice");
+        let text = std::fs::read_to_string(golden.join(format!("mistake-{name}.snap"))).expect(what);
+        assert!(["hint:", "--help", "A host would refuse it"].iter().any(|what_now| text.contains(what_now)), "{text}");
+    }
 }
 
 #[tokio::test]

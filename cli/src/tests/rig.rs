@@ -28,6 +28,7 @@ use crate::{
 pub(super) const HOST: &str = "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB";
 pub(super) const OTHER_HOST: &str = "NBLKCB57BTHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QNVW";
 pub(super) const ACTOR: &str = "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP";
+pub(super) const PROVIDER: &str = "VAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP";
 pub(super) const ACCOUNT: &str = "AAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QPZV";
 
 /// The time at which every test takes place.
@@ -67,6 +68,8 @@ pub(super) struct Rig {
     pub(super) connect: Connect,
     pub(super) find_nats_server: fn() -> Result<PathBuf, NatsServerError>,
     pub(super) interrupt: Interrupt,
+    pub(super) columns: Option<usize>,
+    pub(super) now: u64,
     hosts: JoinSet<()>,
 }
 
@@ -81,7 +84,7 @@ impl Rig {
         let find_nats_server = || Err(NatsServerError::NotFound);
         let interrupt: Interrupt = Arc::new(|| Box::pin(std::future::pending()));
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, bus, connect, find_nats_server, interrupt, hosts: JoinSet::new() }
+        Self { folder, bus, connect, find_nats_server, interrupt, columns: None, now: NOW, hosts: JoinSet::new() }
     }
 
     /// Makes a rig with one host that answers commands by `script`.
@@ -155,11 +158,12 @@ impl Rig {
             results: out,
             remarks: err,
             colors: false,
+            columns: self.columns,
             home: Some(self.folder.path().into()),
             state_home: None,
             cache_home: None,
             directory: self.folder.path().into(),
-            now: NOW,
+            now: self.now,
             connect: Arc::clone(&self.connect),
             find_nats_server: self.find_nats_server,
             interrupt: Arc::clone(&self.interrupt),

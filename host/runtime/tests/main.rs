@@ -15,8 +15,6 @@ mod isolation;
 #[cfg(test)]
 mod long_calls;
 #[cfg(test)]
-mod memory;
-#[cfg(test)]
 mod preinit;
 #[cfg(test)]
 mod wasi;

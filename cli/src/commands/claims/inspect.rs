@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   wattle claims inspect counter_s.wasm
   wattle claims inspect redis.par.gz -o json
-  wattle claims inspect token.jwt --trust ACCOUNT";
+  wattle claims inspect token.jwt --strict";
 
 /// Shows what a module, a provider archive or a token claims, and whether that holds.
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ struct Finding {
     message: String,
 }
 
-pub(in crate::commands) fn run(context: &Context, args: &InspectArgs) -> Result<(), CliError> {
+pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<(), CliError> {
     let bytes = context.read(&args.file)?;
     let inspection = inspect(&bytes, context.now, Some(&trust(context, &args.trust)?));
     let inspection = inspection.map_err(|error| unlike_all(error, &bytes, &args.file))?;
@@ -182,7 +182,7 @@ fn moment(value: Option<&Value>, now: u64) -> String {
 }
 
 /// Returns `None` for years nobody writes with four digits.
-fn date(at: u64) -> Option<String> {
+pub(crate) fn date(at: u64) -> Option<String> {
     let date = OffsetDateTime::from_unix_timestamp(at.try_into().ok()?).ok()?;
     date.format(&Rfc3339).ok()
 }

@@ -12,6 +12,7 @@ use wattle_wascap::{Actor, Claims, KeyKind, inspect, sign_module};
 
 use super::{expires_at, tell_if_new};
 use crate::{
+    commands::contracts,
     context::Context,
     error::{CliError, Kind},
     keystore,
@@ -82,6 +83,9 @@ struct Signed {
 }
 
 pub(super) fn run(context: &Context, mut args: SignArgs) -> Result<(), CliError> {
+    for (typed, meant) in args.caps.iter().filter_map(|cap| Some((cap, contracts::nearest(cap.as_str())?))) {
+        context.output.warn(&format!("no provider that ships with wattle serves {typed}: did you mean {meant}?"));
+    }
     let mut seen = BTreeSet::new();
     args.caps.retain(|contract| seen.insert(contract.clone()));
     let module = context.read(&args.module)?;

@@ -23,7 +23,7 @@ pub(crate) struct GetArgs {
     values: bool,
 }
 
-pub(super) async fn run(context: &Context, args: GetArgs) -> Result<(), CliError> {
+pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), CliError> {
     let mut values = context.client().await?.config(args.name.as_str()).await?;
     if !args.values {
         values.values_mut().for_each(|value| HIDDEN.clone_into(value));

@@ -6,7 +6,7 @@ use wattle_types::control::{ActorDescription, HostInventory, ProviderDescription
 use crate::{
     context::Context,
     error::CliError,
-    table::{self, Table},
+    table::{self, Layout, Table},
 };
 
 const EXAMPLES: &str = "\
@@ -25,32 +25,33 @@ pub(crate) struct InventoryArgs {
     which: Option<String>,
 }
 
-pub(super) async fn run(context: &Context, args: InventoryArgs) -> Result<(), CliError> {
+pub(crate) async fn run(context: &Context, args: InventoryArgs) -> Result<(), CliError> {
     let client = context.client().await?;
+    let layout = context.output.layout();
     if let Some(wanted) = args.which.as_deref().or(context.connection.host.as_deref()) {
         let inventory = client.inventory(&client.host(Some(wanted)).await?).await?;
-        return context.output.result(&inventory, describe);
+        return context.output.result(&inventory, |inventory| describe(inventory, layout));
     }
     match client.fleet().await?.inventories() {
-        [only] => context.output.result(only, describe),
-        several => {
-            context.output.result(&several, |several| several.iter().map(describe).collect::<Vec<_>>().join("\n"))
-        }
+        [only] => context.output.result(only, |only| describe(only, layout)),
+        several => context.output.result(&several, |several| {
+            several.iter().map(|host| describe(host, layout)).collect::<Vec<_>>().join("\n")
+        }),
     }
 }
 
-fn describe(inventory: &HostInventory) -> String {
+fn describe(inventory: &HostInventory, layout: Layout) -> String {
     let labels = inventory.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
     let head = table::pairs(&[
-        ("host", format!("{} ({})", inventory.friendly_name, inventory.host_id)),
+        ("host", layout.ids(&format!("{} ({})", inventory.friendly_name, inventory.host_id))),
         ("version", inventory.version.clone()),
         ("uptime", inventory.uptime_human.clone()),
         ("labels", labels.join(" ")),
     ]);
-    format!("{head}\n{}\n{}", actors(&inventory.components), providers(&inventory.providers))
+    format!("{head}\n{}\n{}", actors(&inventory.components, layout), providers(&inventory.providers, layout))
 }
 
-fn actors(actors: &[ActorDescription]) -> String {
+fn actors(actors: &[ActorDescription], layout: Layout) -> String {
     if actors.is_empty() {
         return "No actors run here. Start one: wattle start actor MODULE.wasm\n".into();
     }
@@ -72,10 +73,10 @@ fn actors(actors: &[ActorDescription]) -> String {
             let in_flight = details(actor).map(|details| details.in_flight.to_string()).unwrap_or_default();
             format!("{in_flight}/{}", actor.max_instances)
         })
-        .render(actors)
+        .render(actors, layout)
 }
 
-fn providers(providers: &[ProviderDescription]) -> String {
+fn providers(providers: &[ProviderDescription], layout: Layout) -> String {
     if providers.is_empty() {
         return "No providers run here. Start one: wattle start provider KIND\n".into();
     }
@@ -94,5 +95,5 @@ fn providers(providers: &[ProviderDescription]) -> String {
             Some(why) => why,
             None => "ok".into(),
         })
-        .render(providers)
+        .render(providers, layout)
 }

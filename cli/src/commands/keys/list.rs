@@ -22,6 +22,6 @@ pub(super) fn run(context: &Context, _args: &ListArgs) -> Result<(), CliError> {
     let table = Table::new()
         .column("name", |key: &ShownKey| key.name.clone())
         .column("kind", |key| key.kind.clone())
-        .column("public key", |key| key.public_key.clone());
+        .whole_column("public key", |key| key.public_key.clone());
     context.output.list(&keys, table, "There are no keys yet. Make one: wattle keys gen account")
 }

@@ -25,8 +25,8 @@ pub(crate) struct DelArgs {
 
 pub(super) async fn run(context: &Context, args: DelArgs) -> Result<(), CliError> {
     let (client, host) = context.client_and_any_host().await?;
-    let actor = context.actor(&client, &args.actor).await?;
+    let actor = context.known_actor(&client, &args.actor).await?;
     let link = LinkKey { actor, contract: args.contract, link_name: args.link_name };
     let result = client.command(&host, &Command::DeleteLink { link: link.clone() }, context.steps()).await?;
-    context.output.result(&result, |_| format!("{} may not use {} any more", link.actor, link.contract))
+    context.output.result(&result, |_| format!("{} may not use {} any more", args.actor, link.contract))
 }

@@ -1,9 +1,9 @@
 //! `wattle link query`.
 
 use clap::Args;
-use wattle_types::{LinkDefinition, control::Command};
+use wattle_types::LinkDefinition;
 
-use crate::{context::Context, error::CliError, table::Table};
+use crate::{context::Context, control::Known, error::CliError, table::Table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,11 +30,9 @@ pub(crate) struct QueryArgs {
 
 pub(crate) async fn run(context: &Context, args: QueryArgs) -> Result<(), CliError> {
     let (client, host) = context.client_and_any_host().await?;
-    let result = client.command(&host, &Command::GetLinks, |_, _, _| {}).await?;
-    let mut links: Vec<LinkDefinition> = serde_json::from_value(result)
-        .map_err(|error| CliError::internal(format!("the host's links cannot be read: {error}")))?;
+    let mut links = client.links(&host).await?;
     if let Some(wanted) = &args.actor {
-        let actor = context.actor(&client, wanted).await?;
+        let actor = context.known_actor(&client, wanted).await?;
         links.retain(|link| link.key.actor == actor);
     }
     if !args.values {
@@ -43,11 +41,13 @@ pub(crate) async fn run(context: &Context, args: QueryArgs) -> Result<(), CliErr
         }
     }
     links.sort_by(|left, right| left.key.cmp(&right.key));
+    let names = if context.output.is_json() { Known::default() } else { client.named().await? };
     let table = Table::new()
-        .column("actor", |link: &LinkDefinition| link.key.actor.to_string())
+        .column("actor", |link: &LinkDefinition| names.name(&link.key.actor.to_string()).unwrap_or_default().into())
+        .column("id", |link| link.key.actor.to_string())
         .column("provider", |link| link.provider.to_string())
         .column("contract", |link| link.key.contract.to_string())
-        .column("name", |link| link.key.link_name.to_string())
+        .column("link name", |link| link.key.link_name.to_string())
         .column("values", |link| {
             let values = link.values.iter().map(|(key, value)| format!("{key}={value}"));
             values.collect::<Vec<_>>().join(" ")

@@ -14,7 +14,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   wattle scale actor /srv/actors/counter_s.wasm --replicas 3
-  wattle scale actor 'https://example.com/counter.wasm#sha256=HEX' --replicas 3 --spread zone=a:2 --spread zone=b:1
+  wattle scale actor counter_s.wasm --replicas 3 --spread zone=a:2 --spread zone=b
   wattle scale actor Counter --replicas 0
 
 From then on the lattice keeps it so: when a host goes, another one starts what it ran. Every host that may run \

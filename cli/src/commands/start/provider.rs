@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     control::Client,
     error::CliError,
-    reference,
+    reference, spelling,
 };
 
 const EXAMPLES: &str = "\
@@ -48,10 +48,24 @@ pub(super) async fn run(context: &Context, args: StartProviderArgs) -> Result<()
         declared: false,
     };
     let (client, host) = context.client_and_host().await?;
-    let result = client.command(&host, &command, context.steps()).await?;
+    let started = client.command(&host, &command, context.steps()).await;
+    let result = started.map_err(|error| with_kind_meant(&args.reference, error))?;
     context.output.result(&result, |result| {
         format!("Started provider {}", result.get("provider").and_then(Value::as_str).unwrap_or_default())
     })
+}
+
+/// Says which kind may be meant: the host's answer has all that there are.
+fn with_kind_meant(typed: &str, error: CliError) -> CliError {
+    if error.code != "provider_unknown" {
+        return error;
+    }
+    let words = error.message.split(|c: char| c.is_whitespace() || c == ',');
+    let kinds = words.filter_map(|word| word.strip_prefix("builtin:")).filter(|kind| *kind != typed);
+    match spelling::nearest(typed, kinds) {
+        Some(kind) => CliError { hints: vec![format!("did you mean {kind}?")], ..error.clone() }.hints(error.hints),
+        None => error,
+    }
 }
 
 /// Starts a provider with its defaults.

@@ -18,7 +18,7 @@ ends when its scale is 0: see wattle scale.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StopProviderArgs {
-    /// The provider's id.
+    /// The provider's id; of one that is a key, a unique beginning.
     provider: ProviderId,
     /// Although running actors are linked to it.
     #[arg(long)]
@@ -26,15 +26,16 @@ pub(crate) struct StopProviderArgs {
 }
 
 pub(super) async fn run(context: &Context, args: StopProviderArgs) -> Result<(), CliError> {
-    let command = Command::StopProvider { provider: args.provider.clone(), force: args.force };
     let client = context.client().await?;
+    let provider = context.known_provider(&client, args.provider).await?;
+    let command = Command::StopProvider { provider: provider.clone(), force: args.force };
     let host = if let Some(wanted) = &context.connection.host {
         client.host(Some(wanted)).await?
     } else {
         let fleet = client.fleet().await?;
-        let on = fleet.running_provider(&args.provider);
-        only_host(&client, args.provider.as_str(), &on).await?.map_or_else(|| fleet.any(), Ok)?
+        let on = fleet.running_provider(&provider);
+        only_host(&client, provider.as_str(), &on).await?.map_or_else(|| fleet.any(), Ok)?
     };
     let result = client.command(&host, &command, context.steps()).await?;
-    context.output.result(&result, |_| format!("Stopped provider {}", args.provider))
+    context.output.result(&result, |_| format!("Stopped provider {provider}"))
 }

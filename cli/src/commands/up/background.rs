@@ -1,6 +1,10 @@
 //! `wattle up --detached`: the same program again, in the background.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::process::{Child, Command};
 
@@ -56,6 +60,15 @@ pub(super) async fn start(context: &Context, run_dir: &RunDir) -> Result<(), Cli
     Ok(())
 }
 
+/// Takes from an argument what would put the host into the background again.
+fn in_foreground(argument: &OsStr) -> Option<OsString> {
+    match argument.to_str() {
+        Some("--detached" | "--detach" | "-d") => None,
+        Some(text) if text.starts_with("-d") => Some(text.replacen('d', "", 1).into()),
+        _ => Some(argument.to_owned()),
+    }
+}
+
 fn spawn(context: &Context, run_dir: &RunDir) -> Result<Child, CliError> {
     let program =
         std::env::current_exe().map_err(|error| CliError::internal(format!("cannot find myself: {error}")))?;
@@ -64,7 +77,7 @@ fn spawn(context: &Context, run_dir: &RunDir) -> Result<Child, CliError> {
     let _no_log = std::fs::rename(&log_file, run_dir.old_log_file());
     let log = create_private(&log_file).and_then(|log| Ok((log.try_clone()?, log)));
     let (out, err) = log.map_err(|error| CliError::file("write", &log_file, &error))?;
-    let arguments = context.command_line.iter().skip(1).filter(|argument| *argument != "--detached");
+    let arguments = context.command_line.iter().skip(1).filter_map(|argument| in_foreground(argument));
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&context.directory);
     command.stdin(Stdio::null()).stdout(out).stderr(err);

@@ -34,7 +34,7 @@ does it: when this command ends early, the rollout goes on. See wattle rollout a
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpdateProviderArgs {
-    /// The provider's id.
+    /// The provider's id; of one that is a key, a unique beginning.
     provider: ProviderId,
     /// The new one: a built-in kind, a provider archive on the hosts' machines, or https://...#sha256=HEX.
     reference: String,
@@ -49,8 +49,8 @@ pub(crate) struct UpdateProviderArgs {
 pub(super) async fn run(context: &Context, args: UpdateProviderArgs) -> Result<(), CliError> {
     let config = (!args.config.is_empty()).then(|| pairs::read(context, args.config)).transpose()?;
     let reference = reference::provider(&args.reference, &context.directory)?;
-    let provider = args.provider;
     let client = context.client().await?;
+    let provider = context.known_provider(&client, args.provider).await?;
     if let Some(wanted) = &context.connection.host {
         let host = client.host(Some(wanted)).await?;
         return on_host(context, &client, &host, (provider, args.force), reference, config).await;
