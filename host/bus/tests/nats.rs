@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use tokio::{sync::watch, task::JoinSet};
 use wattle_bus::{Bus as _, NatsAuth, NatsBus, NatsOptions, nats_server::NatsServer};
 
 use crate::server::start;
@@ -33,37 +34,40 @@ async fn nobody_there_is_said_at_once() {
 
 /// Passes bytes on to a server; those of connections made before `cut` is set vanish from then on, as in a network that
 /// drops packets, and nobody is told.
-async fn passing(server: u16, cut: tokio::sync::watch::Receiver<bool>) -> u16 {
+async fn passing(server: u16, cut: watch::Receiver<bool>) -> (u16, JoinSet<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let mut cut = cut.clone();
-            let is_late = *cut.borrow();
-            tokio::spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                let is_cut = async {
-                    if is_late || cut.wait_for(|cut| *cut).await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                };
-                tokio::select! {
-                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                    // Both ends stay open.
-                    () = is_cut => std::future::pending().await,
-                }
-            });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((near, _)) = listener.accept().await {
+            connections.spawn(pass(near, server, cut.clone()));
         }
     });
-    port
+    (port, tasks)
+}
+
+async fn pass(mut near: tokio::net::TcpStream, server: u16, mut cut: watch::Receiver<bool>) {
+    let is_late = *cut.borrow();
+    let mut far = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+    let is_cut = async {
+        if is_late || cut.wait_for(|cut| *cut).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+        // Both ends stay open.
+        () = is_cut => std::future::pending().await,
+    }
 }
 
 #[tokio::test]
 async fn a_way_that_is_cut_in_silence_is_noticed_and_another_found() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), None).await;
-    let (cut, is_cut) = tokio::sync::watch::channel(false);
-    let port = passing(server.port(), is_cut).await;
+    let (cut, is_cut) = watch::channel(false);
+    let (port, _passing) = passing(server.port(), is_cut).await;
     let auth = NatsAuth::CredentialsFile(server.credentials().unwrap().into());
     let options = NatsOptions { urls: vec![format!("nats://127.0.0.1:{port}")], auth, ..NatsOptions::default() };
     let bus = NatsBus::connect(options).await.unwrap();

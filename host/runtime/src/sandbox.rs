@@ -18,6 +18,7 @@ use wasmtime::{
 use crate::{
     EngineError, GuestError,
     baseline::{Baseline, Restorer},
+    dirty_pages,
     long_calls::Run,
     preinit,
     prepare::block_on,
@@ -93,6 +94,7 @@ impl Image {
             room: None,
             slot: None,
             is_whole: true,
+            is_as_new: false,
             stayed: false,
         })
     }
@@ -142,6 +144,7 @@ impl Image {
         sandbox.store.data_mut().forget();
         let Some(restorer) = sandbox.restorer.as_mut().filter(|_| sandbox.is_whole) else { return false };
         let restored = restorer.restore(&mut sandbox.store, sandbox.memory, sandbox.stayed);
+        sandbox.is_as_new = restored;
         self.worth.learn(restored);
         restored
     }
@@ -209,6 +212,8 @@ pub(crate) struct Sandbox {
     slot: Option<Slot>,
     /// Whether no code was left in the middle of what it did.
     is_whole: bool,
+    /// Whether it was restored and has served nobody since: then little of its memory was ever written.
+    is_as_new: bool,
     /// Whether the call ran from its beginning to its end on one thread, without waiting for anything.
     stayed: bool,
 }
@@ -260,6 +265,7 @@ impl Sandbox {
     /// Hands the sandbox its next call.
     pub(crate) fn begin(mut self, call: Call) -> Run {
         self.store.data_mut().call = call;
+        self.is_as_new = false;
         if let Some(restorer) = &mut self.restorer {
             restorer.begin();
         }
@@ -279,6 +285,11 @@ impl Sandbox {
         self.room = room;
     }
 
+    /// Gives all its memory back to the kernel. It can only be dropped then.
+    pub(crate) fn give_back(&mut self) {
+        let _stays = dirty_pages::give_back(self.memory.data_mut(&mut self.store));
+    }
+
     /// Runs one starter. Ending it by `proc_exit(0)` is its way to say that it is done.
     async fn start(&mut self, starter: &ModuleExport) -> Result<(), GuestError> {
         let starter: TypedFunc<(), ()> = typed(&mut self.store, self.instance, starter)?;
@@ -286,6 +297,16 @@ impl Sandbox {
         match self.store.data().explain(&error) {
             GuestError::Exited { code: 0 } => Ok(()),
             error => Err(error),
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    /// Of a sandbox that is dropped the pool keeps some MiB in memory, for the next one in its place. After a crowd of
+    /// them, which may not come again, that is too much.
+    fn drop(&mut self) {
+        if !self.is_as_new && self.slot.as_ref().is_some_and(Slot::is_one_of_many) {
+            self.give_back();
         }
     }
 }

@@ -15,8 +15,22 @@ use wattle_types::Deadline;
 
 use crate::{GuestError, Interrupt};
 
+/// So many sandboxes may leave pages in memory for those that come after them in the pool: as many as a small machine
+/// has in use while all goes well. Each leaves some MiB at most.
+const LEAVE_PAGES: usize = 16;
+
 /// Room for one sandbox, which keeps it for as long as it lives.
-pub(crate) type Slot = OwnedSemaphorePermit;
+pub(crate) struct Slot {
+    place: OwnedSemaphorePermit,
+    all: usize,
+}
+
+impl Slot {
+    /// Returns whether more slots are taken than there may be sandboxes that leave pages in memory.
+    pub(crate) fn is_one_of_many(&self) -> bool {
+        self.all.saturating_sub(self.place.semaphore().available_permits()) > LEAVE_PAGES
+    }
+}
 
 /// Room for sandboxes.
 pub(crate) struct Slots {
@@ -39,20 +53,21 @@ impl Slots {
         interrupt: &Interrupt,
         evict: impl FnOnce(),
     ) -> Result<Slot, GuestError> {
-        if let Ok(slot) = self.free.clone().try_acquire_owned() {
-            return Ok(slot);
+        let slot = |place| Slot { place, all: self.all };
+        if let Ok(place) = self.free.clone().try_acquire_owned() {
+            return Ok(slot(place));
         }
         // Said before looking for an idle one: whoever puts one away later sees it, and drops the sandbox instead.
         let _waiting = Waiting::new(&self.waiting);
-        let mut slot = pin!(self.free.clone().acquire_owned());
+        let mut turn = pin!(self.free.clone().acquire_owned());
         // Queued before one is evicted, so that nobody who comes later takes its slot.
-        if let Some(Ok(slot)) = now_or_never(slot.as_mut()).await {
-            return Ok(slot);
+        if let Some(Ok(place)) = now_or_never(turn.as_mut()).await {
+            return Ok(slot(place));
         }
         evict();
         tokio::select! {
             biased;
-            slot = slot => slot.map_err(|_| GuestError::Overloaded { limit: self.all }),
+            place = turn => place.map(slot).map_err(|_| GuestError::Overloaded { limit: self.all }),
             () = interrupt.triggered() => Err(GuestError::Interrupted),
             () = tokio::time::sleep_until(deadline.instant().into()) => Err(GuestError::Overloaded { limit: self.all }),
         }

@@ -15,6 +15,8 @@ mod isolation;
 #[cfg(test)]
 mod long_calls;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod preinit;
 #[cfg(test)]
 mod wasi;

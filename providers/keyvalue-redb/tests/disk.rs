@@ -14,6 +14,7 @@ struct Disk(PathBuf);
 
 impl Disk {
     /// Returns `None`, and says so, where that is not allowed.
+    #[expect(clippy::print_stderr, reason = "a test that is left out must be seen")]
     fn mount(folder: &Path, size: &str) -> Option<Self> {
         let options = format!("size={size}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "wattle-test"]).arg(folder).output();

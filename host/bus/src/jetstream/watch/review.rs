@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Most keys that are remembered: of a larger bucket's others nobody notices that they are lost.
 const KEYS_MAX: usize = 1_000_000;
 
+/// A question to the server which bucket it has.
+type Look = BoxFuture<'static, Result<Option<Identity>, KvError>>;
+
 /// What was told of a bucket, and the comparison of that with what JetStream says of it.
 ///
 /// A key that was written once stays, if only as the marker of its deletion. So a bucket that has fewer entries than
@@ -35,7 +38,7 @@ pub(super) struct Review<L> {
     /// The hashes of the keys told.
     keys: BTreeSet<u64>,
     next: Instant,
-    asked: Option<(Told, BoxFuture<'static, Result<Option<Identity>, KvError>>)>,
+    asked: Option<(Told, Look)>,
     /// Keeps `doubts` open.
     _doubting: Arc<state::Sender<()>>,
 }
