@@ -1,4 +1,4 @@
-//! The connections of an address, by client: how many each may have, and which of them goes first when there is no room.
+//! The connections of an address, by client: how many each may have, and which goes first when there is no room.
 
 use std::{
     cmp::Reverse,

@@ -38,7 +38,7 @@ pub(crate) fn host(parts: &Parts) -> Result<&str, Failure> {
         return Err(Failure::bad_request("a target with a user is no target"));
     }
     match (authority, field) {
-        // In HTTP/2 both come from the client itself; in HTTP/1.1 an old proxy may have left its own Host (RFC 9112, 3.2.2).
+        // In HTTP/2 both come from the client; in HTTP/1.1 an old proxy may have left its own Host (RFC 9112, 3.2.2).
         (Some(authority), Some(field))
             if parts.version == Version::HTTP_2 && !authority.as_str().eq_ignore_ascii_case(field) =>
         {
@@ -78,7 +78,7 @@ pub(crate) fn check_target(parts: &Parts) -> Result<(), Failure> {
 /// Checks how the body comes.
 ///
 /// # Errors
-/// The [`Failure`] of codings and expectations that are not met. Whether the body has a length as well is not seen here.
+/// The [`Failure`] of codings and expectations that are not met. Whether the body has a length, too, is not seen here.
 pub(crate) fn check_transfer(parts: &Parts) -> Result<(), Failure> {
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next()
@@ -146,8 +146,8 @@ fn headers(parts: &Parts) -> Vec<(String, String)> {
     headers
 }
 
-/// Returns a value as text. What is no UTF-8 is read as ISO-8859-1, as HTTP once said and Fetch still does: one character
-/// for each byte, so that an actor that knows better can have them back.
+/// Returns a value as text. What is no UTF-8 is read as ISO-8859-1, as HTTP once said and Fetch still does: one
+/// character for each byte, so that an actor that knows better can have them back.
 fn text(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), Into::into)

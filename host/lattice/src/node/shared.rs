@@ -132,8 +132,8 @@ impl Shared {
     /// Changes an entry by compare-and-set, and waits until the copy has it.
     ///
     /// `edit` gets the entry's value and is asked again when somebody else wrote it meanwhile. Where the store has
-    /// nothing, not even a trace of a deletion, it has lost what the copy has: `edit` gets that. Returns the revision that
-    /// was written, or `None` if the entry said so already.
+    /// nothing, not even a trace of a deletion, it has lost what the copy has: `edit` gets that. Returns the revision
+    /// that was written, or `None` if the entry said so already.
     ///
     /// # Errors
     /// [`SharedError::Edit`] with what `edit` says, or if no host would take the entry; [`SharedError::Store`] when the

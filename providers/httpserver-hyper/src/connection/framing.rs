@@ -1,5 +1,5 @@
-//! Where the requests of an HTTP/1.1 connection begin and end, followed only to see one thing that hyper does not tell: a
-//! head with both `Content-Length` and `Transfer-Encoding`.
+//! Where the requests of an HTTP/1.1 connection begin and end, followed only to see one thing that hyper does not tell:
+//! a head with both `Content-Length` and `Transfer-Encoding`.
 //!
 //! hyper takes the second and forgets the first. A proxy before us that took the first would see other requests than we
 //! do: whoever sends both smuggles (RFC 9112, 6.1). Nothing is refused here; what cannot be followed counts as unclear.
@@ -159,7 +159,8 @@ mod tests {
 
     const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\ncookie: a\r\ntraceparent: b\r\n\r\n";
     const SIZED: &str = "POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\ntransfer-encoding: x\r\n\r\n123456";
-    const CHUNKED: &str = "POST / HTTP/1.1\ntransfer-encoding: chunked\n\r\n1A;x=y\r\ncontent-length: 5\r\n\r\n12345\r\n0\r\na: b\r\n\r\n";
+    const CHUNKED: &str = "POST / HTTP/1.1\ntransfer-encoding: chunked\n\r\n\
+                           1A;x=y\r\ncontent-length: 5\r\n\r\n12345\r\n0\r\na: b\r\n\r\n";
     const BOTH: &str = "POST / HTTP/1.1\r\ncontent-length: 5\r\nhost: x\r\nTRANSFER-encoding: chunked\r\n\r\n0\r\n\r\n";
 
     #[test]

@@ -11,8 +11,8 @@ use crate::spec::Bucket;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Writes what the store has lost where nothing was written since, not even a deletion. Every host does: each entry is written by the first, and no
-/// host needs to be chosen, which could not be done without the store.
+/// Writes what the store has lost where nothing was written since, not even a deletion. Every host does: each entry is
+/// written by the first, and no host needs to be chosen, which could not be done without the store.
 pub(super) async fn restore(shared: Shared, bucket: Bucket) {
     let mut pause = PAUSE_MIN;
     let mut refused = 0;
