@@ -3,6 +3,7 @@
 mod builds;
 mod edges;
 mod error_codes;
+mod figures;
 mod layout;
 mod text;
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Checks what no compiler does: which crate may use which, layout, line length, banned words, error
-/// pages, commands in pages that build what ships.
+/// pages, commands in pages that build what ships, figures in pages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask tidy")]
 pub(crate) struct Args {}
@@ -48,6 +49,7 @@ fn check(workspace: &Workspace) -> Result<Vec<String>> {
     complaints.extend(files.iter().flat_map(text::check));
     complaints.extend(error_codes::check(&files));
     complaints.extend(builds::check(&files));
+    complaints.extend(figures::check(&files));
     Ok(complaints)
 }
 
