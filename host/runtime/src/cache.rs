@@ -4,11 +4,11 @@
 //! means a snapshot, and `checksum` is the XXH3 (128 bits) of the file itself. Its time of change is a number taken
 //! from the checksum, which whoever writes to the file changes; one who puts it back shows in the time of the last
 //! change of anything, which nobody can set. A file is read, and refused if it is damaged, when these times are others
-//! or the machine was started since it was used last; otherwise it is mapped unread. Not noticed is what a disk loses by
-//! itself while the machine runs, and a change within a second of the last use or before somebody read the file. All
-//! that keeps nobody from forging a file; that only this user may write to the folder does. The folder has to be on this
-//! machine: nobody may take away from under a mapping what it maps. Files appear whole or not at all. Nothing here fails
-//! a start: what cannot be used is compiled again.
+//! or the machine was started since it was used last; otherwise it is mapped unread. Not noticed is what a disk loses
+//! by itself while the machine runs, and a change within a second of the last use or before somebody read the file.
+//! All that keeps nobody from forging a file; that only this user may write to the folder does. The folder has to be
+//! on this machine: nobody may take away from under a mapping what it maps. Files appear whole or not at all. Nothing
+//! here fails a start: what cannot be used is compiled again.
 
 use std::{
     fs::{self, File, FileTimes},
