@@ -220,7 +220,10 @@ mod tests {
         assert_eq!(short(&text), format!("{begin} -> store ({begin}), {key}A, file:///x/{begin}.wasm"));
         assert_eq!(Layout { full_ids: true, ..Layout::default() }.ids(&text), text);
         let table = Table::new().column("id", |key: &String| key.clone()).whole_column("key", String::clone);
-        assert_eq!(table.render(&[key.clone()], Layout::default()), format!("ID            KEY\n{begin}  {key}\n"));
+        assert_eq!(
+            table.render(std::slice::from_ref(&key), Layout::default()),
+            format!("ID            KEY\n{begin}  {key}\n")
+        );
     }
 
     #[test]
