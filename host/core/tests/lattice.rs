@@ -154,17 +154,13 @@ async fn a_host_of_another_cluster_is_not_trusted() {
     let stranger = KeyPair::generate(KeyKind::Cluster).unwrap();
     let (a, b) = (lattice.host("a").await, lattice.host_of("b", &stranger).await);
     let echo = start(&b, lattice.author.echo("b:", 1)).await.to_string();
-    // What is told after it is heard of: what it tells itself must have come by then, and is not taken.
-    let c = lattice.host("c").await;
-    let known = start(&c, lattice.author.forward(KEYVALUE, &[KEYVALUE], 1)).await.to_string();
-    eventually("c is known", || async {
-        call(&a, &known, b"").await.err().filter(|error| error.code() != "actor_not_found")
-    })
-    .await;
-    assert_eq!(call(&a, &echo, b"").await.unwrap_err().code(), "actor_not_found");
-    for host in [a, b, c] {
-        host.shutdown().await;
-    }
+    // Several beats of its are heard meanwhile, and none is taken.
+    let known = eventually("b is known", || async {
+        call(&a, &echo, b"").await.err().filter(|error| error.code() != "actor_not_found")
+    });
+    assert!(tokio::time::timeout(Duration::from_secs(2), known).await.is_err());
+    a.shutdown().await;
+    b.shutdown().await;
 }
 
 #[tokio::test]
