@@ -122,6 +122,16 @@ impl CompileCache {
     }
 
     /// Finds a file's name; in the folder itself only if nobody has seen it yet: another process may have made it.
+    /// Drops what is kept of a module that does not come up.
+    pub(crate) fn forget(&self, hash: [u8; 32]) {
+        let key = self.key(hash);
+        if let Some(name) = self.find(&key) {
+            // What cannot be deleted fails to come up the next time too.
+            let _ = fs::remove_file(self.path(&name));
+        }
+        self.known().by_key.remove(&key);
+    }
+
     fn find(&self, key: &str) -> Option<FileName> {
         if let Some(name) = self.known().by_key.get(key) {
             return Some(name.clone());

@@ -175,9 +175,9 @@ pub(crate) fn load(
     report: &mut impl FnMut(PrepareStep),
 ) -> Option<Result<Prepared, EngineError>> {
     let began = Instant::now();
-    let (module, is_snapshot) = shared.cache.as_ref()?.load(&shared.wasmtime, hash)?;
+    let kept = shared.cache.as_ref()?.load(&shared.wasmtime, hash)?;
     report(PrepareStep::Compiled { cached: true, elapsed: began.elapsed() });
-    Some(bring_up(shared, &module, is_snapshot, limits, report))
+    Some(bring_up_kept(shared, kept, hash, limits, report))
 }
 
 /// Compiles a module and brings it up, on the calling thread.
@@ -199,8 +199,8 @@ pub(crate) fn prepare(
         Some(instrumented) => compile_snapshot(&shared, wasm, &instrumented, limits, &mut report)?,
         None => (compile_plain(&shared, wasm, &mut report)?, false),
     };
-    let (module, is_snapshot) = kept(&shared, module, hash, is_snapshot);
-    bring_up(&shared, &module, is_snapshot, limits, &mut report)
+    let kept = kept(&shared, module, hash, is_snapshot);
+    bring_up_kept(&shared, kept, hash, limits, &mut report)
 }
 
 fn validate(shared: &Shared, wasm: &[u8]) -> Result<(), EngineError> {
@@ -216,6 +216,22 @@ fn kept(shared: &Shared, module: Module, hash: [u8; 32], is_snapshot: bool) -> (
     let Some(cache) = &shared.cache else { return (module, is_snapshot) };
     cache.store(&module, hash, is_snapshot);
     cache.load(&shared.wasmtime, hash).unwrap_or((module, is_snapshot))
+}
+
+/// Brings up a module that is in the cache, where it only stays if it comes up: a start section that computes without
+/// end is tried on the threads that compile, where it hurts nobody, and not where modules are loaded.
+fn bring_up_kept(
+    shared: &Arc<Shared>,
+    (module, is_snapshot): (Module, bool),
+    hash: [u8; 32],
+    limits: &Arc<Limits>,
+    report: &mut impl FnMut(PrepareStep),
+) -> Result<Prepared, EngineError> {
+    let brought = bring_up(shared, &module, is_snapshot, limits, report);
+    if let (Err(_), Some(cache)) = (&brought, &shared.cache) {
+        cache.forget(hash);
+    }
+    brought
 }
 
 /// Joins a module with its imports and lets one instance come up.

@@ -32,6 +32,26 @@ async fn a_module_is_compiled_once_over_restarts() {
 }
 
 #[tokio::test]
+async fn what_does_not_come_up_is_not_kept() {
+    // As it changes its table it cannot be a snapshot, and so is kept before its start section has ever run.
+    let spins = r#"(module
+        (memory (export "memory") 1)
+        (table $table 1 funcref)
+        (elem declare func $spin)
+        (func $spin
+            (table.set $table (i32.const 0) (ref.func $spin))
+            (loop $next (br $next)))
+        (start $spin)
+        (func (export "__guest_call") (param i32 i32) (result i32) (i32.const 1)))"#;
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), 1 << 30);
+    for _ in 0..2 {
+        assert_eq!(prepare_steps(&engine, spins).await.unwrap_err().code(), "probe_failed");
+        assert_eq!(files(dir.path()), Vec::<std::path::PathBuf>::new());
+    }
+}
+
+#[tokio::test]
 async fn damage_is_noticed_and_repaired() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path(), 1 << 30);
