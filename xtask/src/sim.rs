@@ -23,7 +23,8 @@ pub(crate) struct Args {
     /// The first of them.
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// Build this fault in, to see it found: no-fence, no-links or retry-unknown.
+    /// Build this fault in, to see it found: no-fence, no-links, retry-unknown, late-requests, once-by-each,
+    /// forged-beats, both-accepted or silent-purge.
     #[arg(long)]
     planted: Option<String>,
 }

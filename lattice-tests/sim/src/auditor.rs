@@ -46,6 +46,12 @@ impl Auditor {
         look(&self.data.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Returns what is stored of links and declarations under a key at this moment, if the store says so.
+    pub(crate) async fn stored(&self, world: &World, key: &str) -> Option<Bytes> {
+        let store = self.bus.bucket(&lattice_bucket(&world.lattice)).await.ok()?;
+        Some(store.get(key).await.ok()??.value)
+    }
+
     pub(crate) fn stop(&self) {
         self.end.cancel();
         self.bus.crash();

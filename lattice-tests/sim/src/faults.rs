@@ -24,6 +24,10 @@ pub(crate) async fn storm(world: Arc<World>, operators: Arc<Operators>) {
         if world.calm_down.is_cancelled() {
             return;
         }
+        if world.plan.mood == Mood::Amnesic && chance.happens(200) {
+            lose_state(&world, &operators, &chance);
+            continue;
+        }
         let how_long = chance.millis(200..=15_000);
         match chance.below(100) {
             0..=19 => cut(&world, &chance, Cut::Both, how_long),
@@ -38,8 +42,7 @@ pub(crate) async fn storm(world: Arc<World>, operators: Arc<Operators>) {
                 world.net.restart_broker();
             }
             91..=94 => skew(&world, &chance, how_long),
-            95..=97 => late_orders(&world),
-            _ => lose_state(&world, &operators),
+            _ => late_orders(&world),
         }
     }
 }
@@ -116,12 +119,16 @@ fn late_orders(world: &Arc<World>) {
     }
 }
 
-fn lose_state(world: &World, operators: &Operators) {
-    if world.plan.mood != Mood::Amnesic {
-        return;
+fn lose_state(world: &World, operators: &Operators, chance: &Chance) {
+    world.witness.count("losses of state");
+    let bucket = lattice_bucket(&world.lattice);
+    if chance.happens(500) {
+        world.witness.note("the shared state is purged");
+        world.net.purge_bucket(&bucket);
+    } else {
+        world.witness.note("the shared state is lost");
+        world.net.lose_bucket(&bucket);
     }
-    world.witness.note("the shared state is lost");
-    world.net.lose_bucket(&lattice_bucket(&world.lattice));
     world.witness.terms_lost();
     operators.state_lost();
 }

@@ -41,17 +41,23 @@ pub enum Planted {
     OnceByEach,
     /// Hosts take beats of everybody: a stranger's pass for proved.
     ForgedBeats,
+    /// JetStream lets both of two writers win who expect the same revision, as clusters before 2.11 do.
+    BothAccepted,
+    /// JetStream says that everything was deleted when it was purged, so that nobody can tell what was lost.
+    SilentPurge,
 }
 
 impl Planted {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("no-fence", Self::NoFence),
         ("no-links", Self::NoLinks),
         ("retry-unknown", Self::RetryUnknown),
         ("late-requests", Self::LateRequests),
         ("once-by-each", Self::OnceByEach),
         ("forged-beats", Self::ForgedBeats),
+        ("both-accepted", Self::BothAccepted),
+        ("silent-purge", Self::SilentPurge),
     ];
 
     /// Returns the one of this name.

@@ -1,6 +1,7 @@
 //! What people do to a lattice, through whatever host they reach: the edits that the host makes for their commands.
 
 mod declaring;
+mod kept;
 mod linking;
 mod rolling;
 

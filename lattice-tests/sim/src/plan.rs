@@ -40,7 +40,7 @@ impl Plan {
     pub(crate) fn of(chance: &Chance) -> Self {
         let mood = match chance.below(10) {
             0..=2 => Mood::Calm,
-            3 => Mood::Amnesic,
+            3 | 4 => Mood::Amnesic,
             _ => Mood::Stormy,
         };
         let pace = |of: [u64; 3]| chance.pick(&of).copied().unwrap_or(1000);

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wattle_bus::sim::{Cut, Faults, SimNet};
+use wattle_bus::sim::{Cut, Faults, Flaw, SimNet};
 use wattle_types::{HostId, LatticeId};
 
 use crate::{Planted, chance::Chance, host::SimHost, names, plan::Plan, surroundings::Machine, witness::Witness};
@@ -65,13 +65,18 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, planted: Option<Planted>) -> Arc<Self> {
         let plan = Plan::of(&Chance::new(seed, stream::PLAN));
-        let start = Instant::now();
+        let (start, net) = (Instant::now(), SimNet::new(seed));
+        net.set_flaw(match planted {
+            Some(Planted::BothAccepted) => Some(Flaw::BothAccepted),
+            Some(Planted::SilentPurge) => Some(Flaw::SilentPurge),
+            _ => None,
+        });
         let seats = (0..plan.hosts).map(|number| Arc::new(Seat::new(seed, number, start))).collect();
         Arc::new(Self {
             seed,
             begun: start,
             planted,
-            net: SimNet::new(seed),
+            net,
             lattice: LatticeId::default(),
             seats,
             witness: Witness::new(),

@@ -27,7 +27,7 @@ struct Spoken {
 
 /// What was wished for each link.
 #[derive(Debug, Default)]
-pub(super) struct Wishes(Mutex<BTreeMap<LinkKey, Vec<Spoken>>>);
+pub(super) struct Wishes(Mutex<BTreeMap<LinkKey, Vec<Spoken>>>, Mutex<Option<Instant>>);
 
 impl Wishes {
     fn begin(&self, key: &LinkKey, wanted: Option<ProviderId>) -> usize {
@@ -47,16 +47,28 @@ impl Wishes {
         }
     }
 
+    /// What was wished before the shared state was lost need not hold: those who knew of it may be gone.
     pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the last wish for a link was this, and was fulfilled before `since` like all others.
+    pub(super) fn is_quiet(&self, key: &LinkKey, wanted: Option<&ProviderId>, since: Instant) -> bool {
+        let wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_link = wishes.get(key).into_iter().flatten().filter(|spoken| !spoken.is_refused);
+        let is_over = of_link.clone().all(|spoken| spoken.until.is_some_and(|until| until < since));
+        let last = of_link.max_by_key(|spoken| spoken.from);
+        is_over && last.is_some_and(|last| last.wanted.as_ref() == wanted)
     }
 
     /// Compares what is stored with each link's last wish, where no other went on at the same time or later.
     pub(super) fn check(&self, world: &World, auditor: &Auditor) {
+        let lost = *self.1.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, of_link) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             let wishes: Vec<_> = of_link.iter().filter(|spoken| !spoken.is_refused).collect();
             let Some(last) = wishes.iter().max_by_key(|spoken| spoken.from) else { continue };
             let is_alone = last.until.is_some()
+                && lost.is_none_or(|lost| last.from > lost)
                 && wishes
                     .iter()
                     .filter(|other| other.from != last.from)
@@ -85,6 +97,7 @@ impl Operators {
         link.provider_is_source = self.chance.happens(200);
         // A provider as the source may have one target under a name: to replace that would take another's link.
         let replace = !link.provider_is_source && self.chance.happens(700);
+        let (others, begun) = (self.others(&link), Instant::now());
         let index = self.linking.begin(&key, Some(provider.clone()));
         let result = host.node.shared().put_link(&link, replace).await.map_err(|error| match error {
             SharedError::Edit(EditError::Conflict { .. } | EditError::TooMany { .. }) => {
@@ -94,6 +107,9 @@ impl Operators {
             error => Failed::Unknown(error.to_string()),
         });
         self.linking.end(&key, index, &result);
+        if result.is_ok() {
+            self.check_kept(&link, &others, begun).await;
+        }
         result.map(|()| format!("{} {} -> {provider}", key.actor, key.contract))
     }
 
