@@ -22,6 +22,7 @@ use wattle_types::{
     LatticeId,
     control::{Command, HostInventory, Progress, Reply},
     subject,
+    wascap::{KeyKind, KeyPair},
 };
 
 use crate::support::{Author, KEYVALUE, Script, builder, link, start, start_script};
@@ -33,6 +34,8 @@ struct Lattice {
     bus: Arc<MemoryBus>,
     author: Author,
     script: Arc<Script>,
+    /// The seed of the hosts' cluster: hosts of others are not known.
+    cluster: String,
     folder: tempfile::TempDir,
 }
 
@@ -43,13 +46,17 @@ impl Lattice {
 
     async fn with(config: HostConfig) -> Self {
         let (author, script, bus) = (Author::new(), Arc::new(Script::default()), Arc::new(MemoryBus::new()));
-        let host = builder(&author, &script, config).bus(bus.clone()).start().await.unwrap();
-        Self { host, bus, author, script, folder: tempfile::tempdir().unwrap() }
+        let cluster = KeyPair::generate(KeyKind::Cluster).unwrap();
+        let seed = cluster.seed();
+        let host = builder(&author, &script, config).cluster_key(cluster).bus(bus.clone()).start().await.unwrap();
+        Self { host, bus, author, script, cluster: seed, folder: tempfile::tempdir().unwrap() }
     }
 
     /// Starts another host of the same lattice.
     async fn join(&self, config: HostConfig) -> Host {
-        builder(&self.author, &self.script, config).bus(Arc::new(self.bus.connect())).start().await.unwrap()
+        let cluster = KeyPair::from_seed(&self.cluster).unwrap();
+        let builder = builder(&self.author, &self.script, config).cluster_key(cluster);
+        builder.bus(Arc::new(self.bus.connect())).start().await.unwrap()
     }
 
     /// Listens to the host's events.

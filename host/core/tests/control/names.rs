@@ -121,6 +121,15 @@ async fn a_name_is_one_actor_and_an_actor_has_one_name_while_it_runs() {
     assert!(lattice.ask("component.scale", true, scale(&one, "first", 3)).await.success);
     events.wait("component_scaled").await;
     let elsewhere = lattice.join(HostConfig::default()).await;
+    // It goes by what it has heard of the others.
+    let key = lattice.author.id().to_string();
+    let is_unknown = async || {
+        let called = elsewhere.call(&key, "Get", "x".into(), None).await;
+        called.is_err_and(|error| error.code() == "actor_not_found")
+    };
+    while is_unknown().await {
+        tokio::task::yield_now().await;
+    }
     for (reference, name, words) in [(&one, "second", "runs as"), (&two, "first", "the name of actor")] {
         let subject = wattle_types::subject::control_host(&Default::default(), "component.scale", &elsewhere.id());
         let body = scale(reference, name, 1).to_string();

@@ -1,10 +1,11 @@
 //! What is told of a host that is gone.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 use wattle_bus::{Bus, Subscription};
-use wattle_host::HostConfig;
+use wattle_host::{Host, HostConfig};
+use wattle_types::{LatticeId, subject};
 
 use super::Lattice;
 
@@ -24,6 +25,19 @@ async fn stopped(events: &mut Subscription, host: &str) -> Value {
     tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("nothing of {host}"))
 }
 
+/// Waits until every host was heard a few times since all are there: who crashes before others know it is not missed.
+async fn know_each_other(lattice: &Lattice, hosts: &[&Host]) {
+    let mut beats = lattice.network.subscribe(&subject::beat(&LatticeId::default(), "*"), None).await.unwrap();
+    let mut heard: BTreeMap<String, u32> = BTreeMap::new();
+    let all = async {
+        while !hosts.iter().all(|host| heard.get(&host.id().to_string()).is_some_and(|beats| *beats >= 5)) {
+            let beat = beats.next().await.unwrap();
+            *heard.entry(beat.subject.rsplit('.').next().unwrap().to_owned()).or_default() += 1;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_gone_is_told_to_have_stopped_also_when_it_led() {
     let lattice = Lattice::new();
@@ -39,6 +53,7 @@ async fn a_host_that_is_gone_is_told_to_have_stopped_also_when_it_led() {
         hosts.push(lattice.host_with(often(name), &lattice.cluster).await);
     }
     let third = hosts.pop().unwrap();
+    know_each_other(&lattice, &[&first, &hosts[0], &third]).await;
     let mut events = lattice.network.subscribe("wasmbus.evt.default.host_stopped", None).await.unwrap();
     // The first of them leads, or else another does.
     for (gone, name) in [(&third, "third"), (&first, "first")] {
