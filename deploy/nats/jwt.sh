@@ -58,6 +58,7 @@ add host \
   --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.start_provider.*' \
   --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.update_provider.*' \
   --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.stop_provider.*' \
+  --allow-pub 'wasmbus.ctl.v1.'"$lattice"'.wattle.get_standings.*' \
   --allow-pub '$JS.API.STREAM.INFO.KV_LATTICEDATA_'"$lattice"'' \
   --allow-pub '$JS.API.STREAM.CREATE.KV_LATTICEDATA_'"$lattice"'' \
   --allow-pub '$JS.API.STREAM.MSG.GET.KV_LATTICEDATA_'"$lattice"'' \

@@ -115,9 +115,9 @@ fn every_flag_of_wattle_that_is_named_exists() {
 }
 
 #[test]
-fn hosts_may_give_the_orders_that_leaders_give() {
-    let leader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/lattice/src/node/leading/command.rs");
-    let text = fs::read_to_string(leader).unwrap();
+fn hosts_may_give_the_orders_that_leaders_give_and_ask_the_leader() {
+    let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/lattice/src/node");
+    let text = ["leading/command.rs", "standings.rs"].map(|file| fs::read_to_string(node.join(file)).unwrap()).concat();
     let named = text.split("Command::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap());
     let snake = |name: &str| -> String {
         let parts =
