@@ -45,7 +45,8 @@ pub(crate) fn run(settings: Settings) -> Result<Report> {
 async fn measure(settings: Settings) -> Result<Report> {
     let directory = tempfile::tempdir()?;
     let program = nats_server::find()?;
-    let options = NatsServerOptions { program, directory: directory.path().to_owned(), port: None };
+    let options =
+        NatsServerOptions { program, directory: directory.path().to_owned(), port: None, durable_writes: false };
     let server = NatsServer::start_open(options).await?;
     let url = server.url();
     let seed = ends::cluster_seed()?;

@@ -24,7 +24,8 @@ async fn the_published_control_client_finds_each_operation_and_event_as_it_knows
     let program = program.await.unwrap().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let server = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
-    let options = NatsServerOptions { program: server, directory: folder.path().join("nats"), port: None };
+    let options =
+        NatsServerOptions { program: server, directory: folder.path().join("nats"), port: None, durable_writes: false };
     let nats = NatsServer::start_open(options).await.unwrap();
 
     let (issuer, module) = (KeyPair::generate(KeyKind::Account).unwrap(), KeyPair::generate(KeyKind::Module).unwrap());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tokio::process::Command;
+use wattle_bus::nats_server::{self, NatsVersion};
 use wattle_wascap::KeyKind;
 
 use crate::{
@@ -45,9 +46,9 @@ enum Status {
 }
 
 pub(super) async fn run(context: &Context, _args: DoctorArgs) -> Result<(), CliError> {
-    let reachable = nats(context).await;
+    let (reachable, is_reachable) = nats(context).await;
     let checks = vec![
-        server(context, reachable.status == Status::Ok),
+        server(context, is_reachable).await,
         reachable,
         host(context).await,
         keys(context),
@@ -84,11 +85,13 @@ fn describe(checks: &[Check], layout: Layout) -> String {
 }
 
 /// A nats-server of our own is not needed when somebody else's is there.
-fn server(context: &Context, is_reachable: bool) -> Check {
+async fn server(context: &Context, is_reachable: bool) -> Check {
     let (name, needed_for) = ("nats-server", "wattle up without --nats-url");
     match (context.find_nats_server)() {
         Ok(program) => {
-            Check { name, needed_for, status: Status::Ok, detail: program.display().to_string(), remedy: None }
+            let version = nats_server::version(&program).await;
+            let (status, version, remedy) = judge(version.as_ref());
+            Check { name, needed_for, status, detail: format!("{}, {version}", program.display()), remedy }
         }
         Err(error) => {
             let status = if is_reachable { Status::Optional } else { Status::Missing };
@@ -97,22 +100,34 @@ fn server(context: &Context, is_reachable: bool) -> Check {
     }
 }
 
-async fn nats(context: &Context) -> Check {
+/// Returns also whether it answers.
+async fn nats(context: &Context) -> (Check, bool) {
     let (name, needed_for) = ("NATS", "every command that talks to a host");
     let nats = context.nats();
     match context.bus(&nats).await {
         Ok(bus) => {
+            let (status, version, remedy) = judge(bus.server_version().as_ref());
             bus.drain().await;
-            Check { name, needed_for, status: Status::Ok, detail: format!("answers at {}", nats.url), remedy: None }
+            let detail = format!("answers at {}, {version}", nats.url);
+            (Check { name, needed_for, status, detail, remedy }, true)
         }
-        Err(error) => Check {
-            name,
-            needed_for,
-            status: Status::Optional,
-            detail: error.message,
-            remedy: Some("wattle up starts one; or give --nats-url".into()),
-        },
+        Err(error) => {
+            let remedy = Some("wattle up starts one; or give --nats-url".to_owned());
+            (Check { name, needed_for, status: Status::Optional, detail: error.message, remedy }, false)
+        }
     }
+}
+
+/// Returns how good a server of this version is, what it is, and what to do about it.
+fn judge(version: Option<&NatsVersion>) -> (Status, String, Option<String>) {
+    let Some(version) = version else { return (Status::Ok, "version unknown".into(), None) };
+    let detail = format!("version {version}");
+    if version.keeps_cas_in_clusters() {
+        return (Status::Ok, detail, None);
+    }
+    let remedy =
+        "for a single server only: hosts refuse a cluster of servers before 2.11 (wattle explain nats_too_old)";
+    (Status::Optional, detail, Some(format!("{version} is {remedy}")))
 }
 
 async fn host(context: &Context) -> Check {
@@ -198,5 +213,20 @@ fn redis() -> Check {
                 "Debian, Ubuntu: apt install redis-server; macOS: brew install redis; or use keyvalue-redb".into(),
             ),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_before_2_11_is_for_one_alone() {
+        let judged = |text: &str| judge(NatsVersion::parse(text).as_ref());
+        let (status, said, remedy) = judged("2.9.10");
+        assert_eq!((status, &*said), (Status::Optional, "version 2.9.10"));
+        assert!(remedy.is_some_and(|remedy| remedy.contains("a single server only")));
+        assert_eq!(judged("2.11.0"), (Status::Ok, "version 2.11.0".into(), None));
+        assert_eq!(judged(""), (Status::Ok, "version unknown".into(), None));
     }
 }

@@ -87,6 +87,10 @@ pub(crate) struct UpArgs {
     /// Where our nats-server listens on this machine; 0 for any free port.
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
+    /// Have our nats-server write each change to the disk before it acknowledges it: a power cut loses none, but changes
+    /// take longer. Otherwise it does so every two minutes. Needs nats-server 2.10 or later.
+    #[arg(long)]
+    durable_writes: bool,
     /// Where compiled modules are kept [default: ~/.cache/wattle].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -177,6 +181,11 @@ fn options(context: &Context, args: &UpArgs) -> Result<HostOptions, CliError> {
         CliError::usage(format!("--log {:?} cannot be read: {why}", args.log))
             .hint("give a level, or levels by module: --log info,wattle_host=debug")
     })?;
+    if args.durable_writes && context.connection.nats_url.is_some() {
+        return Err(CliError::usage("--durable-writes is of the nats-server that `up` starts, not of another one")
+            .hint("write sync_interval: always into the jetstream block of that server's configuration")
+            .hint("or go without --nats-url (WATTLE_NATS_URL)"));
+    }
     let keys = context.keys()?;
     keys.warn_of_faults(&context.output)?;
     let identity = match &args.host_key {
@@ -223,7 +232,8 @@ async fn start_nats(context: &Context, args: &UpArgs, run_dir: &RunDir) -> Resul
         CliError::from(error).hint("or join a NATS that already runs: wattle up --nats-url nats://HOST:PORT")
     })?;
     let port = Some(args.nats_port).filter(|port| *port != 0);
-    let server = NatsServer::start(NatsServerOptions { program, directory: run_dir.nats_directory(), port }).await?;
+    let (directory, durable_writes) = (run_dir.nats_directory(), args.durable_writes);
+    let server = NatsServer::start(NatsServerOptions { program, directory, port, durable_writes }).await?;
     Ok(Some(server))
 }
 

@@ -22,13 +22,16 @@ async fn up_brings_nats_and_takes_it_down_again() {
         // No --nats-url: the state tells where NATS is.
         let inventory = rig.run(&["get", "inventory", HOST, "-o", "json"]).await;
         assert_eq!(inventory.json()["host_id"], HOST, "{inventory}");
+        let url = state["nats_url"].as_str().unwrap();
         let doctor = rig.run(&["doctor", "-o", "json"]).await;
         assert_eq!(doctor.code, 0, "{doctor}");
-        assert!(doctor.out.contains(program.to_str().unwrap()), "{doctor}");
+        let version = nats_server::version(&program).await.unwrap();
+        let told = [format!("{}, version {version}", program.display()), format!("{url}, version {version}")];
+        assert!(told.iter().all(|told| doctor.out.contains(told)), "{doctor}");
         check_strangers(&rig, &state).await;
         let down = rig.run(&["down"]).await;
         assert_eq!(down.code, 0, "{down}");
-        state["nats_url"].as_str().unwrap().to_owned()
+        url.to_owned()
     };
     let up = rig.run_with(&["up", "--nats-port", "0"], Arc::new(ScriptedHost));
     let (up, url) = tokio::join!(up, use_it);

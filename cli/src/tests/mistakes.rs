@@ -26,6 +26,12 @@ async fn no_nats_server_program() {
 }
 
 #[tokio::test]
+async fn durable_writes_of_a_nats_that_up_does_not_start() {
+    let up = ["up", "--durable-writes", "--nats-url", "nats://nats.example:4222"];
+    check("durable-writes-elsewhere", &Rig::new(), &up).await;
+}
+
+#[tokio::test]
 async fn nats_does_not_run() {
     let mut rig = Rig::new();
     rig.connect = Arc::new(|options| Box::pin(connect_nats(options)));

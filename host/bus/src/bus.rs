@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::Stream;
 use wattle_types::BoxFuture;
 
-use crate::{KvError, KvStore, subject};
+use crate::{KvError, KvStore, nats_server::NatsVersion, subject};
 
 /// A message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +176,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Returns how many connections there have been. When it grows, messages on their way to us may have been lost.
     fn connections(&self) -> u64 {
         1
+    }
+
+    /// Returns the version of the server we are connected to, if there is one and it tells.
+    fn server_version(&self) -> Option<NatsVersion> {
+        None
     }
 
     /// Opens a key-value bucket, made if it is not there: in a file, the last write of each key.

@@ -19,6 +19,7 @@ use crate::{
     Bus, BusError, KvError, KvStore, Message, Subscription,
     bus::{STATUS_HEADER, check_headers, message_len},
     jetstream::{self, Connection, Link},
+    nats_server::NatsVersion,
     subject,
 };
 
@@ -410,6 +411,10 @@ impl Bus for NatsBus {
 
     fn connections(&self) -> u64 {
         self.connection.borrow().connects
+    }
+
+    fn server_version(&self) -> Option<NatsVersion> {
+        NatsVersion::parse(&self.client.server_info().version)
     }
 
     fn bucket<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<dyn KvStore>, KvError>> {

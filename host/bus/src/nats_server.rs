@@ -5,6 +5,7 @@
 
 mod access;
 mod process;
+mod version;
 
 use std::{
     ffi::OsString,
@@ -18,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use access::Access;
 use process::{Process, Setup};
+pub use version::{NatsVersion, version};
 
 /// Environment variable that names the program when it is not on `PATH`.
 pub const PROGRAM_VARIABLE: &str = "WATTLE_NATS_SERVER";
@@ -40,6 +42,12 @@ pub enum NatsServerError {
     PortTaken {
         /// The port.
         port: u16,
+    },
+    /// It cannot write each change to the disk before it acknowledges it.
+    #[error("nats-server {version} cannot make writes durable, which needs 2.10 or later")]
+    TooOld {
+        /// The version.
+        version: NatsVersion,
     },
     /// Its directory or configuration cannot be written, or it cannot be run.
     #[error("{what}: {source}")]
@@ -65,6 +73,7 @@ impl NatsServerError {
         match self {
             Self::NotFound => "nats_server_not_found",
             Self::PortTaken { .. } => "port_taken",
+            Self::TooOld { .. } => "nats_too_old",
             Self::Io { .. } => "io",
             Self::NotReady { .. } => "nats_server_not_ready",
         }
@@ -82,6 +91,10 @@ impl NatsServerError {
                 "if that is a nats-server, join it with --nats-url nats://127.0.0.1:{port}; otherwise choose another \
                  port with --nats-port"
             ),
+            Self::TooOld { .. } => format!(
+                "install a current one (https://github.com/nats-io/nats-server/releases), or set \
+                 {PROGRAM_VARIABLE}=/path/to/nats-server; or go without --durable-writes"
+            ),
             Self::Io { .. } => "check that the directory exists, is yours and has room".into(),
             Self::NotReady { .. } => "see nats-server.log in its directory".into(),
         }
@@ -97,6 +110,8 @@ pub struct NatsServerOptions {
     pub directory: PathBuf,
     /// Where it listens on loopback; any free port when `None`.
     pub port: Option<u16>,
+    /// Whether each change is on the disk before it is acknowledged; within two minutes otherwise, which is faster.
+    pub durable_writes: bool,
 }
 
 /// Finds the program: what `WATTLE_NATS_SERVER` names, otherwise the first `nats-server` on `PATH`.
@@ -158,6 +173,7 @@ impl NatsServer {
     }
 
     async fn start_with(setup: Setup) -> Result<Self, NatsServerError> {
+        check_version(&setup.options).await?;
         let process = Process::start(&setup, setup.options.port).await?;
         let port = process.port();
         let credentials = setup.access.as_ref().map(|access| access.credentials().to_owned());
@@ -228,6 +244,17 @@ impl NatsServer {
 impl Drop for NatsServer {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// A server that does not know the setting would end without a word that is kept.
+async fn check_version(options: &NatsServerOptions) -> Result<(), NatsServerError> {
+    if !options.durable_writes {
+        return Ok(());
+    }
+    match version(&options.program).await {
+        Some(version) if !version.has_durable_writes() => Err(NatsServerError::TooOld { version }),
+        _ => Ok(()),
     }
 }
 

@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use tokio::net::{TcpListener, TcpStream};
-use wattle_bus::nats_server::{self, NatsServer, NatsServerError, NatsServerOptions};
+use wattle_bus::{
+    Bus as _, Expect,
+    nats_server::{self, NatsServer, NatsServerError, NatsServerOptions},
+};
 
-use crate::kv::PATIENCE;
+use crate::{kv::PATIENCE, nats};
 
 /// Starts a server in `directory`.
 pub(crate) async fn start(directory: &Path, port: Option<u16>) -> NatsServer {
@@ -34,7 +37,11 @@ pub(crate) async fn start_plain(folder: &Path, words: &[&str]) -> (tokio::proces
 
 async fn try_start(directory: &Path, port: Option<u16>) -> Result<NatsServer, NatsServerError> {
     let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
-    NatsServer::start(NatsServerOptions { program, directory: directory.into(), port }).await
+    NatsServer::start(options(&program, directory, port)).await
+}
+
+fn options(program: &Path, directory: &Path, port: Option<u16>) -> NatsServerOptions {
+    NatsServerOptions { program: program.into(), directory: directory.into(), port, durable_writes: false }
 }
 
 #[tokio::test]
@@ -105,11 +112,54 @@ async fn a_taken_port_is_named() {
 #[tokio::test]
 async fn a_program_that_cannot_run_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        |program: &str| NatsServerOptions { program: program.into(), directory: folder.path().into(), port: None };
+    let options = |program: &str| options(program.as_ref(), folder.path(), None);
     let error = NatsServer::start(options("/nowhere/nats-server")).await.unwrap_err();
     assert!(error.to_string().contains("cannot run /nowhere/nats-server"), "{error}");
     // Ends at once without a word.
     let error = NatsServer::start(options("/bin/true")).await.unwrap_err();
     assert_eq!(error.code(), "nats_server_not_ready");
+}
+
+#[tokio::test]
+async fn writes_are_durable_or_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = nats_server::find().unwrap();
+    let durable = NatsServerOptions { durable_writes: true, ..options(&program, folder.path(), None) };
+    let server = match NatsServer::start(durable).await {
+        Err(error) => return assert_eq!(error.code(), "nats_too_old", "{error}"),
+        Ok(server) => server,
+    };
+    let config = std::fs::read_to_string(folder.path().join("nats-server.conf")).unwrap();
+    assert!(config.contains("sync_interval: always"), "{config}");
+    let bucket = nats::connect(&server).await.bucket("b").await.unwrap();
+    let revision = bucket.put("k", "1".into(), Expect::Absent).await.unwrap();
+    bucket.put("k", "2".into(), Expect::Revision(revision)).await.unwrap();
+    server.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_too_old_for_durable_writes_is_refused_before_it_starts() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("nats-server");
+    std::fs::write(&program, "#!/bin/sh\necho nats-server: v2.9.10\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let directory = folder.path().join("nats");
+    let durable = NatsServerOptions { durable_writes: true, ..options(&program, &directory, None) };
+    let error = NatsServer::start(durable).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string().contains("2.9.10")), ("nats_too_old", true), "{error}");
+    assert!(error.remedy().contains("--durable-writes"), "{}", error.remedy());
+    assert!(!directory.join("nats-server.conf").exists());
+}
+
+#[tokio::test]
+async fn the_program_and_the_connection_tell_one_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), None).await;
+    let told = nats_server::version(&nats_server::find().unwrap()).await;
+    assert!(told.is_some());
+    assert_eq!(nats::connect(&server).await.server_version(), told);
+    assert_eq!(nats_server::version(Path::new("/bin/true")).await, None);
+    server.stop().await;
 }

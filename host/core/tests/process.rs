@@ -43,7 +43,8 @@ impl Stage {
     async fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
-        let options = NatsServerOptions { program, directory: folder.path().join("nats"), port: None };
+        let options =
+            NatsServerOptions { program, directory: folder.path().join("nats"), port: None, durable_writes: false };
         let server = NatsServer::start_open(options).await.unwrap();
         let author = Author::new();
         let rpc = ProviderRpc {

@@ -52,7 +52,12 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let issuer = KeyPair::generate(KeyKind::Account).unwrap();
         let server = nats_server::find().unwrap_or_else(|error| panic!("{error}: {}", error.remedy()));
-        let options = NatsServerOptions { program: server, directory: folder.path().join("nats"), port: None };
+        let options = NatsServerOptions {
+            program: server,
+            directory: folder.path().join("nats"),
+            port: None,
+            durable_writes: false,
+        };
         let nats = NatsServer::start(options).await.unwrap();
         let archive = write_archive(folder.path(), program, &issuer);
         let programs = Programs(folder.path().canonicalize().unwrap().join("binaries"));

@@ -5,7 +5,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::{EXPECTED_HEADER, Link, OPERATION_HEADER, watch::review::Told};
-use crate::{BusError, KvError, KvLast, kv::KV_TIMEOUT};
+use crate::{BusError, KvError, KvLast, kv::KV_TIMEOUT, nats_server::NatsVersion};
 
 /// "No message found".
 const NO_MESSAGE: u64 = 10037;
@@ -51,9 +51,6 @@ impl From<KvError> for Failure {
 /// On how many servers a bucket is kept: any one of a cluster may fail; a server of its own has only itself.
 const REPLICAS: [u8; 2] = [3, 1];
 
-/// The first version whose clusters let one of several writers win who expect the same revision.
-const CLUSTERS_SINCE: (u64, u64) = (2, 11);
-
 /// Which of several buckets of one name it is, and what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -93,9 +90,7 @@ fn check_version(info: &Value) -> Result<(), KvError> {
     }
     let metadata = info.get("config").and_then(|config| config.get("metadata"));
     let version = metadata.and_then(|metadata| metadata.get("_nats.ver")).and_then(Value::as_str);
-    let parts = version.map(|version| version.split('.').map_while(|part| part.parse::<u64>().ok()));
-    let since = parts.and_then(|mut parts| Some((parts.next()?, parts.next()?)));
-    if since.is_some_and(|since| since >= CLUSTERS_SINCE) {
+    if version.and_then(NatsVersion::parse).is_some_and(|version| version.keeps_cas_in_clusters()) {
         return Ok(());
     }
     Err(KvError::TooOld { version: version.map(ToOwned::to_owned) })

@@ -154,22 +154,26 @@ async fn write_config(setup: &Setup, name: &str, port: u16) -> Result<std::path:
     let directory = &setup.options.directory;
     let store = directory.join("jetstream");
     tokio::fs::create_dir_all(&store).await.map_err(io_error(format!("cannot make {}", store.display())))?;
-    let config = format!(
+    let access = setup.access.as_ref().map(Access::config).unwrap_or_default();
+    let config = config(&setup.options, name, port, &store) + &access;
+    let path = directory.join("nats-server.conf");
+    write_private(&path, config.as_bytes()).map_err(io_error(format!("cannot write {}", path.display())))?;
+    Ok(path)
+}
+
+fn config(options: &NatsServerOptions, name: &str, port: u16, store: &Path) -> String {
+    format!(
         "# Written by wattle at every start.\n\
          listen: \"127.0.0.1:{port}\"\n\
          server_name: {name}\n\
          max_payload: {MESSAGE_LEN_MAX}\n\
-         jetstream {{ store_dir: {} }}\n\
+         jetstream {{ store_dir: {}{} }}\n\
          log_file: {}\n\
-         logfile_size_limit: {LOG_LEN_MAX}\n\
-         {}",
-        quoted(&store),
-        quoted(&directory.join("nats-server.log")),
-        setup.access.as_ref().map(Access::config).unwrap_or_default(),
-    );
-    let path = directory.join("nats-server.conf");
-    write_private(&path, config.as_bytes()).map_err(io_error(format!("cannot write {}", path.display())))?;
-    Ok(path)
+         logfile_size_limit: {LOG_LEN_MAX}\n",
+        quoted(store),
+        if options.durable_writes { ", sync_interval: always" } else { "" },
+        quoted(&options.directory.join("nats-server.log")),
+    )
 }
 
 fn quoted(path: &Path) -> String {
@@ -185,4 +189,22 @@ async fn last_words(directory: &Path, exit: &str) -> String {
 
 fn io_error(what: String) -> impl FnOnce(io::Error) -> NatsServerError {
     move |source| NatsServerError::Io { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_durable_writes_are_synced_before_they_are_acknowledged() {
+        let jetstream = |durable_writes| {
+            let options =
+                NatsServerOptions { program: "nats-server".into(), directory: "/n".into(), port: None, durable_writes };
+            let config = config(&options, "wattle-1", 4222, Path::new("/n/jetstream"));
+            config.lines().find(|line| line.starts_with("jetstream")).map(ToOwned::to_owned)
+        };
+        let expected = r#"jetstream { store_dir: "/n/jetstream", sync_interval: always }"#;
+        assert_eq!(jetstream(true).as_deref(), Some(expected));
+        assert_eq!(jetstream(false).as_deref(), Some(r#"jetstream { store_dir: "/n/jetstream" }"#));
+    }
 }
