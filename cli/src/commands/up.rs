@@ -87,8 +87,8 @@ pub(crate) struct UpArgs {
     /// Where our nats-server listens on this machine; 0 for any free port.
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
-    /// Have our nats-server write each change to the disk before it acknowledges it: a power cut loses none, but changes
-    /// take longer. Otherwise it does so every two minutes. Needs nats-server 2.10 or later.
+    /// Have our nats-server write each change to the disk before it acknowledges it: a power cut loses none, but
+    /// changes take longer. Otherwise it does so every two minutes. Needs nats-server 2.10 or later.
     #[arg(long)]
     durable_writes: bool,
     /// Where compiled modules are kept [default: ~/.cache/wattle].
